@@ -1,0 +1,1 @@
+//! The software card: the Axera runtime interface implemented on the CPU.

@@ -1,0 +1,1 @@
+//! Safe wrapper over the vendor's interface.

@@ -1,0 +1,1 @@
+//! The card thread and what runs on it.
