@@ -1,1 +1,4 @@
 //! The software card: the Axera runtime interface implemented on the CPU.
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
