@@ -1,1 +1,3 @@
 //! The card thread and what runs on it.
+
+pub mod sampler;

@@ -1,1 +1,35 @@
-//! Tokenizer, templates, stop strings.
+//! Text in and out of a model: tokenizer, chat template, detokenizer, stop strings.
+//!
+//! Pure: nothing here knows a card, the network or the engine. A [`TextModel`] is opened once per model directory
+//! and shared; a [`Detokenizer`] and a [`StopMatcher`] belong to one answer.
+//!
+//! Two promises hold everywhere in this room:
+//!
+//! - text never depends on how it was cut: any split of the same tokens, or of the same characters, gives the same
+//!   output;
+//! - a failure is an error with a name, never an empty string.
+
+mod detokenizer;
+mod end_of_generation;
+mod error;
+mod fit;
+mod gguf_vocab;
+mod message;
+mod model;
+mod pre_tokenizer;
+mod python;
+mod stop;
+mod template;
+mod token_table;
+
+pub use detokenizer::Detokenizer;
+pub use end_of_generation::end_token_ids;
+pub use error::TextError;
+pub use gguf_vocab::{GgufTokenizer, adds_bos, build_tokenizer};
+pub use message::{Message, RenderOptions};
+pub use model::TextModel;
+pub use stop::{StopMatcher, StopOutcome};
+pub use template::ChatTemplate;
+
+/// Number of a token: its row in the embedding table and its column in the logits.
+pub type TokenId = u32;

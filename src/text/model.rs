@@ -1,0 +1,221 @@
+//! The text side of one model: its tokenizer, its template and the tokens that end its answers.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+use super::{
+    ChatTemplate, Detokenizer, Message, RenderOptions, TextError, TokenId, end_of_generation::is_end_text,
+    fit, token_table::TokenTable,
+};
+
+/// Tokenizer, chat template and end-of-generation tokens of a model. Shared between threads.
+#[derive(Debug)]
+pub struct TextModel {
+    tokenizer: Tokenizer,
+    table: Arc<TokenTable>,
+    template: Option<ChatTemplate>,
+    bos_text: Option<String>,
+    end_ids: Vec<TokenId>,
+}
+
+impl TextModel {
+    /// Opens the text files of a model directory.
+    ///
+    /// - `tokenizer.json`: required, in Hugging Face's format.
+    /// - `tokenizer_config.json`: optional; `bos_token`, `eos_token`, and `chat_template` if there is no file for it.
+    /// - `generation_config.json`: optional; `eos_token_id`, a number or a list.
+    /// - `chat_template.jinja`: optional.
+    ///
+    /// # Errors
+    ///
+    /// [`TextError::Io`] and [`TextError::File`] name the file; [`TextError::Template`] if the template does not
+    /// compile.
+    pub fn open(dir: &Path) -> Result<Self, TextError> {
+        let path = dir.join("tokenizer.json");
+        let bytes = fs::read(&path).map_err(|source| TextError::Io { path: path.clone(), source })?;
+        let tokenizer = Tokenizer::from_bytes(&bytes)
+            .map_err(|error| TextError::File { path: path.clone(), reason: error.to_string() })?;
+        let tokenizer_config = read_json(dir.join("tokenizer_config.json"))?;
+        let generation_config = read_json(dir.join("generation_config.json"))?;
+        let template_path = dir.join("chat_template.jinja");
+        let template_source =
+            read_optional(&template_path)?.or_else(|| template_of(&tokenizer_config["chat_template"]));
+        Self::from_parts(tokenizer, &tokenizer_config, &generation_config, template_source)
+    }
+
+    /// Returns the model made of a tokenizer and the contents of the configuration files (`Null` if there is none).
+    pub(crate) fn from_parts(
+        mut tokenizer: Tokenizer,
+        tokenizer_config: &Value,
+        generation_config: &Value,
+        template_source: Option<String>,
+    ) -> Result<Self, TextError> {
+        // A tokenizer.json may carry the truncation and padding of its training.
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|error| TextError::Encode(error.to_string()))?;
+        let table = Arc::new(TokenTable::new(&tokenizer)?);
+        let bos_text = token_text(&tokenizer_config["bos_token"]);
+        let eos_text = token_text(&tokenizer_config["eos_token"]);
+        let end_ids = end_ids(&tokenizer, eos_text.as_deref(), &generation_config["eos_token_id"]);
+        let template = template_source
+            .filter(|source| !source.trim().is_empty())
+            .map(|source| ChatTemplate::new(source, bos_text.clone(), eos_text))
+            .transpose()?;
+        Ok(Self { tokenizer, table, template, bos_text, end_ids })
+    }
+
+    /// Returns the tokens of a text. Special tokens written in the text are recognised.
+    ///
+    /// `add_special` puts the beginning-of-sequence token before it, if this model wants one.
+    pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<TokenId>, TextError> {
+        let encoding = self
+            .tokenizer
+            .encode_fast(text, add_special)
+            .map_err(|error| TextError::Encode(error.to_string()))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Returns the tokens of a prompt that a template made: as [`TextModel::encode`] with `add_special`, but a prompt
+    /// that already begins with the beginning-of-sequence token does not get a second one.
+    pub fn encode_prompt(&self, prompt: &str) -> Result<Vec<TokenId>, TextError> {
+        let has_bos = self.bos_text.as_deref().is_some_and(|bos| !bos.is_empty() && prompt.starts_with(bos));
+        self.encode(prompt, !has_bos)
+    }
+
+    /// Returns the text of tokens. Special tokens are left out; bytes that are no text become U+FFFD.
+    pub fn decode(&self, ids: &[TokenId]) -> Result<String, TextError> {
+        let mut detokenizer = self.detokenizer();
+        let mut text: String = ids.iter().filter_map(|&id| detokenizer.push(id)).collect();
+        text.extend(detokenizer.flush());
+        Ok(text)
+    }
+
+    /// Returns the bytes that a token adds to an answer: none for special tokens, possibly part of a character.
+    pub fn token_bytes(&self, id: TokenId) -> &[u8] {
+        self.table.bytes(id)
+    }
+
+    /// Returns the name of a token as the vocabulary writes it, also of special tokens.
+    pub fn token_name(&self, id: TokenId) -> Option<String> {
+        self.tokenizer.id_to_token(id)
+    }
+
+    /// Returns one more than the highest token number.
+    pub fn vocab_len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Returns whether a token ends an answer.
+    pub fn is_end(&self, id: TokenId) -> bool {
+        self.end_ids.binary_search(&id).is_ok()
+    }
+
+    /// Returns the tokens that end an answer, in ascending order.
+    pub fn end_ids(&self) -> &[TokenId] {
+        &self.end_ids
+    }
+
+    /// Returns the prompt for a conversation.
+    ///
+    /// Without a template the contents are joined by blank lines and nothing else is added: that is what a base model
+    /// continues best.
+    pub fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String, TextError> {
+        if messages.is_empty() {
+            return Err(TextError::NoMessages);
+        }
+        match &self.template {
+            Some(template) => template.render(messages, options),
+            None => {
+                Ok(messages.iter().map(|message| message.content.as_str()).collect::<Vec<_>>().join("\n\n"))
+            }
+        }
+    }
+
+    /// Returns the chat template as the model came with it.
+    pub fn template_source(&self) -> Option<&str> {
+        self.template.as_ref().map(ChatTemplate::source)
+    }
+
+    /// Returns the compiled chat template.
+    pub fn template(&self) -> Option<&ChatTemplate> {
+        self.template.as_ref()
+    }
+
+    /// Returns the tokens of a conversation, at most `limit`.
+    ///
+    /// If it is longer and `truncate` is set, the oldest messages are left out, one after the other, until the rest
+    /// fits. System messages stay, at the front, and so does the last message.
+    ///
+    /// # Errors
+    ///
+    /// [`TextError::PromptTooLong`] if it does not fit, even so.
+    pub fn fit_chat(
+        &self,
+        messages: &[Message],
+        options: &RenderOptions,
+        limit: usize,
+        truncate: bool,
+    ) -> Result<Vec<TokenId>, TextError> {
+        fit::fit_chat(messages, limit, truncate, |messages| {
+            self.encode_prompt(&self.render(messages, options)?)
+        })
+    }
+
+    /// Returns a fresh detokeniser for one answer.
+    pub fn detokenizer(&self) -> Detokenizer {
+        Detokenizer::new(Arc::clone(&self.table))
+    }
+}
+
+fn read_optional(path: &Path) -> Result<Option<String>, TextError> {
+    match fs::read(path) {
+        Ok(bytes) => String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|error| TextError::File { path: path.to_owned(), reason: error.to_string() }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(TextError::Io { path: path.to_owned(), source }),
+    }
+}
+
+fn read_json(path: PathBuf) -> Result<Value, TextError> {
+    let Some(text) = read_optional(&path)? else { return Ok(Value::Null) };
+    serde_json::from_str(&text).map_err(|error| TextError::File { path, reason: error.to_string() })
+}
+
+/// A template is a string, or a list of named ones of which "default" is the one for chats.
+fn template_of(value: &Value) -> Option<String> {
+    if let Some(source) = value.as_str() {
+        return Some(source.to_owned());
+    }
+    let named = value.as_array()?;
+    let default = named.iter().find(|entry| entry["name"] == "default").or_else(|| named.first())?;
+    default["template"].as_str().map(str::to_owned)
+}
+
+/// A token is written as its text, or as an object that describes how it is added.
+fn token_text(value: &Value) -> Option<String> {
+    value.as_str().or_else(|| value["content"].as_str()).map(str::to_owned)
+}
+
+fn end_ids(tokenizer: &Tokenizer, eos_text: Option<&str>, configured: &Value) -> Vec<TokenId> {
+    let mut ids = BTreeSet::new();
+    let number = |value: &Value| value.as_u64().and_then(|id| TokenId::try_from(id).ok());
+    match configured {
+        Value::Array(list) => ids.extend(list.iter().filter_map(number)),
+        single => ids.extend(number(single)),
+    }
+    ids.extend(eos_text.and_then(|text| tokenizer.token_to_id(text)));
+    let added = tokenizer.get_added_tokens_decoder();
+    ids.extend(
+        added.iter().filter(|(_, token)| token.special && is_end_text(&token.content)).map(|(&id, _)| id),
+    );
+    ids.into_iter().collect()
+}

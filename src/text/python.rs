@@ -1,0 +1,272 @@
+//! What chat templates expect of Python: how values print, `tojson`, and string methods that minijinja lacks.
+//!
+//! Templates are written against Jinja2 in Python, and a prompt must have the very characters the model was trained
+//! on. `json.dumps` puts a space after `,` and `:`; `str(True)` is `True`.
+
+use std::fmt::Write as _;
+
+use minijinja::{
+    Error, ErrorKind, State, Value,
+    value::{Kwargs, ValueKind},
+};
+
+/// Containers nested deeper than this are refused: walking them costs stack.
+const MAX_DEPTH: usize = 100;
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    /// As `json.dumps` with `ensure_ascii=False` does.
+    Json,
+    /// As `str()` and `repr()` do.
+    Python,
+}
+
+/// The filter `tojson` as Hugging Face defines it: `json.dumps(value, ensure_ascii=False, indent=...)`.
+#[expect(clippy::needless_pass_by_value, reason = "filters take their arguments by value")]
+pub(crate) fn tojson(value: &Value, kwargs: Kwargs) -> Result<Value, Error> {
+    let indent: Option<usize> = kwargs.get("indent")?;
+    let sort_keys: Option<bool> = kwargs.get("sort_keys")?;
+    let ascii: Option<bool> = kwargs.get("ensure_ascii")?;
+    // Accepted as templates pass it along; other separators than the default ones have not been seen.
+    let _separators: Option<Value> = kwargs.get("separators")?;
+    kwargs.assert_all_used()?;
+    let mut writer =
+        Writer { dialect: Dialect::Json, indent, sort_keys: sort_keys.unwrap_or(false), out: String::new() };
+    writer.value(value, 0)?;
+    let text = if ascii.unwrap_or(false) { escape_non_ascii(&writer.out) } else { writer.out };
+    Ok(Value::from_safe_string(text))
+}
+
+/// Writes a value the way `{{ value }}` does in Python.
+pub(crate) fn display(value: &Value) -> Result<String, Error> {
+    if let Some(text) = value.as_str() {
+        return Ok(text.to_owned());
+    }
+    let mut writer = Writer { dialect: Dialect::Python, indent: None, sort_keys: false, out: String::new() };
+    writer.value(value, 0)?;
+    Ok(writer.out)
+}
+
+struct Writer {
+    dialect: Dialect,
+    indent: Option<usize>,
+    sort_keys: bool,
+    out: String,
+}
+
+impl Writer {
+    fn value(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
+        if depth > MAX_DEPTH {
+            return Err(Error::new(ErrorKind::InvalidOperation, "value is nested too deeply"));
+        }
+        let json = self.dialect == Dialect::Json;
+        match value.kind() {
+            ValueKind::None => self.out.push_str(if json { "null" } else { "None" }),
+            ValueKind::Bool => self.out.push_str(match (json, value.is_true()) {
+                (true, true) => "true",
+                (true, false) => "false",
+                (false, true) => "True",
+                (false, false) => "False",
+            }),
+            ValueKind::Number => self.number(value),
+            ValueKind::String => self.string(value.as_str().unwrap_or_default())?,
+            ValueKind::Seq | ValueKind::Iterable => {
+                let items: Vec<Value> = value.try_iter()?.collect();
+                self.items(("[", "]"), &items, depth, |writer, item| writer.value(item, depth + 1))?;
+            }
+            ValueKind::Map => {
+                let mut pairs = Vec::new();
+                for key in value.try_iter()? {
+                    let item = value.get_item(&key)?;
+                    pairs.push((key, item));
+                }
+                if self.sort_keys {
+                    pairs.sort_by(|left, right| left.0.cmp(&right.0));
+                }
+                self.items(("{", "}"), &pairs, depth, |writer, (key, item)| {
+                    if key.kind() == ValueKind::String || !json {
+                        writer.value(key, depth + 1)?;
+                    } else {
+                        writer.string(&key.to_string())?;
+                    }
+                    writer.out.push_str(": ");
+                    writer.value(item, depth + 1)
+                })?;
+            }
+            kind if json => {
+                let message = format!("tojson cannot write a value of type {kind}");
+                return Err(Error::new(ErrorKind::InvalidOperation, message));
+            }
+            _ => self.out.push_str(&value.to_string()),
+        }
+        Ok(())
+    }
+
+    fn items<T>(
+        &mut self,
+        (open, close): (&str, &str),
+        items: &[T],
+        depth: usize,
+        mut write: impl FnMut(&mut Self, &T) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.out.push_str(open);
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.out.push_str(if self.indent.is_some() { "," } else { ", " });
+            }
+            self.line_break(depth + 1);
+            write(self, item)?;
+        }
+        if !items.is_empty() {
+            self.line_break(depth);
+        }
+        self.out.push_str(close);
+        Ok(())
+    }
+
+    fn line_break(&mut self, depth: usize) {
+        if let Some(indent) = self.indent {
+            self.out.push('\n');
+            self.out.extend(std::iter::repeat_n(' ', indent.min(64) * depth));
+        }
+    }
+
+    fn number(&mut self, value: &Value) {
+        if value.is_integer() {
+            self.out.push_str(&value.to_string());
+        } else {
+            self.out.push_str(&float(f64::try_from(value.clone()).unwrap_or(f64::NAN)));
+        }
+    }
+
+    fn string(&mut self, text: &str) -> Result<(), Error> {
+        if self.dialect == Dialect::Python {
+            python_quote(text, &mut self.out);
+            return Ok(());
+        }
+        let quoted = serde_json::to_string(text)
+            .map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))?;
+        self.out.push_str(&quoted);
+        Ok(())
+    }
+}
+
+/// A float as Python's `repr` writes it: `1.0`, `1e-07`, `1e+16`.
+fn float(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".into();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity".into() } else { "-Infinity".into() };
+    }
+    let magnitude = value.abs();
+    if magnitude != 0.0 && !(1e-4..1e16).contains(&magnitude) {
+        let text = format!("{value:e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+        return format!("{digits}e{sign}{exponent:0>2}");
+    }
+    let text = value.to_string();
+    if text.contains('.') { text } else { text + ".0" }
+}
+
+/// Quotes as `repr` does: single quotes unless the text contains them and no double ones.
+fn python_quote(text: &str, out: &mut String) {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    out.push(quote);
+    for character in text.chars() {
+        match character {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\\' => out.push_str("\\\\"),
+            c if c == quote => out.extend(['\\', c]),
+            c if c.is_ascii_control() => out.extend(format!("\\x{:02x}", u32::from(c)).chars()),
+            c => out.push(c),
+        }
+    }
+    out.push(quote);
+}
+
+/// Writes characters beyond ASCII as `\uXXXX`, pairs of surrogates beyond U+FFFF.
+fn escape_non_ascii(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut units = [0; 2];
+    for character in json.chars() {
+        if character.is_ascii() {
+            out.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut units) {
+                // Writing to a String cannot fail.
+                write!(out, "\\u{unit:04x}").ok();
+            }
+        }
+    }
+    out
+}
+
+/// Methods of Python's `str` that minijinja-contrib does not have; everything else goes there.
+pub(crate) fn call_method(
+    state: &mut State,
+    value: &Value,
+    method: &str,
+    args: &[Value],
+) -> Result<Value, Error> {
+    if let (Some(text), [argument]) = (value.as_str(), args)
+        && let Some(pattern) = argument.as_str()
+    {
+        let partition = |found: Option<(&str, &str)>, missing: [&str; 3]| match found {
+            Some((before, after)) => Value::from_iter([before, pattern, after]),
+            None => Value::from_iter(missing),
+        };
+        match method {
+            "removeprefix" => return Ok(text.strip_prefix(pattern).unwrap_or(text).into()),
+            "removesuffix" => return Ok(text.strip_suffix(pattern).unwrap_or(text).into()),
+            "partition" if !pattern.is_empty() => {
+                return Ok(partition(text.split_once(pattern), [text, "", ""]));
+            }
+            "rpartition" if !pattern.is_empty() => {
+                return Ok(partition(text.rsplit_once(pattern), ["", "", text]));
+            }
+            _ => {}
+        }
+    }
+    minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_print_as_in_python() {
+        let cases = [
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (-2.5, "-2.5"),
+            (1e16, "1e+16"),
+            (123_456_789_012_345_680.0, "1.2345678901234568e+17"),
+            (1e-7, "1e-07"),
+            (0.0001, "0.0001"),
+            (1e300, "1e+300"),
+            (0.0, "0.0"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(float(value), expected);
+        }
+    }
+
+    #[test]
+    fn quoting_prefers_single_quotes() {
+        let quoted = |text: &str| display(&Value::from(vec![text.to_owned()])).unwrap();
+        assert_eq!(quoted("a"), "['a']");
+        assert_eq!(quoted("it's"), "[\"it's\"]");
+        assert_eq!(quoted("'\"\n\u{1}"), "['\\'\"\\n\\x01']");
+    }
+
+    #[test]
+    fn non_ascii_escapes_are_utf16() {
+        assert_eq!(escape_non_ascii("\"é🙂\""), "\"\\u00e9\\ud83d\\ude42\"");
+    }
+}
