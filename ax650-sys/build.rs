@@ -1,7 +1,19 @@
 //! Compiles the loop. The bindings are checked in (see `bindings.sh`), so no build needs libclang.
 
 fn main() {
-    let sources = ["loop/ax_layout.c"];
+    let sources = [
+        "loop/ax_layout.c",
+        "loop/axl_clock.c",
+        "loop/buffers.c",
+        "loop/driver.c",
+        "loop/driver_pcie.c",
+        "loop/engine.c",
+        "loop/groups.c",
+        "loop/mask.c",
+        "loop/model.c",
+        "loop/sequence.c",
+        "loop/step.c",
+    ];
     let mut build = cc::Build::new();
     build
         .std("c11")

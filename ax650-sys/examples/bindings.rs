@@ -31,6 +31,14 @@ fn run() -> Result<(), Failure> {
         .ignore_functions()
         .generate()?
         .write_to_file(out.join("vendor.rs"))?;
+
+    builder(here, "loop/axloop.h")
+        .allowlist_file(".*/loop/axloop.h")
+        .blocklist_file(".*/vendor/include/.*")
+        .blocklist_file(".*/loop/ax_table.h")
+        .raw_line("use super::vendor::ax_pcie_table;")
+        .generate()?
+        .write_to_file(out.join("axloop.rs"))?;
     Ok(())
 }
 

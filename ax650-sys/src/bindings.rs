@@ -13,4 +13,5 @@
     reason = "generated; the names are the vendor's and the headers say what they mean"
 )]
 
+pub mod axloop;
 pub mod vendor;

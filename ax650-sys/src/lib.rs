@@ -2,10 +2,16 @@
 //!
 //! - [`vendor`]: types, constants and the two function tables, [`vendor::ax_pcie_table`] and
 //!   [`vendor::ax_board_table`]. Entries are nullable; vendor integers are never Rust enums.
+//! - [`loader`]: fills a table from the vendor's shared libraries.
+//! - [`axloop`]: the loop in C, compiled from `loop/`; its header says who owns what and on which thread.
+//! - [`code`]: what the vendor's error codes mean.
 //!
 //! No policy and no logging live here: the safe wrapper is `ax650::device`.
 
 mod bindings;
+pub mod code;
 mod layout;
+pub mod loader;
+mod table;
 
-pub use bindings::vendor;
+pub use bindings::{axloop, vendor};

@@ -1,0 +1,53 @@
+/* Making and passing on statuses; checked arithmetic; the clock of the statistics. */
+#ifndef AX650_AXL_STATUS_H
+#define AX650_AXL_STATUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "axloop.h"
+
+/* Leaves the function with the status of `expression` unless it is AXL_OK. */
+#define AXL_TRY(expression)                       \
+    do {                                          \
+        const axl_status try_status = (expression); \
+        if (try_status.code != AXL_OK) {          \
+            return try_status;                    \
+        }                                         \
+    } while (0)
+
+static inline axl_status axl_ok(void)
+{
+    return (axl_status){AXL_OK, 0, "", AXL_NO_LAYER};
+}
+
+static inline axl_status axl_error(axl_code code, const char *what)
+{
+    return (axl_status){code, 0, what, AXL_NO_LAYER};
+}
+
+static inline axl_status axl_at_layer(axl_status status, uint32_t layer)
+{
+    if (status.code != AXL_OK && status.layer == AXL_NO_LAYER) {
+        status.layer = (int32_t)layer;
+    }
+    return status;
+}
+
+/* For clean-up, which goes on after an error: the first one is the one to tell. */
+static inline void axl_keep_first(axl_status *first, axl_status next)
+{
+    if (first->code == AXL_OK) {
+        *first = next;
+    }
+}
+
+/* False on overflow. */
+static inline bool axl_multiply(uint64_t a, uint64_t b, uint64_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
+
+uint64_t axl_clock_ns(void);
+
+#endif

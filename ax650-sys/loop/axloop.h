@@ -1,0 +1,150 @@
+/*
+ * The generation loop: everything between an embedding row and its logits, in one call.
+ *
+ * No global state, no threads, no printing, no allocation while tokens are computed. All objects of
+ * one driver belong to the thread that opened it: the vendor binds its context to that thread.
+ *
+ * Values are bf16 as raw 16-bit patterns. Sizes are checked before use. Every function that can fail
+ * returns an axl_status; on failure no object is made and what was made on the way is freed.
+ */
+#ifndef AX650_AXLOOP_H
+#define AX650_AXLOOP_H
+
+#include <stdint.h>
+
+#include "ax_table.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum axl_code {
+    AXL_OK = 0,
+    AXL_ERR_ARGUMENT = 1,      /* the caller broke a rule of this header */
+    AXL_ERR_CALL = 2,          /* a function of the vendor failed: vendor_code, call */
+    AXL_ERR_HOST_MEMORY = 3,   /* no memory on the host */
+    AXL_ERR_DEVICE_MEMORY = 4, /* no memory on the card, by its own word or by the budget */
+    AXL_ERR_MODEL = 5,         /* a model file is not what the loop runs: call says what is wrong */
+    AXL_ERR_NO_CARD = 6,       /* the driver is there, no such card is */
+    AXL_ERR_UNSUPPORTED = 7,   /* the library lacks the function named in call */
+    AXL_ERR_CANCELLED = 8,     /* the cancel flag was set */
+    AXL_ERR_CONTEXT_FULL = 9,  /* the rows do not fit behind the sequence */
+} axl_code;
+
+#define AXL_NO_LAYER (-1)
+
+/*
+ * call: static text; the function of the vendor that failed, or what was found wrong.
+ * layer: the file in question; the head follows the last layer; AXL_NO_LAYER when none is.
+ */
+typedef struct axl_status {
+    axl_code code;
+    int32_t vendor_code;
+    const char *call;
+    int32_t layer;
+} axl_status;
+
+typedef struct axl_driver axl_driver;
+typedef struct axl_model axl_model;
+typedef struct axl_seq axl_seq;
+
+/* Texts are empty and sizes (bytes) zero where the library does not tell. */
+typedef struct axl_driver_info {
+    char version[64];
+    char soc[32];
+    int32_t device_id;
+    uint32_t device_count;
+    uint64_t total_memory;
+    uint64_t free_memory;
+} axl_driver_info;
+
+/* Counted since the driver was opened. Blocking calls are those that wait for the card. */
+typedef struct axl_stats {
+    uint64_t driver_calls;
+    uint64_t blocking_calls;
+    uint64_t runs;
+    uint64_t bytes_to_device;
+    uint64_t bytes_from_device;
+    uint64_t bytes_on_device; /* copied from device memory to device memory */
+    uint64_t driver_ns;       /* inside functions of the vendor */
+    uint64_t step_ns;         /* inside axl_prefill and axl_decode */
+} axl_stats;
+
+/*
+ * Initialises the library, takes card number `device_index` of its list and binds it to this thread.
+ * The table is copied; what its entries need must stay loaded until axl_driver_close.
+ */
+axl_status axl_driver_open_pcie(const ax_pcie_table *table, uint32_t device_index, axl_driver **driver);
+
+/* Refused while a model is open. Otherwise the driver is gone, whatever the status says. */
+axl_status axl_driver_close(axl_driver *driver);
+
+/* Asks the card anew, so that free_memory is current. */
+axl_status axl_driver_query(axl_driver *driver, axl_driver_info *info);
+void axl_driver_stats(const axl_driver *driver, axl_stats *stats);
+
+/* A compiled file and its size in bytes, which is what its load is expected to take on the card. */
+typedef struct axl_file {
+    const char *path;
+    uint64_t bytes;
+} axl_file;
+
+/* files: the layers in order, then the head. hidden and vocab are what the files must agree with. */
+typedef struct axl_model_spec {
+    const axl_file *files;
+    uint32_t file_count;
+    uint32_t hidden;
+    uint32_t vocab;
+} axl_model_spec;
+
+/* Called after each file: how many are loaded, of how many. */
+typedef void (*axl_progress)(void *user, uint32_t loaded, uint32_t total);
+
+typedef struct axl_model_info {
+    uint32_t layers;
+    uint32_t hidden;
+    uint32_t vocab;
+    uint32_t kv_dim;
+    uint32_t context;            /* rows that a sequence can hold */
+    uint32_t chunk;              /* most rows of one axl_prefill */
+    uint64_t buffer_bytes;       /* device memory of the model's own buffers */
+    uint64_t sequence_bytes;     /* device memory of one sequence */
+} axl_model_info;
+
+/*
+ * Loads and verifies all files. Tensors are found by name, shape groups by the length of `indices`,
+ * and every layer must offer what layer 0 offers.
+ */
+axl_status axl_model_open(axl_driver *driver, const axl_model_spec *spec, axl_progress progress, void *user,
+                          axl_model **model);
+
+/* Refused while a sequence is open. Otherwise the model is gone, whatever the status says. */
+axl_status axl_model_close(axl_model *model);
+void axl_model_query(const axl_model *model, axl_model_info *info);
+
+/* One conversation: its K and V rows on the card, zero-filled, and how many of them count. */
+axl_status axl_seq_open(axl_model *model, axl_seq **seq);
+axl_status axl_seq_close(axl_seq *seq);
+uint32_t axl_seq_len(const axl_seq *seq);
+
+/* Forgets all rows from `len` on. */
+axl_status axl_seq_truncate(axl_seq *seq, uint32_t len);
+
+/*
+ * Computes `count` tokens (1..=chunk) behind the sequence. rows: count * hidden values. logits: NULL, or
+ * room for vocab values, which receive those of the last row. cancel: NULL, or a flag that is read
+ * atomically before every layer; another thread may set it to non-zero.
+ * The sequence grows by `count` on success and keeps its length on any failure.
+ */
+axl_status axl_prefill(axl_seq *seq, const uint16_t *rows, uint32_t count, uint16_t *logits,
+                       uint32_t logits_len, const int32_t *cancel);
+
+/* One token: like axl_prefill with one row, through the decode groups. */
+axl_status axl_decode(axl_seq *seq, const uint16_t *row, uint16_t *logits, uint32_t logits_len,
+                      const int32_t *cancel);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

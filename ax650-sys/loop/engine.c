@@ -1,0 +1,205 @@
+/* One compiled file on the card: its tensors by name, their shapes by group, its bindings. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "axl_model.h"
+#include "axl_status.h"
+
+typedef struct role_name {
+    const char *name;
+    axl_direction direction;
+    uint32_t value_bytes;
+    const char *missing;
+    const char *malformed;
+} role_name;
+
+#define ROLE(name, direction, bytes) \
+    {name, direction, bytes, "tensor " name " is missing", "tensor " name " has a size that its shape does not give"}
+
+static const role_name role_names[AXL_ROLES] = {
+    [AXL_K_CACHE] = ROLE("K_cache", AXL_INPUT, AXL_VALUE),
+    [AXL_V_CACHE] = ROLE("V_cache", AXL_INPUT, AXL_VALUE),
+    [AXL_INDICES] = ROLE("indices", AXL_INPUT, sizeof(uint32_t)),
+    [AXL_HIDDEN_IN] = ROLE("input", AXL_INPUT, AXL_VALUE),
+    [AXL_MASK] = ROLE("mask", AXL_INPUT, AXL_VALUE),
+    [AXL_K_OUT] = ROLE("K_cache_out", AXL_OUTPUT, AXL_VALUE),
+    [AXL_V_OUT] = ROLE("V_cache_out", AXL_OUTPUT, AXL_VALUE),
+    [AXL_HIDDEN_OUT] = ROLE("output", AXL_OUTPUT, AXL_VALUE),
+};
+
+static const uint32_t no_tensor = UINT32_MAX;
+
+/* Compilers append the number of the group to some names: K_cache_3. */
+static bool is_named(const char *found, const char *name)
+{
+    const size_t length = strlen(name);
+    if (strncmp(found, name, length) != 0) {
+        return false;
+    }
+    const char *rest = found + length;
+    if (*rest == '\0') {
+        return true;
+    }
+    if (*rest++ != '_' || *rest == '\0') {
+        return false;
+    }
+    return strspn(rest, "0123456789") == strlen(rest);
+}
+
+static axl_role role_of(const char *name, axl_direction direction, uint32_t roles)
+{
+    for (uint32_t role = 0; role < AXL_ROLES; role++) {
+        if ((roles & AXL_ROLE_BIT(role)) != 0 && role_names[role].direction == direction &&
+            is_named(name, role_names[role].name)) {
+            return (axl_role)role;
+        }
+    }
+    return AXL_ROLES;
+}
+
+/* Every tensor has to be bound for a run, so one that we do not know is an error. */
+static axl_status find_tensors(axl_driver *driver, axl_direction direction, uint32_t roles, axl_engine *engine)
+{
+    const uint32_t count = driver->ops->tensor_count(driver, &engine->program, direction);
+    for (uint32_t tensor = 0; tensor < count; tensor++) {
+        const char *name = driver->ops->tensor_name(driver, &engine->program, direction, tensor);
+        if (name == NULL) {
+            return axl_error(AXL_ERR_MODEL, "a tensor has no name");
+        }
+        const axl_role role = role_of(name, direction, roles);
+        if (role == AXL_ROLES) {
+            return axl_error(AXL_ERR_MODEL, "a tensor has a name that this version does not know");
+        }
+        if (engine->tensor[role] != no_tensor) {
+            return axl_error(AXL_ERR_MODEL, "two tensors have the same name");
+        }
+        engine->tensor[role] = tensor;
+    }
+    return axl_ok();
+}
+
+static axl_status check_shape(const axl_shape *shape, const role_name *role)
+{
+    uint64_t bytes = role->value_bytes;
+    for (uint32_t i = 0; i < shape->rank; i++) {
+        if (!axl_multiply(bytes, shape->dims[i], &bytes)) {
+            return axl_error(AXL_ERR_MODEL, role->malformed);
+        }
+    }
+    return bytes != 0 && bytes == shape->bytes ? axl_ok() : axl_error(AXL_ERR_MODEL, role->malformed);
+}
+
+static axl_status read_shapes(axl_driver *driver, uint32_t roles, axl_engine *engine)
+{
+    for (uint32_t role = 0; role < AXL_ROLES; role++) {
+        if ((roles & AXL_ROLE_BIT(role)) == 0) {
+            continue;
+        }
+        const role_name *expected = &role_names[role];
+        if (engine->tensor[role] == no_tensor) {
+            return axl_error(AXL_ERR_MODEL, expected->missing);
+        }
+        for (uint32_t group = 0; group < engine->group_count; group++) {
+            axl_shape *shape = &engine->shapes[group][role];
+            AXL_TRY(driver->ops->tensor_shape(driver, &engine->program, expected->direction, group,
+                                              engine->tensor[role], shape));
+            AXL_TRY(check_shape(shape, expected));
+        }
+    }
+    return axl_ok();
+}
+
+static axl_status describe(axl_driver *driver, uint32_t roles, axl_engine *engine)
+{
+    for (uint32_t role = 0; role < AXL_ROLES; role++) {
+        engine->tensor[role] = no_tensor;
+    }
+    uint32_t count = 0;
+    AXL_TRY(driver->ops->group_count(driver, &engine->program, &count));
+    if (count == 0 || count > AXL_MAX_GROUPS) {
+        return axl_error(AXL_ERR_MODEL, "no shape group, or absurdly many");
+    }
+    engine->shapes = calloc(count, sizeof *engine->shapes);
+    engine->bindings = calloc(count, sizeof *engine->bindings);
+    if (engine->shapes == NULL || engine->bindings == NULL) {
+        return axl_error(AXL_ERR_HOST_MEMORY, "tensor shapes");
+    }
+    engine->group_count = count;
+    AXL_TRY(find_tensors(driver, AXL_INPUT, roles, engine));
+    AXL_TRY(find_tensors(driver, AXL_OUTPUT, roles, engine));
+    return read_shapes(driver, roles, engine);
+}
+
+static axl_status check_budget(axl_driver *driver, const axl_file *file)
+{
+    axl_driver_info info;
+    AXL_TRY(driver->ops->query(driver, &info));
+    if (info.total_memory != 0 && file->bytes > info.free_memory) {
+        return axl_error(AXL_ERR_DEVICE_MEMORY, "the file is larger than the card's free memory");
+    }
+    return axl_ok();
+}
+
+/* The engine is to be closed whatever the outcome; it must come zeroed. */
+axl_status axl_engine_open(axl_driver *driver, const axl_file *file, uint32_t roles, axl_engine *engine)
+{
+    AXL_TRY(check_budget(driver, file));
+    AXL_TRY(driver->ops->load(driver, file->path, &engine->program));
+    AXL_TRY(describe(driver, roles, engine));
+    for (uint32_t group = 0; group < engine->group_count; group++) {
+        AXL_TRY(driver->ops->io_create(driver, &engine->program, &engine->bindings[group].io));
+    }
+    return axl_ok();
+}
+
+static bool same_shape(const axl_shape *a, const axl_shape *b)
+{
+    return a->bytes == b->bytes && a->rank == b->rank &&
+           memcmp(a->dims, b->dims, a->rank * sizeof a->dims[0]) == 0;
+}
+
+/* Whether two layers offer the same groups with the same shapes; the order of tensors may differ. */
+axl_status axl_engine_match(const axl_engine *engine, const axl_engine *reference)
+{
+    if (engine->group_count != reference->group_count) {
+        return axl_error(AXL_ERR_MODEL, "the layer has another number of shape groups than layer 0");
+    }
+    for (uint32_t group = 0; group < engine->group_count; group++) {
+        for (uint32_t role = 0; role < AXL_ROLES; role++) {
+            if (!same_shape(&engine->shapes[group][role], &reference->shapes[group][role])) {
+                return axl_error(AXL_ERR_MODEL, "the layer's tensor shapes differ from those of layer 0");
+            }
+        }
+    }
+    return axl_ok();
+}
+
+axl_status axl_engine_close(axl_driver *driver, axl_engine *engine)
+{
+    axl_status status = axl_ok();
+    for (uint32_t group = 0; group < engine->group_count; group++) {
+        axl_keep_first(&status, driver->ops->io_destroy(driver, &engine->bindings[group].io));
+    }
+    axl_keep_first(&status, driver->ops->unload(driver, &engine->program));
+    free(engine->shapes);
+    free(engine->bindings);
+    *engine = (axl_engine){0};
+    return status;
+}
+
+/* Binds the front of a buffer; what the tensor has in this group must fit into it. */
+axl_status axl_engine_bind(axl_driver *driver, axl_engine *engine, uint32_t group, axl_role role,
+                           const axl_buffer *buffer)
+{
+    const uint64_t bytes = engine->shapes[group][role].bytes;
+    if (bytes > buffer->bytes) {
+        return axl_error(AXL_ERR_MODEL, "a tensor is larger than the buffer made for it");
+    }
+    return driver->ops->bind(driver, engine->bindings[group].io, role_names[role].direction,
+                             engine->tensor[role], buffer, bytes);
+}
+
+axl_status axl_engine_run(axl_driver *driver, const axl_engine *engine, uint32_t group)
+{
+    return driver->ops->run(driver, &engine->program, group, engine->bindings[group].io);
+}

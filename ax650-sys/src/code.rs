@@ -1,0 +1,197 @@
+//! What a vendor's error code says.
+
+use std::fmt;
+
+use crate::vendor as v;
+
+/// An error code of any of the vendor's libraries, printed with its decoded parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VendorCode(pub i32);
+
+impl VendorCode {
+    /// The bits as the vendor's headers write them.
+    pub fn bits(self) -> u32 {
+        self.0.cast_unsigned()
+    }
+
+    /// Whether the code comes from the host's AXCL library rather than from the chip behind it.
+    pub fn is_axcl(self) -> bool {
+        self.bits() & 0x80FF_0000 == 0x8030_0000
+    }
+
+    /// Whether it says that there is no card, or none that answers.
+    pub fn is_no_card(self) -> bool {
+        matches!(
+            self.bits(),
+            v::AXCL_ERR_RT_DEVICE_QUERY
+                | v::AXCL_ERR_RT_DEVICE_NO_CONNECT
+                | v::AXCL_ERR_RT_DEVICE_PROBE
+                | v::AXCL_ERR_RT_DEVICE_INVALID_ID
+        )
+    }
+
+    /// Whether a card that worked before has gone: it is not active, or its answers are not understood.
+    pub fn is_lost(self) -> bool {
+        let transport = [v::AXCL_ERROR_TIMEOUT, v::AXCL_ERROR_UNEXPECT_RESPONSE];
+        self.is_no_card()
+            || matches!(self.bits(), v::AXCL_ERR_RT_DEVICE_NOT_ACTIVE | v::AXCL_ERR_RT_DEVICE_NO_ACTIVE)
+            || (self.is_axcl() && transport.contains(&(self.bits() & 0xFF)))
+    }
+
+    fn axcl_module(self) -> &'static str {
+        match (self.bits() >> 24) & 0x7F {
+            v::AXCL_ERROR_MODULE_RUNTIME => "runtime",
+            v::AXCL_ERROR_MODULE_NATIVE => "native",
+            v::AXCL_ERROR_MODULE_LITE => "lite",
+            _ => "unknown module",
+        }
+    }
+
+    fn axcl_part(self) -> &'static str {
+        match (self.bits() >> 8) & 0xFF {
+            v::AXCL_ERROR_SUB_DEVICE => "device",
+            v::AXCL_ERROR_SUB_CONTEXT => "context",
+            v::AXCL_ERROR_SUB_STREAM => "stream",
+            v::AXCL_ERROR_SUB_TASK => "task",
+            v::AXCL_ERROR_SUB_MEMORY => "memory",
+            v::AXCL_ERROR_SUB_CONFIG => "config",
+            v::AXCL_ERROR_SUB_ENGINE => "engine",
+            v::AXCL_ERROR_SUB_SYSLOG => "syslog",
+            v::AXCL_ERROR_SUB_SYSCTRL => "sysctrl",
+            v::AXCL_ERROR_SUB_LATENCY => "latency",
+            v::AXCL_ERROR_SUB_P2P => "p2p",
+            v::AXCL_ERROR_SUB_USRWORK => "worker",
+            _ => "unknown part",
+        }
+    }
+
+    fn axcl_meaning(self) -> &'static str {
+        match self.bits() {
+            v::AXCL_ERR_RT_INIT_OPEN => "cannot open the kernel driver",
+            v::AXCL_ERR_RT_DEVICE_QUERY => "cannot query the devices",
+            v::AXCL_ERR_RT_DEVICE_NO_CONNECT => "no card is connected",
+            v::AXCL_ERR_RT_DEVICE_PROBE => "the card did not come up",
+            v::AXCL_ERR_RT_DEVICE_NOT_ACTIVE => "the device is not active",
+            v::AXCL_ERR_RT_DEVICE_INVALID_ID => "no such device",
+            v::AXCL_ERR_RT_DEVICE_NO_ACTIVE => "no device is active",
+            v::AXCL_ERR_RT_DEVICE_PORT_ALLOCATE => "no port to the card",
+            v::AXCL_ERR_RT_DEVICE_REBOOT => "the card could not be rebooted",
+            v::AXCL_ERR_RT_DEVICE_PORT_DESTROY => "the port to the card could not be closed",
+            v::AXCL_ERR_RT_CONTEXT_CREATE => "cannot create the context",
+            v::AXCL_ERR_RT_CONTEXT_DESTROY => "cannot destroy the context",
+            v::AXCL_ERR_RT_CONTEXT_BIND_THREAD => "cannot bind the context to the thread",
+            v::AXCL_ERR_RT_CONTEXT_NO_BOUND => "no context is bound to the thread",
+            v::AXCL_ERR_RT_STREAM_CREATE => "cannot create",
+            v::AXCL_ERR_RT_STREAM_DESTROY => "cannot destroy",
+            v::AXCL_ERR_RT_STREAM_SYNC_TIMEOUT => "synchronising took too long",
+            v::AXCL_ERR_RT_TASK_SUBMIT => "cannot submit the task",
+            v::AXCL_ERR_RT_MEMORY_NOT_DEVICE => "not memory of the device",
+            v::AXCL_ERR_RT_CONFIG_LOAD => "cannot load the configuration",
+            v::AXCL_ERR_RT_ENGINE_INVALID_INDEX => "no such tensor or group",
+            bits => common_meaning(bits & 0xFF),
+        }
+    }
+
+    fn chip_module(self) -> &'static str {
+        match (self.bits() >> 16) & 0xFF {
+            v::AX_MODULE_NPU => "NPU",
+            v::AX_MODULE_SYS => "chip memory",
+            v::AX_MODULE_ENGINE => "engine",
+            _ => "chip",
+        }
+    }
+
+    fn chip_meaning(self) -> &'static str {
+        match self.bits() {
+            v::AX_ERR_CMM_NOMEM => "the chip's memory is exhausted",
+            v::AX_ERR_NPU_HANDLE_INVALID => "invalid handle",
+            v::AX_ERR_NPU_TASK_INVALID => "invalid task",
+            v::AX_ERR_NPU_NOT_INIT => "not initialised",
+            v::AX_ERR_NPU_PARAM_INVALID => "invalid parameter",
+            v::AX_ERR_NPU_NO_RESOURCE => "no resources",
+            v::AX_ERR_NPU_MEMORY => "memory error",
+            v::AX_ERR_NPU_HARDWARE => "hardware error",
+            v::AX_ERR_NPU_NOT_SUPPORT => "not supported",
+            v::AX_ERR_NPU_TASK_BUSY => "task busy",
+            v::AX_ERR_NPU_TASK_FAILED => "task failed",
+            bits => generic_meaning(bits & 0xFF),
+        }
+    }
+}
+
+fn common_meaning(error: u32) -> &'static str {
+    match error {
+        v::AXCL_ERROR_UNKNOWN => "failed",
+        v::AXCL_ERROR_NULL_POINTER => "null pointer",
+        v::AXCL_ERROR_ILLEGAL_PARAM => "illegal parameter",
+        v::AXCL_ERROR_UNSUPPORT => "not supported",
+        v::AXCL_ERROR_TIMEOUT => "timed out",
+        v::AXCL_ERROR_BUSY => "busy",
+        v::AXCL_ERROR_NO_MEMORY => "no memory",
+        v::AXCL_ERROR_ENCODE => "the request could not be encoded",
+        v::AXCL_ERROR_DECODE => "the card's answer could not be decoded",
+        v::AXCL_ERROR_UNEXPECT_RESPONSE => "unexpected answer of the card",
+        v::AXCL_ERROR_OPEN => "cannot open",
+        v::AXCL_ERROR_EXECUTE_FAIL => "the card could not execute it",
+        _ => "unknown error",
+    }
+}
+
+fn generic_meaning(error: u32) -> &'static str {
+    match error {
+        v::AX_ERR_ILLEGAL_PARAM => "illegal parameter",
+        v::AX_ERR_NULL_PTR => "null pointer",
+        v::AX_ERR_BAD_ADDR => "bad address",
+        v::AX_ERR_SYS_NOTREADY => "not ready",
+        v::AX_ERR_BUSY => "busy",
+        v::AX_ERR_NOT_INIT => "not initialised",
+        v::AX_ERR_NOT_CONFIG => "not configured",
+        v::AX_ERR_NOT_SUPPORT => "not supported",
+        v::AX_ERR_NOT_PERM => "not permitted",
+        v::AX_ERR_EXIST => "exists already",
+        v::AX_ERR_UNEXIST => "does not exist",
+        v::AX_ERR_NOMEM => "no memory",
+        v::AX_ERR_NOBUF => "no buffer",
+        v::AX_ERR_TIMED_OUT => "timed out",
+        v::AX_ERR_OS_FAIL => "the operating system refused",
+        _ => "unknown error",
+    }
+}
+
+impl fmt::Display for VendorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_axcl() {
+            let (module, part) = (self.axcl_module(), self.axcl_part());
+            write!(f, "{:#010X} ({module}, {part}: {})", self.bits(), self.axcl_meaning())
+        } else {
+            write!(f, "{:#010X} ({}: {})", self.bits(), self.chip_module(), self.chip_meaning())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::VendorCode;
+
+    fn text(bits: u32) -> String {
+        VendorCode(bits.cast_signed()).to_string()
+    }
+
+    #[test]
+    fn codes_are_taken_apart() {
+        assert_eq!(text(0x8030_0283), "0x80300283 (runtime, context: cannot bind the context to the thread)");
+        assert_eq!(text(0x8030_0709), "0x80300709 (runtime, engine: the card's answer could not be decoded)");
+        assert_eq!(text(0x800B_0018), "0x800B0018 (chip memory: the chip's memory is exhausted)");
+        assert_eq!(text(0x8006_008A), "0x8006008A (NPU: task failed)");
+        assert_eq!(text(0x8130_0103), "0x81300103 (native, device: illegal parameter)");
+        assert_eq!(text(0xFFFF_FFFF), "0xFFFFFFFF (chip: unknown error)");
+    }
+
+    #[test]
+    fn a_missing_card_is_not_a_lost_run() {
+        let code = |bits: u32| VendorCode(bits.cast_signed());
+        assert!(code(0x8030_0181).is_no_card());
+        assert!(code(0x8030_0185).is_lost() && !code(0x8030_0185).is_no_card());
+        assert!(!code(0x8030_0703).is_lost());
+    }
+}

@@ -1,0 +1,217 @@
+//! Finding and opening the vendor's libraries at run time.
+//!
+//! A machine without them is the usual case, so absence is a value like any other: the error lists every
+//! place that was tried and what the system said there.
+
+use std::ffi::{CStr, c_char};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use libloading::Library;
+
+use crate::table::{resolve_board, resolve_pcie};
+use crate::vendor::{ax_board_table, ax_pcie_table};
+
+/// The variable that names the library or its directory.
+pub const PATH_VARIABLE: &str = "AX650_DRIVER_PATH";
+
+const PCIE_LIBRARY: &str = "libaxcl_rt.so";
+const BOARD_LIBRARIES: [&str; 2] = ["libax_engine.so", "libax_sys.so"];
+
+/// Where the packages of card makers put AXCL; not always known to the dynamic linker.
+const PACKAGE_DIRECTORY: &str = "/usr/lib/axcl";
+
+/// A function table together with the libraries that its pointers lead into.
+#[derive(Debug, Clone)]
+pub struct Loaded<T> {
+    /// The functions; optional ones may be `None`.
+    pub table: T,
+    /// What was opened, as it was named to the dynamic linker.
+    pub path: PathBuf,
+    /// What the library says of itself, where it says anything.
+    pub version: Option<String>,
+    /// Keeps the code behind the table mapped.
+    pub libraries: Vec<Arc<Library>>,
+}
+
+/// One place where a library was looked for, and what the system said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The name given to the dynamic linker.
+    pub path: PathBuf,
+    /// Why it could not be opened.
+    pub reason: String,
+}
+
+/// Why there is no function table.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum LoadError {
+    /// No such library could be opened anywhere.
+    #[error("no {library} could be opened: {}", Tried(tried))]
+    NotFound {
+        /// The library's file name.
+        library: &'static str,
+        /// All places, in order.
+        tried: Vec<Attempt>,
+    },
+    /// The library lacks functions that ax650 cannot do without.
+    #[error(
+        "{} (version {}) lacks {}; install a newer driver package, or point --driver-path to one",
+        path.display(),
+        version.as_deref().unwrap_or("unknown"),
+        missing.join(", ")
+    )]
+    Incompatible {
+        /// The library.
+        path: PathBuf,
+        /// What it says of itself.
+        version: Option<String>,
+        /// The absent functions, by the vendor's names.
+        missing: Vec<&'static str>,
+    },
+}
+
+struct Tried<'a>(&'a [Attempt]);
+
+impl fmt::Display for Tried<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, attempt) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "; " };
+            write!(f, "{separator}{} ({})", attempt.path.display(), attempt.reason)?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens AXCL, the library of PCIe and M.2 cards. `driver_path` is the library or its directory.
+pub fn load_pcie(driver_path: Option<&Path>) -> Result<Loaded<ax_pcie_table>, LoadError> {
+    let (path, libraries) = find(PCIE_LIBRARY, driver_path)?;
+    let version = text_from(&libraries, c"axclrtGetFullVersion");
+    let table = resolve_pcie(&borrow(&libraries)).map_err(|missing| LoadError::Incompatible {
+        path: path.clone(),
+        version: version.clone(),
+        missing,
+    })?;
+    Ok(Loaded { table, path, version, libraries })
+}
+
+/// Opens `AX_SYS` and `AX_ENGINE`, the libraries of the chip's own Linux.
+pub fn load_board(driver_path: Option<&Path>) -> Result<Loaded<ax_board_table>, LoadError> {
+    let [engine, system] = BOARD_LIBRARIES;
+    // The engine needs the system library: opened first, its name is known when the engine asks for it.
+    let (_, mut libraries) = find(system, driver_path)?;
+    let (path, engine) = find(engine, driver_path)?;
+    libraries.splice(0..0, engine);
+    let version = text_from(&libraries, c"AX_ENGINE_GetVersion");
+    let table = resolve_board(&borrow(&libraries)).map_err(|missing| LoadError::Incompatible {
+        path: path.clone(),
+        version: version.clone(),
+        missing,
+    })?;
+    Ok(Loaded { table, path, version, libraries })
+}
+
+fn borrow(libraries: &[Arc<Library>]) -> Vec<&Library> {
+    libraries.iter().map(Arc::as_ref).collect()
+}
+
+/// The first of the places that can be opened, companions last.
+fn find(name: &'static str, driver_path: Option<&Path>) -> Result<(PathBuf, Vec<Arc<Library>>), LoadError> {
+    let mut tried = Vec::new();
+    for path in places(name, driver_path) {
+        match open(&path) {
+            Ok(libraries) => return Ok((path, libraries)),
+            Err(reason) => tried.push(Attempt { path, reason }),
+        }
+    }
+    Err(LoadError::NotFound { library: name, tried })
+}
+
+fn places(name: &str, driver_path: Option<&Path>) -> Vec<PathBuf> {
+    let variable = std::env::var_os(PATH_VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let named = driver_path.map(Path::to_path_buf).into_iter().chain(variable);
+    let mut places: Vec<PathBuf> =
+        named.map(|path| if path.is_dir() { path.join(name) } else { path }).collect();
+
+    let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_path_buf));
+    let here = std::env::current_dir().ok();
+    for directory in here.into_iter().chain(beside) {
+        places.push(directory.join("vendor/lib").join(name));
+    }
+    places.push(PathBuf::from(name));
+    places.push(Path::new(PACKAGE_DIRECTORY).join(name));
+    places.dedup();
+    places
+}
+
+fn open(path: &Path) -> Result<Vec<Arc<Library>>, String> {
+    let named_only = path.components().count() == 1;
+    if !named_only && !path.exists() {
+        return Err("not there".into());
+    }
+    match open_one(path) {
+        Ok(library) => Ok(vec![library]),
+        Err(first) if named_only => Err(first),
+        Err(first) => {
+            let mut libraries = open_companions(path);
+            let library = open_one(path).map_err(|_| first)?;
+            libraries.insert(0, library);
+            Ok(libraries)
+        }
+    }
+}
+
+fn open_one(path: &Path) -> Result<Arc<Library>, String> {
+    // SAFETY: opening runs the initialisers of the library: the vendor's, from a place that the user or the
+    // system's administrator chose. They have no preconditions of their own.
+    let library = unsafe { Library::new(path) };
+    library.map(Arc::new).map_err(|e| e.to_string())
+}
+
+/// Opens the vendor's other libraries beside `path`: once loaded, the dynamic linker finds them by name, so a
+/// plain copy of an SDK works without being in its search path. They need each other, hence the rounds.
+fn open_companions(path: &Path) -> Vec<Arc<Library>> {
+    let directory = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    let mut pending: Vec<PathBuf> = std::fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|file| file != path && is_companion(file))
+        .collect();
+    let mut opened = Vec::new();
+    loop {
+        let before = pending.len();
+        pending.retain(|file| open_one(file).map(|library| opened.push(library)).is_err());
+        if pending.is_empty() || pending.len() == before {
+            return opened;
+        }
+    }
+}
+
+fn is_companion(file: &Path) -> bool {
+    let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    name.contains(".so") && ["libaxcl_", "libax_", "libspdlog"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The text that a function without parameters gives, if there is such a function.
+fn text_from(libraries: &[Arc<Library>], function: &CStr) -> Option<String> {
+    type Text = unsafe extern "C" fn() -> *const c_char;
+    libraries.iter().find_map(|library| {
+        // SAFETY: both functions that this is used for take nothing and return a string, in all versions.
+        let function = unsafe { library.get::<Option<Text>>(function.to_bytes_with_nul()) };
+        let function = (*function.ok()?)?;
+        // SAFETY: the string is a constant of the library; asking needs no initialisation.
+        let text = unsafe { function() };
+        if text.is_null() {
+            return None;
+        }
+        // SAFETY: not null, NUL-terminated by the vendor's contract, copied at once.
+        let text = unsafe { CStr::from_ptr(text) };
+        Some(text.to_string_lossy().into_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+use std::path::Path;
+use std::process::Command;
+
+use super::{LoadError, load_board, load_pcie};
+
+/// A library made on the spot from C source.
+fn library(directory: &Path, name: &str, source: &str) {
+    let file = directory.join("source.c");
+    std::fs::write(&file, source).unwrap();
+    let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let status = Command::new(compiler)
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(directory.join(name))
+        .arg(&file)
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn absence_names_every_place_that_was_tried() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = load_pcie(Some(directory.path())).unwrap_err();
+    let LoadError::NotFound { library, tried } = &error else { panic!("{error}") };
+    assert_eq!(*library, "libaxcl_rt.so");
+    assert_eq!(tried[0].path, directory.path().join("libaxcl_rt.so"));
+    assert!(tried.iter().any(|t| t.path.ends_with("vendor/lib/libaxcl_rt.so")));
+    assert!(tried.iter().any(|t| t.path == Path::new("libaxcl_rt.so")));
+    assert!(error.to_string().contains("/usr/lib/axcl/libaxcl_rt.so (not there)"), "{error}");
+}
+
+#[test]
+fn all_missing_functions_are_told_at_once_with_the_version() {
+    let directory = tempfile::tempdir().unwrap();
+    library(
+        directory.path(),
+        "libaxcl_rt.so",
+        "const char *axclrtGetFullVersion(void) { return \"V0.9\"; } int axclInit(void) { return 0; }",
+    );
+    let error = load_pcie(Some(directory.path())).unwrap_err();
+    let LoadError::Incompatible { version, missing, .. } = &error else { panic!("{error}") };
+    assert_eq!(version.as_deref(), Some("V0.9"));
+    assert!(!missing.contains(&"axclInit"));
+    assert!(missing.contains(&"axclrtMalloc") && missing.contains(&"axclrtEngineExecute"));
+    assert!(!missing.contains(&"axclrtEngineExecuteAsync"), "optional functions may be absent");
+}
+
+#[test]
+fn a_file_that_is_no_library_is_told_as_such() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("libaxcl_rt.so"), "not a library").unwrap();
+    let error = load_pcie(Some(directory.path())).unwrap_err();
+    let LoadError::NotFound { tried, .. } = &error else { panic!("{error}") };
+    assert_ne!(tried[0].reason, "not there");
+}
+
+#[test]
+fn board_functions_may_be_in_either_library() {
+    let directory = tempfile::tempdir().unwrap();
+    library(directory.path(), "libax_sys.so", "int AX_SYS_Init(void) { return 0; }");
+    library(directory.path(), "libax_engine.so", "int AX_ENGINE_Init(void *a) { return a != 0; }");
+    let error = load_board(Some(directory.path())).unwrap_err();
+    let LoadError::Incompatible { missing, path, .. } = &error else { panic!("{error}") };
+    assert!(path.ends_with("libax_engine.so"));
+    assert!(!missing.contains(&"AX_SYS_Init") && !missing.contains(&"AX_ENGINE_Init"));
+    assert!(missing.contains(&"AX_SYS_MemAlloc"));
+}

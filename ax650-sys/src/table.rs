@@ -1,0 +1,105 @@
+//! Filling a function table from shared libraries.
+//!
+//! The fields of a table bear the names of the vendor's functions, so one list per table says both what to
+//! look up and what may be absent. A field that is in neither list, or in both, does not compile.
+
+use std::ffi::CStr;
+
+use libloading::Library;
+
+use crate::vendor::{ax_board_table, ax_pcie_table};
+
+/// The type of a function-table field is `Option<F>`; so is what a lookup gives.
+///
+/// # Safety
+///
+/// `F` is the type of the function that the vendor exports as `name`.
+unsafe fn symbol<F: Copy>(libraries: &[&Library], name: &CStr) -> Option<F> {
+    libraries.iter().find_map(|library| {
+        // SAFETY: the caller vouches for the type; `Option` makes a symbol at address zero `None`. The
+        // pointer is copied out, and the owner of the table keeps the library loaded.
+        let found = unsafe { library.get::<Option<F>>(name.to_bytes_with_nul()) };
+        found.ok().and_then(|function| *function)
+    })
+}
+
+macro_rules! vendor_table {
+    ($(#[$meta:meta])* $resolve:ident -> $table:ident { required { $($required:ident)* } optional { $($optional:ident)* } }) => {
+        $(#[$meta])*
+        pub(crate) fn $resolve(libraries: &[&Library]) -> Result<$table, Vec<&'static str>> {
+            let mut missing = Vec::new();
+            let table = $table {
+                $($required: {
+                    // SAFETY: the field has the vendor's signature, from the header named in vendor/include.
+                    let function = unsafe { symbol(libraries, name(concat!(stringify!($required), "\0"))) };
+                    if function.is_none() {
+                        missing.push(stringify!($required));
+                    }
+                    function
+                },)*
+                $($optional: {
+                    // SAFETY: as above.
+                    unsafe { symbol(libraries, name(concat!(stringify!($optional), "\0"))) }
+                },)*
+            };
+            if missing.is_empty() { Ok(table) } else { Err(missing) }
+        }
+    };
+}
+
+fn name(with_nul: &'static str) -> &'static CStr {
+    CStr::from_bytes_with_nul(with_nul.as_bytes()).unwrap_or_default()
+}
+
+vendor_table! {
+    /// All of AXCL that ax650 knows, or the names of the required functions that are missing.
+    resolve_pcie -> ax_pcie_table {
+        required {
+            axclInit axclFinalize axclrtSetDevice axclrtResetDevice axclrtGetDeviceList axclrtMalloc
+            axclrtFree axclrtMemset axclrtMemcpy axclrtEngineInit axclrtEngineFinalize
+            axclrtEngineLoadFromFile axclrtEngineUnload axclrtEngineCreateContext axclrtEngineGetIOInfo
+            axclrtEngineDestroyIOInfo axclrtEngineGetShapeGroupsCount axclrtEngineGetNumInputs
+            axclrtEngineGetNumOutputs axclrtEngineGetInputSizeByIndex axclrtEngineGetOutputSizeByIndex
+            axclrtEngineGetInputNameByIndex axclrtEngineGetOutputNameByIndex axclrtEngineGetInputDims
+            axclrtEngineGetOutputDims axclrtEngineCreateIO axclrtEngineDestroyIO
+            axclrtEngineSetInputBufferByIndex axclrtEngineSetOutputBufferByIndex axclrtEngineExecute
+        }
+        optional {
+            axclSetLogLevel axclrtGetVersion axclrtGetFullVersion axclrtGetSocName axclrtGetDevice
+            axclrtGetDeviceCount axclrtSynchronizeDevice axclrtGetDeviceProperties axclrtCreateContext
+            axclrtDestroyContext axclrtSetCurrentContext axclrtGetCurrentContext axclrtGetDefaultContext
+            axclrtMallocCached axclrtMemFlush axclrtMemInvalidate axclrtMallocHost axclrtFreeHost
+            axclrtMemcmp axclrtMemsetAsync axclrtMemcpyAsync axclrtCreateStream axclrtDestroyStream
+            axclrtDestroyStreamForce axclrtSynchronizeStream axclrtSynchronizeStreamWithTimeout
+            axclrtCreateEvent axclrtDestroyEvent axclrtRecordEvent axclrtStreamWaitEvent
+            axclrtEngineGetVNpuKind axclrtEngineLoadFromMem axclrtEngineGetModelCompilerVersion
+            axclrtEngineSetAffinity axclrtEngineGetAffinity axclrtEngineGetUsage
+            axclrtEngineGetUsageFromModelId axclrtEngineGetModelType axclrtEngineGetModelTypeFromModelId
+            axclrtEngineGetInputIndexByName axclrtEngineGetOutputIndexByName axclrtEngineGetInputDataType
+            axclrtEngineGetOutputDataType axclrtEngineGetInputDataLayout axclrtEngineGetOutputDataLayout
+            axclrtEngineSetInputBufferByName axclrtEngineSetOutputBufferByName
+            axclrtEngineGetInputBufferByIndex axclrtEngineGetOutputBufferByIndex
+            axclrtEngineSetDynamicBatchSize axclrtEngineExecuteAsync
+        }
+    }
+}
+
+vendor_table! {
+    /// All of `AX_SYS` and `AX_ENGINE` that ax650 knows, or the names of the required functions that are missing.
+    resolve_board -> ax_board_table {
+        required {
+            AX_SYS_Init AX_SYS_Deinit AX_SYS_MemAlloc AX_SYS_MemAllocCached AX_SYS_MemFree
+            AX_SYS_MflushCache AX_SYS_MinvalidateCache AX_ENGINE_Init AX_ENGINE_Deinit
+            AX_ENGINE_CreateHandle AX_ENGINE_DestroyHandle AX_ENGINE_GetIOInfo AX_ENGINE_CreateContext
+            AX_ENGINE_CreateContextV2 AX_ENGINE_RunSync
+        }
+        optional {
+            AX_SYS_Mmap AX_SYS_MmapCache AX_SYS_Munmap AX_SYS_MemGetBlockInfoByPhy
+            AX_SYS_MemGetBlockInfoByVirt AX_SYS_MemGetPartitionInfo AX_SYS_MemQueryStatus
+            AX_ENGINE_GetVersion AX_ENGINE_NPUReset AX_ENGINE_GetVNPUAttr AX_ENGINE_GetModelType
+            AX_ENGINE_CreateHandleV2 AX_ENGINE_GetHandleModelType AX_ENGINE_GetModelToolsVersion
+            AX_ENGINE_GetCMMUsage AX_ENGINE_GetGroupIOInfoCount AX_ENGINE_GetGroupIOInfo
+            AX_ENGINE_SetAffinity AX_ENGINE_GetAffinity AX_ENGINE_RunSyncV2 AX_ENGINE_RunGroupIOSync
+        }
+    }
+}
