@@ -1,5 +1,44 @@
 //! The software card: the Axera runtime interface implemented on the CPU.
+//!
+//! [`pcie_table`] fills the vendor's function table with Rust functions of the vendor's signatures, so
+//! that everything above the table is the same code that drives a real card. The card computes real models
+//! ([`compute`]), keeps an address space of its own ([`memory`]), and is stricter than the hardware: a breach
+//! of the vendor's contract gets the vendor's code and is written down ([`violations`]).
+//!
+//! Which card a call reaches, when one process has several, is explained in the module `card`: a table
+//! attaches a card to the thread that fills it, and the product makes all its calls from that thread.
+//!
+//! After a failed call [`last_error`] tells the reason, which the vendor's code alone does not.
+//!
+//! ```
+//! let table = ax650_sim::pcie_table(ax650_sim::CardOptions::default());
+//! let init = table.axclInit.unwrap();
+//! // SAFETY: the function takes a null configuration.
+//! assert_eq!(unsafe { init(std::ptr::null()) }, 0);
+//! ```
 
+mod axcl;
+mod card;
 pub mod compute;
+mod context;
+#[cfg(any(test, feature = "testing"))]
+pub mod control;
+mod engine;
+mod fault;
+mod host;
+mod io;
+pub mod memory;
+mod options;
+mod run;
+mod signature;
+mod status;
+mod stream;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod transfer;
+pub mod violations;
+
+pub use axcl::pcie_table;
+pub use context::DEVICE_ID;
+pub use fault::{CardError, clear_last_error, last_error};
+pub use options::CardOptions;

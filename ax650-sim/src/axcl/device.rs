@@ -1,0 +1,196 @@
+//! Initialisation, versions, devices and contexts.
+
+use std::ffi::{c_char, c_void};
+
+use ax650_sys::vendor::{axclrtDeviceList, axclrtDeviceProperties};
+
+use super::{Out, address, call, opaque, value};
+use crate::context::{self, DEVICE_ID};
+use crate::status::Part;
+use crate::transfer;
+use crate::violations::Rule;
+
+/// The interface version that the card implements.
+const VERSION: (i32, i32, i32) = (3, 10, 2);
+const FULL_VERSION: &std::ffi::CStr = c"V3.10.2 (software card)";
+const SOC_NAME: &std::ffi::CStr = c"AX650N";
+const KIB: u64 = 1024;
+
+/// The configuration is not looked at: real programs pass null, absent files and pointers to garbage.
+pub(super) unsafe extern "C" fn init(_config: *const c_char) -> i32 {
+    call("axclInit", |state, _| {
+        state.users += 1;
+        Ok(())
+    })
+}
+
+/// The last one reclaims everything and writes down what was left. Without `axclInit` it does nothing, as
+/// the vendor's does after a failed one.
+pub(super) unsafe extern "C" fn finalize() -> i32 {
+    call("axclFinalize", |state, call| {
+        state.users = state.users.saturating_sub(1);
+        if state.users == 0 {
+            for leak in state.finalize() {
+                call.warn(Rule::Leak, leak)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+pub(super) unsafe extern "C" fn set_log_level(_level: i32) -> i32 {
+    call("axclSetLogLevel", |_, _| Ok(()))
+}
+
+pub(super) unsafe extern "C" fn version(major: *mut i32, minor: *mut i32, patch: *mut i32) -> i32 {
+    call("axclrtGetVersion", |_, _| {
+        for (out, number) in [(major, VERSION.0), (minor, VERSION.1), (patch, VERSION.2)] {
+            // SAFETY: the caller passes null or a place for an integer.
+            unsafe { Out::new(Part::Device, out) }?.set(number);
+        }
+        Ok(())
+    })
+}
+
+pub(super) unsafe extern "C" fn full_version() -> *const c_char {
+    value("axclrtGetFullVersion", FULL_VERSION.as_ptr(), |_, _| Ok(FULL_VERSION.as_ptr()))
+}
+
+pub(super) unsafe extern "C" fn soc_name() -> *const c_char {
+    value("axclrtGetSocName", SOC_NAME.as_ptr(), |_, _| Ok(SOC_NAME.as_ptr()))
+}
+
+pub(super) unsafe extern "C" fn set_device(device: i32) -> i32 {
+    call("axclrtSetDevice", |state, _| {
+        state.require_live()?;
+        let fresh = state.handle();
+        state.contexts.activate(device, fresh)
+    })
+}
+
+pub(super) unsafe extern "C" fn reset_device(device: i32) -> i32 {
+    call("axclrtResetDevice", |state, _| {
+        state.require_live()?;
+        state.contexts.reset(device)
+    })
+}
+
+pub(super) unsafe extern "C" fn device(device: *mut i32) -> i32 {
+    call("axclrtGetDevice", |state, _| {
+        state.require_context()?;
+        // SAFETY: the caller passes null or a place for an integer.
+        unsafe { Out::new(Part::Device, device) }?.set(DEVICE_ID);
+        Ok(())
+    })
+}
+
+pub(super) unsafe extern "C" fn device_count(count: *mut u32) -> i32 {
+    call("axclrtGetDeviceCount", |state, _| {
+        // SAFETY: the caller passes null or a place for an integer.
+        unsafe { Out::new(Part::Device, count) }?.set(u32::from(state.users > 0));
+        Ok(())
+    })
+}
+
+/// Before `axclInit` the list is empty and the call succeeds (measured with V3.10.2 without a card).
+pub(super) unsafe extern "C" fn device_list(list: *mut axclrtDeviceList) -> i32 {
+    call("axclrtGetDeviceList", |state, _| {
+        // SAFETY: the caller passes null or a place for a list.
+        let out = unsafe { Out::new(Part::Device, list) }?;
+        let mut filled = axclrtDeviceList { num: u32::from(state.users > 0), devices: [0; 256] };
+        if state.users > 0 {
+            filled.devices[0] = DEVICE_ID;
+        }
+        out.set(filled);
+        Ok(())
+    })
+}
+
+pub(super) unsafe extern "C" fn synchronize() -> i32 {
+    call("axclrtSynchronizeDevice", |state, call| {
+        state.require_context()?;
+        transfer::drain(state, call);
+        state.streams.outcome_of_all()
+    })
+}
+
+/// Memory and CMM are one and the same here. Temperature, loads and the PCIe address are those of no card: 0.
+pub(super) unsafe extern "C" fn properties(device: i32, properties: *mut axclrtDeviceProperties) -> i32 {
+    call("axclrtGetDeviceProperties", |state, _| {
+        state.require_live()?;
+        context::check_device(device)?;
+        // SAFETY: the caller passes null or a place for the properties.
+        let out = unsafe { Out::new(Part::Device, properties) }?;
+        let kib = |bytes: u64| u32::try_from(bytes / KIB).unwrap_or(u32::MAX);
+        let total = kib(state.memory.limit());
+        let free = kib(state.memory.limit().saturating_sub(state.memory.used()));
+        let mut filled = axclrtDeviceProperties {
+            swVersion: [0; 64],
+            uid: 0,
+            pciDomain: 0,
+            pciBusID: DEVICE_ID.cast_unsigned(),
+            pciDeviceID: 0,
+            temperature: 0,
+            totalMemSize: total,
+            freeMemSize: free,
+            totalCmmSize: total,
+            freeCmmSize: free,
+            cpuLoading: 0,
+            npuLoading: 0,
+            reserved: [0; 32],
+        };
+        for (place, byte) in filled.swVersion.iter_mut().zip(FULL_VERSION.to_bytes()) {
+            *place = c_char::from_ne_bytes([*byte]);
+        }
+        out.set(filled);
+        Ok(())
+    })
+}
+
+pub(super) unsafe extern "C" fn create_context(context: *mut *mut c_void, device: i32) -> i32 {
+    call("axclrtCreateContext", |state, _| {
+        state.require_live()?;
+        // SAFETY: the caller passes null or a place for a handle.
+        let out = unsafe { Out::new(Part::Context, context) }?;
+        let fresh = state.handle();
+        out.set(opaque(state.contexts.create(device, fresh)?));
+        Ok(())
+    })
+}
+
+pub(super) unsafe extern "C" fn destroy_context(context: *mut c_void) -> i32 {
+    call("axclrtDestroyContext", |state, _| {
+        state.require_live()?;
+        state.contexts.destroy(address(context))
+    })
+}
+
+pub(super) unsafe extern "C" fn set_current_context(context: *mut c_void) -> i32 {
+    call("axclrtSetCurrentContext", |state, _| {
+        state.require_live()?;
+        state.contexts.bind(address(context))
+    })
+}
+
+/// Asking is no breach: an unbound thread gets the vendor's code and nothing is written down.
+pub(super) unsafe extern "C" fn current_context(context: *mut *mut c_void) -> i32 {
+    call("axclrtGetCurrentContext", |state, _| {
+        state.require_live()?;
+        // SAFETY: the caller passes null or a place for a handle.
+        let out = unsafe { Out::new(Part::Context, context) }?;
+        let current =
+            state.contexts.require().map_err(|fault| crate::fault::Fault { rule: None, ..fault })?;
+        out.set(opaque(current));
+        Ok(())
+    })
+}
+
+pub(super) unsafe extern "C" fn default_context(context: *mut *mut c_void, device: i32) -> i32 {
+    call("axclrtGetDefaultContext", |state, _| {
+        state.require_live()?;
+        // SAFETY: the caller passes null or a place for a handle.
+        let out = unsafe { Out::new(Part::Context, context) }?;
+        out.set(opaque(state.contexts.default_of(device)?));
+        Ok(())
+    })
+}

@@ -1,0 +1,173 @@
+//! Which buffers a run uses. IO objects live on the host and need no context.
+
+use std::ffi::{c_char, c_void};
+
+use super::{Out, address, call, opaque, string};
+use crate::card::{Call, State};
+use crate::fault::Fault;
+use crate::io::{Binding, Io};
+use crate::signature::Side;
+use crate::status::{self, Common, Part};
+use crate::violations::Rule;
+
+pub(super) unsafe extern "C" fn create(info: *mut c_void, io: *mut *mut c_void) -> i32 {
+    call("axclrtEngineCreateIO", |state, _| {
+        // SAFETY: the caller passes null or a place for a handle.
+        let out = unsafe { Out::new(Part::Engine, io) }?;
+        let fresh = Io::new(state.engines.info(address(info))?.clone());
+        let handle = state.handle();
+        state.engines.ios.insert(handle, fresh);
+        out.set(opaque(handle));
+        Ok(())
+    })
+}
+
+pub(super) unsafe extern "C" fn destroy(io: *mut c_void) -> i32 {
+    call("axclrtEngineDestroyIO", |state, _| {
+        state.engines.io(address(io))?;
+        state.engines.ios.remove(&address(io));
+        Ok(())
+    })
+}
+
+pub(super) unsafe extern "C" fn set_input(
+    io: *mut c_void,
+    index: u32,
+    buffer: *const c_void,
+    size: u64,
+) -> i32 {
+    call("axclrtEngineSetInputBufferByIndex", |state, call| {
+        bind(state, call, io, Side::Input, index, buffer, size)
+    })
+}
+
+pub(super) unsafe extern "C" fn set_output(
+    io: *mut c_void,
+    index: u32,
+    buffer: *const c_void,
+    size: u64,
+) -> i32 {
+    call("axclrtEngineSetOutputBufferByIndex", |state, call| {
+        bind(state, call, io, Side::Output, index, buffer, size)
+    })
+}
+
+pub(super) unsafe extern "C" fn set_input_by_name(
+    io: *mut c_void,
+    name: *const c_char,
+    buffer: *const c_void,
+    size: u64,
+) -> i32 {
+    call("axclrtEngineSetInputBufferByName", |state, call| {
+        // SAFETY: the caller passes null or a string.
+        let index = unsafe { index_of(state, io, Side::Input, name) }?;
+        bind(state, call, io, Side::Input, index, buffer, size)
+    })
+}
+
+pub(super) unsafe extern "C" fn set_output_by_name(
+    io: *mut c_void,
+    name: *const c_char,
+    buffer: *const c_void,
+    size: u64,
+) -> i32 {
+    call("axclrtEngineSetOutputBufferByName", |state, call| {
+        // SAFETY: the caller passes null or a string.
+        let index = unsafe { index_of(state, io, Side::Output, name) }?;
+        bind(state, call, io, Side::Output, index, buffer, size)
+    })
+}
+
+pub(super) unsafe extern "C" fn input(
+    io: *mut c_void,
+    index: u32,
+    buffer: *mut *mut c_void,
+    size: *mut u64,
+) -> i32 {
+    call("axclrtEngineGetInputBufferByIndex", |state, _| {
+        // SAFETY: the caller passes null or a place for an address.
+        let buffer = unsafe { Out::new(Part::Engine, buffer) }?;
+        // SAFETY: the caller passes null or a place for a size.
+        let size = unsafe { Out::new(Part::Engine, size) }?;
+        tell(state, io, Side::Input, index, buffer, size)
+    })
+}
+
+pub(super) unsafe extern "C" fn output(
+    io: *mut c_void,
+    index: u32,
+    buffer: *mut *mut c_void,
+    size: *mut u64,
+) -> i32 {
+    call("axclrtEngineGetOutputBufferByIndex", |state, _| {
+        // SAFETY: the caller passes null or a place for an address.
+        let buffer = unsafe { Out::new(Part::Engine, buffer) }?;
+        // SAFETY: the caller passes null or a place for a size.
+        let size = unsafe { Out::new(Part::Engine, size) }?;
+        tell(state, io, Side::Output, index, buffer, size)
+    })
+}
+
+/// Shapes are static: a batch of one, or the automatic choice, which is the same.
+pub(super) unsafe extern "C" fn set_batch_size(io: *mut c_void, batch_size: u32) -> i32 {
+    call("axclrtEngineSetDynamicBatchSize", |state, _| {
+        state.engines.io(address(io))?;
+        if batch_size > 1 {
+            let code = status::common(Part::Engine, Common::Unsupported);
+            return Err(Fault::plain(code, format!("a batch of {batch_size}; shapes are static")));
+        }
+        Ok(())
+    })
+}
+
+/// Binds a buffer. It is checked when it is used: real programs bind null to groups that they never run.
+fn bind(
+    state: &mut State,
+    call: &Call<'_>,
+    io: *mut c_void,
+    side: Side,
+    index: u32,
+    buffer: *const c_void,
+    bytes: u64,
+) -> Result<(), Fault> {
+    let io = state.engines.io(address(io))?;
+    *io.binding(side, index)? = Binding { address: address(buffer), size: bytes };
+    if io.queued > 0 {
+        let detail = format!("{side:?} tensor {index} is bound while {} runs are queued", io.queued);
+        call.warn(Rule::BoundWhileQueued, detail)?;
+    }
+    Ok(())
+}
+
+fn tell(
+    state: &mut State,
+    io: *mut c_void,
+    side: Side,
+    index: u32,
+    buffer: Out<*mut c_void>,
+    bytes: Out<u64>,
+) -> Result<(), Fault> {
+    let binding = *state.engines.io(address(io))?.binding(side, index)?;
+    buffer.set(opaque(binding.address));
+    bytes.set(binding.size);
+    Ok(())
+}
+
+/// # Safety
+///
+/// `name` is null or a terminated string.
+unsafe fn index_of(
+    state: &mut State,
+    io: *mut c_void,
+    side: Side,
+    name: *const c_char,
+) -> Result<u32, Fault> {
+    // SAFETY: passed on.
+    let name = unsafe { string(Part::Engine, name) }?;
+    let io = state.engines.io(address(io))?;
+    let position = io.signature.tensors(side).iter().position(|tensor| tensor.is(name));
+    position.and_then(|position| u32::try_from(position).ok()).ok_or_else(|| {
+        let reason = format!("no {side:?} tensor named {}", name.to_string_lossy());
+        Fault::plain(status::common(Part::Engine, Common::IllegalParam), reason)
+    })
+}

@@ -1,0 +1,134 @@
+//! Device and pinned host memory.
+
+use std::ffi::c_void;
+
+use super::{Out, address, call, opaque};
+use crate::card::State;
+use crate::fault::Fault;
+use crate::status::{self, Common, Part};
+use crate::stream::Task;
+use crate::transfer;
+
+pub(super) unsafe extern "C" fn malloc(pointer: *mut *mut c_void, size: usize, _policy: u32) -> i32 {
+    call("axclrtMalloc", |state, _| {
+        // SAFETY: the caller passes null or a place for an address.
+        allocate(state, unsafe { Out::new(Part::Memory, pointer) }?, size)
+    })
+}
+
+/// The same memory: the cache in question is the device's own, and the card has none.
+pub(super) unsafe extern "C" fn malloc_cached(pointer: *mut *mut c_void, size: usize, _policy: u32) -> i32 {
+    call("axclrtMallocCached", |state, _| {
+        // SAFETY: the caller passes null or a place for an address.
+        allocate(state, unsafe { Out::new(Part::Memory, pointer) }?, size)
+    })
+}
+
+fn allocate(state: &mut State, out: Out<*mut c_void>, size: usize) -> Result<(), Fault> {
+    state.require_context()?;
+    out.set(opaque(state.memory.allocate(size as u64)?));
+    Ok(())
+}
+
+pub(super) unsafe extern "C" fn free(pointer: *mut c_void) -> i32 {
+    call("axclrtFree", |state, _| {
+        state.require_context()?;
+        let address = address(pointer);
+        if address == 0 {
+            return Err(Fault::null(Part::Memory, "the address"));
+        }
+        state.memory.free(address)
+    })
+}
+
+pub(super) unsafe extern "C" fn flush(pointer: *mut c_void, size: usize) -> i32 {
+    call("axclrtMemFlush", |state, _| check(state, pointer, size))
+}
+
+pub(super) unsafe extern "C" fn invalidate(pointer: *mut c_void, size: usize) -> i32 {
+    call("axclrtMemInvalidate", |state, _| check(state, pointer, size))
+}
+
+/// Cache maintenance has nothing to do but its range must be right.
+fn check(state: &State, pointer: *mut c_void, size: usize) -> Result<(), Fault> {
+    state.require_context()?;
+    state.memory.bytes(address(pointer), size as u64)?;
+    Ok(())
+}
+
+pub(super) unsafe extern "C" fn malloc_host(pointer: *mut *mut c_void, size: usize) -> i32 {
+    call("axclrtMallocHost", |state, _| {
+        state.require_context()?;
+        // SAFETY: the caller passes null or a place for an address.
+        let out = unsafe { Out::new(Part::Memory, pointer) }?;
+        out.set(state.host.allocate(size as u64)?.cast());
+        Ok(())
+    })
+}
+
+pub(super) unsafe extern "C" fn free_host(pointer: *mut c_void) -> i32 {
+    call("axclrtFreeHost", |state, _| {
+        state.require_context()?;
+        if pointer.is_null() {
+            return Err(Fault::null(Part::Memory, "the address"));
+        }
+        state.host.free(pointer.addr())
+    })
+}
+
+pub(super) unsafe extern "C" fn memset(pointer: *mut c_void, value: u8, count: usize) -> i32 {
+    call("axclrtMemset", |state, _| {
+        state.require_context()?;
+        state.memory.bytes_mut(address(pointer), count as u64)?.fill(value);
+        Ok(())
+    })
+}
+
+pub(super) unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, count: usize, kind: u32) -> i32 {
+    call("axclrtMemcpy", |state, _| {
+        state.require_context()?;
+        // SAFETY: the caller promises its side of the copy valid for `count` bytes.
+        unsafe { transfer::copy(&mut state.memory, address(to), address(from), count as u64, kind) }
+    })
+}
+
+/// 0 if the ranges are equal. For a difference the vendor names no code; ours is the general failure.
+pub(super) unsafe extern "C" fn memcmp(first: *const c_void, second: *const c_void, count: usize) -> i32 {
+    call("axclrtMemcmp", |state, _| {
+        state.require_context()?;
+        let first = state.memory.bytes(address(first), count as u64)?;
+        let second = state.memory.bytes(address(second), count as u64)?;
+        if first == second {
+            return Ok(());
+        }
+        Err(Fault::plain(status::common(Part::Memory, Common::Fail), "the ranges differ"))
+    })
+}
+
+pub(super) unsafe extern "C" fn memset_async(
+    pointer: *mut c_void,
+    value: u8,
+    count: usize,
+    stream: *mut c_void,
+) -> i32 {
+    call("axclrtMemsetAsync", |state, call| {
+        let context = state.require_context()?;
+        let task = Task::Fill { address: address(pointer), value, len: count as u64 };
+        state.streams.submit(address(stream), context, call.name, task)
+    })
+}
+
+pub(super) unsafe extern "C" fn memcpy_async(
+    to: *mut c_void,
+    from: *const c_void,
+    count: usize,
+    kind: u32,
+    stream: *mut c_void,
+) -> i32 {
+    call("axclrtMemcpyAsync", |state, call| {
+        let context = state.require_context()?;
+        transfer::check_queueable(kind)?;
+        let task = Task::Copy { to: address(to), from: address(from), len: count as u64, kind };
+        state.streams.submit(address(stream), context, call.name, task)
+    })
+}

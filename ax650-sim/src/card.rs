@@ -1,0 +1,228 @@
+//! One software card: its state, its log, and how a call of the process-wide C interface finds it.
+//!
+//! The vendor's functions take no card argument, and one process has one vendor library. Tests want many
+//! cards in one process. So a call goes to the card of its **thread**:
+//!
+//! 1. the card that the thread is attached to: [`attach_for_table`] attaches a new card (or the claimed one)
+//!    to the thread that fills a function table, which is the thread that makes all calls of the product;
+//! 2. else the card that a test has claimed for the whole process;
+//! 3. else the card attached last by any thread, so that a call from a stray thread reaches a live card
+//!    and is told that it has no context;
+//! 4. else one card for the process with default options.
+//!
+//! A card lives as long as a thread is attached to it. Everything in it is behind one lock: the vendor leaves
+//! the order of calls from several threads to the caller.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::Mutex;
+
+use crate::context::Contexts;
+use crate::engine::Engines;
+use crate::fault::Fault;
+use crate::host::HostMemory;
+use crate::memory::DeviceMemory;
+use crate::options::CardOptions;
+use crate::status::{self, Common, Part};
+use crate::stream::Streams;
+use crate::violations::{Rule, Violation, ViolationLog};
+
+/// Values of contexts, streams, events, models and the like: never reused, never a host address, never a
+/// device address.
+const FIRST_HANDLE: u64 = 0x00C1_0000_0000_0010;
+const HANDLE_STEP: u64 = 0x10;
+
+/// What calls change.
+pub(crate) struct State {
+    /// `axclInit` calls without their `axclFinalize`.
+    pub(crate) users: u32,
+    finalized: bool,
+    next_handle: u64,
+    pub(crate) memory: DeviceMemory,
+    pub(crate) host: HostMemory,
+    pub(crate) contexts: Contexts,
+    pub(crate) engines: Engines,
+    pub(crate) streams: Streams,
+}
+
+impl State {
+    fn new(memory_limit: u64) -> Self {
+        Self {
+            users: 0,
+            finalized: false,
+            next_handle: FIRST_HANDLE,
+            memory: DeviceMemory::new(memory_limit),
+            host: HostMemory::default(),
+            contexts: Contexts::default(),
+            engines: Engines::default(),
+            streams: Streams::default(),
+        }
+    }
+
+    /// A value for a new object.
+    pub(crate) fn handle(&mut self) -> u64 {
+        self.next_handle += HANDLE_STEP;
+        self.next_handle
+    }
+
+    /// Fails unless the interface is initialised.
+    pub(crate) fn require_live(&self) -> Result<(), Fault> {
+        self.live(status::DEVICE_NOT_ACTIVE)
+    }
+
+    /// Fails unless the interface is initialised and the calling thread has a context, which it returns.
+    pub(crate) fn require_context(&self) -> Result<u64, Fault> {
+        self.live(status::CONTEXT_UNBOUND)?;
+        self.contexts.require()
+    }
+
+    fn live(&self, code: i32) -> Result<(), Fault> {
+        if self.users > 0 {
+            return Ok(());
+        }
+        if self.finalized {
+            return Err(Fault::breach(code, Rule::UseAfterFinalize, "the interface was finalised"));
+        }
+        Err(Fault::breach(code, Rule::NotInitialised, "axclInit was not called"))
+    }
+
+    /// Everything that a caller should have given back before the last `axclFinalize`.
+    fn leaks(&self) -> Vec<String> {
+        let counts = [
+            (self.memory.allocations(), "device allocations"),
+            (self.host.blocks(), "host allocations"),
+            (self.engines.models.len(), "models"),
+            (self.engines.ios.len(), "IO objects"),
+            (self.streams.streams(), "streams"),
+            (self.streams.queued(), "tasks that were never synchronised"),
+        ];
+        let left = counts.into_iter().filter(|(count, _)| *count > 0);
+        left.map(|(count, what)| format!("{count} {what} left")).collect()
+    }
+
+    /// Gives everything back and forgets it.
+    pub(crate) fn finalize(&mut self) -> Vec<String> {
+        let leaks = self.leaks();
+        let next_handle = self.next_handle;
+        *self = Self { finalized: true, next_handle, ..Self::new(self.memory.limit()) };
+        leaks
+    }
+}
+
+/// What is written down about calls, and what tests prepare for them.
+#[derive(Default)]
+pub(crate) struct Log {
+    pub(crate) violations: ViolationLog,
+    pub(crate) calls: BTreeMap<&'static str, u64>,
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) injection: crate::control::Injection,
+}
+
+/// One software card.
+pub(crate) struct Card {
+    pub(crate) options: CardOptions,
+    pub(crate) state: Mutex<State>,
+    pub(crate) log: Mutex<Log>,
+    /// Breaches that would only be written down make their call fail too.
+    pub(crate) fatal: AtomicBool,
+}
+
+impl Card {
+    pub(crate) fn new(options: CardOptions) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State::new(options.memory_limit())),
+            options,
+            log: Mutex::default(),
+            fatal: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn record(&self, call: &'static str, rule: Rule, detail: String) {
+        self.log.lock().violations.push(Violation { call, rule, detail });
+    }
+
+    fn is_live(&self) -> bool {
+        self.state.lock().users > 0
+    }
+}
+
+/// A call in progress: on which card, of which function.
+pub(crate) struct Call<'a> {
+    pub(crate) card: &'a Card,
+    pub(crate) name: &'static str,
+}
+
+impl Call<'_> {
+    /// Writes down a breach that a real card would not notice. In fatal mode the call fails for it.
+    pub(crate) fn warn(&self, rule: Rule, detail: String) -> Result<(), Fault> {
+        let fatal = self.card.fatal.load(Ordering::Relaxed);
+        let reason = if fatal { detail.clone() } else { String::new() };
+        self.card.record(self.name, rule, detail);
+        if fatal {
+            return Err(Fault::plain(status::common(Part::Engine, Common::Fail), reason));
+        }
+        Ok(())
+    }
+}
+
+/// How a thread came to its card.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// By filling a function table.
+    Table,
+    /// By the control interface.
+    #[cfg(any(test, feature = "testing"))]
+    Control,
+}
+
+pub(crate) type Attachment = Option<(Arc<Card>, Origin)>;
+
+thread_local! {
+    static ATTACHED: RefCell<Attachment> = const { RefCell::new(None) };
+}
+
+/// The card that a test keeps for itself. See `control::claim`.
+pub(crate) static CLAIMED: Mutex<Option<Arc<Card>>> = Mutex::new(None);
+/// The card attached last.
+static LATEST: Mutex<Weak<Card>> = Mutex::new(Weak::new());
+static PROCESS: OnceLock<Arc<Card>> = OnceLock::new();
+
+/// Replaces the attachment of the calling thread and returns the previous one.
+pub(crate) fn attach(next: Attachment) -> Attachment {
+    if let Some((card, _)) = &next {
+        *LATEST.lock() = Arc::downgrade(card);
+    }
+    // While the storage of an ending thread is destroyed there is nothing to attach to.
+    ATTACHED.try_with(|attached| attached.replace(next)).ok().flatten()
+}
+
+/// Attaches the calling thread, which is about to fill a function table: to the claimed card, else to the
+/// card that it uses already, else to a new one with `options`.
+pub(crate) fn attach_for_table(options: CardOptions) {
+    let kept = ATTACHED.try_with(|attached| attached.borrow().clone()).ok().flatten();
+    #[cfg(any(test, feature = "testing"))]
+    if kept.as_ref().is_some_and(|(_, origin)| *origin == Origin::Control) {
+        return;
+    }
+    let claimed = CLAIMED.lock().clone();
+    let card = match (claimed, kept) {
+        (Some(claimed), _) => claimed,
+        (None, Some((kept, _))) if kept.is_live() => kept,
+        (None, _) => Card::new(options),
+    };
+    attach(Some((card, Origin::Table)));
+}
+
+/// The card that a call of the calling thread reaches.
+pub(crate) fn current() -> Arc<Card> {
+    let attached = ATTACHED.try_with(|attached| attached.borrow().as_ref().map(|(card, _)| card.clone()));
+    attached
+        .ok()
+        .flatten()
+        .or_else(|| CLAIMED.lock().clone())
+        .or_else(|| LATEST.lock().upgrade())
+        .unwrap_or_else(|| PROCESS.get_or_init(|| Card::new(CardOptions::default())).clone())
+}

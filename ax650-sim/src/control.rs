@@ -1,0 +1,196 @@
+//! The side of the software card that only tests see: what happened, and what shall go wrong.
+//!
+//! Two ways to a card:
+//!
+//! - A test that calls the vendor's functions itself makes a [`SoftwareCard`] and [attaches](SoftwareCard::attach)
+//!   it to its thread. Tests run side by side, each with its own card.
+//! - A test of code that starts its own threads [claims](claim) the process: until the claim is dropped,
+//!   every function table, on any thread, is over the claimed card. Claims wait for each other, and a claim
+//!   that is dropped fails the test if a violation was neither taken nor expected.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::card::{self, Attachment, CLAIMED, Call, Card, Origin};
+use crate::fault::Fault;
+use crate::options::CardOptions;
+use crate::violations::Violation;
+
+/// One claim at a time.
+static CLAIM: Mutex<()> = Mutex::new(());
+
+/// A software card seen from behind. Any thread.
+pub struct SoftwareCard {
+    card: Arc<Card>,
+}
+
+impl SoftwareCard {
+    /// A card of its own, reached by nobody until it is attached.
+    pub fn new(options: CardOptions) -> Self {
+        Self { card: Card::new(options) }
+    }
+
+    /// The card that vendor calls of the calling thread reach.
+    pub fn of_this_thread() -> Self {
+        Self { card: card::current() }
+    }
+
+    /// Directs the vendor calls of the calling thread to this card until the guard is dropped.
+    #[must_use = "the card is attached only as long as the guard lives"]
+    pub fn attach(&self) -> AttachedCard {
+        let previous = card::attach(Some((self.card.clone(), Origin::Control)));
+        AttachedCard { previous, thread_bound: PhantomData }
+    }
+
+    /// The violations so far.
+    pub fn violations(&self) -> Vec<Violation> {
+        self.card.log.lock().violations.as_slice().to_vec()
+    }
+
+    /// The violations so far, which are forgotten.
+    pub fn take_violations(&self) -> Vec<Violation> {
+        self.card.log.lock().violations.take()
+    }
+
+    /// Makes calls fail for breaches that a real card would not notice, and `axclFinalize` for leaks.
+    pub fn set_fatal(&self, fatal: bool) {
+        self.card.fatal.store(fatal, Ordering::Relaxed);
+    }
+
+    /// Bytes of device memory in use: buffers and weights.
+    pub fn memory_in_use(&self) -> u64 {
+        self.card.state.lock().memory.used()
+    }
+
+    /// Live allocations of device memory.
+    pub fn allocations(&self) -> usize {
+        self.card.state.lock().memory.allocations()
+    }
+
+    /// Sets the size of the device memory. What is allocated already stays.
+    pub fn set_memory_bytes(&self, bytes: u64) {
+        self.card.state.lock().memory.set_limit(bytes);
+    }
+
+    /// Models on the card.
+    pub fn models(&self) -> usize {
+        self.card.state.lock().engines.models.len()
+    }
+
+    /// How often `function` (its vendor name) was called.
+    pub fn calls(&self, function: &str) -> u64 {
+        self.card.log.lock().calls.get(function).copied().unwrap_or_default()
+    }
+
+    /// How often each function was called.
+    pub fn all_calls(&self) -> BTreeMap<&'static str, u64> {
+        self.card.log.lock().calls.clone()
+    }
+
+    /// Makes the `nth` next call of `function` (1 = the next one) fail with `code` and do nothing else.
+    pub fn fail_call(&self, function: &str, nth: u64, code: i32) {
+        let failure = Failure { function: function.to_owned(), calls_left: nth.max(1), code };
+        self.card.log.lock().injection.failures.push(failure);
+    }
+
+    /// Makes every call fail with `code`, as when the card drops off the bus; `None` brings it back.
+    pub fn fail_all(&self, code: Option<i32>) {
+        self.card.log.lock().injection.lost = code;
+    }
+
+    /// Makes every call of `function` take `delay` longer; zero ends it.
+    pub fn slow_down(&self, function: &str, delay: Duration) {
+        self.card.log.lock().injection.delays.insert(function.to_owned(), delay);
+    }
+}
+
+/// Keeps a card attached to the thread that made it.
+pub struct AttachedCard {
+    previous: Attachment,
+    /// The attachment is the thread's, so the guard must stay on it.
+    thread_bound: PhantomData<*const ()>,
+}
+
+impl Drop for AttachedCard {
+    fn drop(&mut self) {
+        card::attach(self.previous.take());
+    }
+}
+
+/// Waits until no other claim is held, then makes a card and directs every function table that is filled
+/// from now on to it.
+pub fn claim(options: CardOptions) -> ClaimedCard {
+    let turn = CLAIM.lock();
+    let card = SoftwareCard::new(options);
+    *CLAIMED.lock() = Some(card.card.clone());
+    ClaimedCard { card, turn }
+}
+
+/// The card of the whole process. Dropping it fails the test if violations are left.
+pub struct ClaimedCard {
+    card: SoftwareCard,
+    #[expect(dead_code, reason = "held until the claim ends")]
+    turn: MutexGuard<'static, ()>,
+}
+
+impl Deref for ClaimedCard {
+    type Target = SoftwareCard;
+
+    fn deref(&self) -> &SoftwareCard {
+        &self.card
+    }
+}
+
+impl Drop for ClaimedCard {
+    fn drop(&mut self) {
+        *CLAIMED.lock() = None;
+        let violations = self.take_violations();
+        let lines: Vec<String> = violations.iter().map(Violation::to_string).collect();
+        assert!(lines.is_empty() || thread::panicking(), "violations:\n{}", lines.join("\n"));
+    }
+}
+
+struct Failure {
+    function: String,
+    calls_left: u64,
+    code: i32,
+}
+
+/// What shall go wrong.
+#[derive(Default)]
+pub(crate) struct Injection {
+    failures: Vec<Failure>,
+    lost: Option<i32>,
+    delays: BTreeMap<String, Duration>,
+}
+
+impl Injection {
+    /// Counts a call of `function`; returns how long it shall take longer and with what it shall fail.
+    fn effect(&mut self, function: &str) -> (Option<Duration>, Option<i32>) {
+        let mut code = self.lost;
+        for failure in self.failures.iter_mut().filter(|failure| failure.function == function) {
+            failure.calls_left -= 1;
+            if failure.calls_left == 0 {
+                code = code.or(Some(failure.code));
+            }
+        }
+        self.failures.retain(|failure| failure.calls_left > 0);
+        (self.delays.get(function).copied(), code)
+    }
+}
+
+/// Does to a call what a test has prepared for it.
+pub(crate) fn interfere(call: &Call<'_>) -> Result<(), Fault> {
+    let (delay, code) = call.card.log.lock().injection.effect(call.name);
+    if let Some(delay) = delay {
+        thread::sleep(delay);
+    }
+    code.map_or(Ok(()), |code| Err(Fault::plain(code, "a test made this call fail")))
+}

@@ -1,0 +1,123 @@
+//! Loaded models, their contexts, and the host-side objects that describe and bind their tensors.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::compute::{self, Pool};
+use crate::fault::Fault;
+use crate::io::Io;
+use crate::memory::{DeviceMemory, Line};
+use crate::signature::Signature;
+use crate::status::{self, Common, Part};
+use crate::violations::Rule;
+
+/// One model on the card.
+pub(crate) struct Model {
+    pub(crate) engine: compute::Engine,
+    pub(crate) signature: Arc<Signature>,
+    pub(crate) contexts: BTreeSet<u64>,
+    pub(crate) affinity: u32,
+    /// Bytes taken from the device memory for the weights.
+    pub(crate) bytes: u64,
+}
+
+/// The engine of one card between `axclrtEngineInit` and `axclrtEngineFinalize`.
+#[derive(Default)]
+pub(crate) struct Engines {
+    /// Virtual NPU kind, once initialised.
+    kind: Option<u32>,
+    pub(crate) pool: Option<Pool>,
+    pub(crate) models: BTreeMap<u64, Model>,
+    pub(crate) infos: BTreeMap<u64, Arc<Signature>>,
+    pub(crate) ios: BTreeMap<u64, Io>,
+    pub(crate) scratch: compute::Scratch,
+    /// Results of a run before they are written to the device memory.
+    pub(crate) staging: Box<[Line]>,
+}
+
+/// All cores of the NPU.
+const ALL_CORES: u32 = 0b111;
+
+impl Engines {
+    /// `axclrtEngineInit`. Once more in the same mode changes nothing; in another one it fails, as the
+    /// on-board library does.
+    pub(crate) fn init(&mut self, kind: u32, threads: usize) -> Result<(), Fault> {
+        if kind > 3 {
+            let code = status::common(Part::Engine, Common::IllegalParam);
+            return Err(Fault::plain(code, format!("no virtual NPU kind {kind}")));
+        }
+        if let Some(active) = self.kind.filter(|&active| active != kind) {
+            let code = status::common(Part::Engine, Common::ExecuteFail);
+            return Err(Fault::plain(code, format!("the engine runs in kind {active}, not in {kind}")));
+        }
+        self.kind = Some(kind);
+        self.pool.get_or_insert_with(|| Pool::new(threads));
+        Ok(())
+    }
+
+    /// `axclrtEngineFinalize`. Models stay listed (the caller should have unloaded them) but cannot run.
+    pub(crate) fn finalize(&mut self) -> Result<(), Fault> {
+        self.kind()?;
+        self.kind = None;
+        self.pool = None;
+        Ok(())
+    }
+
+    /// The virtual NPU kind in force.
+    pub(crate) fn kind(&self) -> Result<u32, Fault> {
+        self.kind.ok_or_else(|| {
+            let code = status::common(Part::Engine, Common::ExecuteFail);
+            Fault::breach(code, Rule::EngineNotReady, "axclrtEngineInit was not called")
+        })
+    }
+
+    /// Loads a layer or head file and books its weights. `id` becomes the model's.
+    pub(crate) fn load(&mut self, memory: &mut DeviceMemory, path: &Path, id: u64) -> Result<(), Fault> {
+        self.kind()?;
+        let file = fs::metadata(path).map_err(|error| {
+            let code = status::common(Part::Engine, Common::Open);
+            Fault::plain(code, format!("cannot open {}: {error}", path.display()))
+        })?;
+        // The weights take about the size of the file: what cannot fit is refused before it is read.
+        memory.reserve(file.len())?;
+        memory.release(file.len());
+        let engine = compute::Engine::load(path).map_err(|error| {
+            let code = status::common(Part::Engine, Common::Decode);
+            Fault::plain(code, format!("cannot load {}: {error}", path.display()))
+        })?;
+        let bytes = engine.weight_bytes();
+        memory.reserve(bytes)?;
+        let signature = Arc::new(Signature::new(&engine));
+        let model = Model { engine, signature, contexts: BTreeSet::new(), affinity: ALL_CORES, bytes };
+        self.models.insert(id, model);
+        Ok(())
+    }
+
+    /// Unloads a model; its contexts die with it.
+    pub(crate) fn unload(&mut self, memory: &mut DeviceMemory, id: u64) -> Result<(), Fault> {
+        let model = self.models.remove(&id).ok_or_else(|| unknown("model", id))?;
+        memory.release(model.bytes);
+        Ok(())
+    }
+
+    pub(crate) fn model(&mut self, id: u64) -> Result<&mut Model, Fault> {
+        self.models.get_mut(&id).ok_or_else(|| unknown("model", id))
+    }
+
+    pub(crate) fn info(&self, handle: u64) -> Result<&Arc<Signature>, Fault> {
+        self.infos.get(&handle).ok_or_else(|| unknown("IO info", handle))
+    }
+
+    pub(crate) fn io(&mut self, handle: u64) -> Result<&mut Io, Fault> {
+        self.ios.get_mut(&handle).ok_or_else(|| unknown("IO", handle))
+    }
+}
+
+/// A handle of the engine that does not exist. Null is an ordinary mistake of programs and gets its own code.
+pub(crate) fn unknown(what: &str, handle: u64) -> Fault {
+    let code = if handle == 0 { Common::NullPointer } else { Common::IllegalParam };
+    let code = status::common(Part::Engine, code);
+    Fault::breach(code, Rule::UnknownHandle, format!("no {what} {handle:#x}"))
+}

@@ -1,0 +1,299 @@
+//! Device memory: an address space of its own, kept in host memory.
+//!
+//! Addresses start at [`BASE`], which is no valid host address on x86-64 or aarch64: a caller that
+//! dereferences one faults at once instead of reading something. Allocations are [`ALIGNMENT`]-aligned,
+//! separated by a guard gap and never placed twice, so every stale or overrun address is recognised.
+//! Fresh memory is full of NaN (every byte 0xFF is NaN as bf16 and as f32, and an impossible index), as the
+//! real memory is full of whatever was there.
+
+use std::collections::BTreeMap;
+
+use crate::fault::Fault;
+use crate::status::{self, Common, Part};
+use crate::violations::Rule;
+
+/// First device address. Bits 48 to 54 are set, which no host address has.
+pub const BASE: u64 = 0x0065_0000_0000_0000;
+/// Alignment of every allocation, in bytes: what the vendor's own programs ask for.
+pub const ALIGNMENT: u64 = 128;
+
+/// First address behind the device's space.
+const END: u64 = BASE + (1 << 48);
+/// Unmapped bytes behind each allocation.
+const GUARD: u64 = 4096;
+
+/// Whether `address` lies in the device's address space, allocated or not.
+pub(crate) fn is_device_address(address: u64) -> bool {
+    (BASE..END).contains(&address)
+}
+
+/// One aligned unit of backing store.
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(128))]
+pub(crate) struct Line([u8; 128]);
+
+impl Line {
+    const NAN: Self = Self([0xFF; 128]);
+}
+
+/// An aligned, NaN-filled byte buffer, or `None` if the host has no memory for it.
+pub(crate) fn lines(bytes: u64) -> Option<Box<[Line]>> {
+    let count = usize::try_from(bytes.div_ceil(ALIGNMENT)).ok()?;
+    let mut lines = Vec::new();
+    lines.try_reserve_exact(count).ok()?;
+    lines.resize(count, Line::NAN);
+    Some(lines.into_boxed_slice())
+}
+
+struct Block {
+    lines: Box<[Line]>,
+    len: u64,
+}
+
+/// The allocations of one card and its CMM budget.
+pub(crate) struct DeviceMemory {
+    blocks: BTreeMap<u64, Block>,
+    /// Base and length of freed allocations.
+    freed: BTreeMap<u64, u64>,
+    next: u64,
+    used: u64,
+    limit: u64,
+}
+
+impl DeviceMemory {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self { blocks: BTreeMap::new(), freed: BTreeMap::new(), next: BASE, used: 0, limit }
+    }
+
+    /// Bytes in use: allocations and reservations, each rounded up to [`ALIGNMENT`].
+    pub(crate) fn used(&self) -> u64 {
+        self.used
+    }
+
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
+    pub(crate) fn allocations(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Takes `bytes` out of the budget without an address: weights and working memory of models.
+    pub(crate) fn reserve(&mut self, bytes: u64) -> Result<(), Fault> {
+        let bytes = rounded(bytes);
+        let free = self.limit.saturating_sub(self.used);
+        if bytes > free {
+            let reason =
+                format!("device memory exhausted: {bytes} bytes wanted, {free} of {} free", self.limit);
+            return Err(Fault::plain(status::CMM_EXHAUSTED, reason));
+        }
+        self.used += bytes;
+        Ok(())
+    }
+
+    /// Gives back what [`Self::reserve`] took.
+    pub(crate) fn release(&mut self, bytes: u64) {
+        self.used = self.used.saturating_sub(rounded(bytes));
+    }
+
+    /// Allocates `len` bytes of NaN and returns their address.
+    pub(crate) fn allocate(&mut self, len: u64) -> Result<u64, Fault> {
+        if len == 0 {
+            return Err(Fault::plain(
+                status::common(Part::Memory, Common::IllegalParam),
+                "an allocation of 0 bytes",
+            ));
+        }
+        self.reserve(len)?;
+        let end = self.next.checked_add(rounded(len)).filter(|&end| end + GUARD < END);
+        let (Some(end), Some(lines)) = (end, lines(len)) else {
+            self.release(len);
+            let reason = format!("the host has no {len} bytes for an allocation of the software card");
+            return Err(Fault::plain(status::CMM_EXHAUSTED, reason));
+        };
+        let address = self.next;
+        self.next = end + GUARD;
+        self.blocks.insert(address, Block { lines, len });
+        Ok(address)
+    }
+
+    /// Frees the allocation that starts at `address`.
+    pub(crate) fn free(&mut self, address: u64) -> Result<(), Fault> {
+        if let Some(block) = self.blocks.remove(&address) {
+            self.release(block.len);
+            self.freed.insert(address, block.len);
+            return Ok(());
+        }
+        let (rule, what) = if self.freed.contains_key(&address) {
+            (Rule::DoubleFree, "was freed before")
+        } else if self.containing(address).is_some() {
+            (Rule::InteriorFree, "lies inside an allocation; only its base can be freed")
+        } else {
+            (Rule::UnknownAddress, "was never allocated")
+        };
+        Err(Fault::breach(status::MEMORY_NOT_DEVICE, rule, format!("{address:#x} {what}")))
+    }
+
+    /// The bytes of a range.
+    pub(crate) fn bytes(&self, address: u64, len: u64) -> Result<&[u8], Fault> {
+        let (block, start, end) = self.locate(address, len)?;
+        match self.blocks.get(&block).map(|block| bytemuck::cast_slice::<Line, u8>(&block.lines)) {
+            Some(bytes) => Ok(&bytes[start..end]),
+            None => Ok(&[]),
+        }
+    }
+
+    /// The bytes of a range, for writing.
+    pub(crate) fn bytes_mut(&mut self, address: u64, len: u64) -> Result<&mut [u8], Fault> {
+        let (block, start, end) = self.locate(address, len)?;
+        match self.blocks.get_mut(&block) {
+            Some(block) => Ok(&mut bytemuck::cast_slice_mut::<Line, u8>(&mut block.lines)[start..end]),
+            None => Ok(&mut []),
+        }
+    }
+
+    /// Copies between two ranges, which must not overlap.
+    pub(crate) fn copy(&mut self, to: u64, from: u64, len: u64) -> Result<(), Fault> {
+        let (source_block, source, source_end) = self.locate(from, len)?;
+        let (target_block, target, target_end) = self.locate(to, len)?;
+        if overlap(to, len, from, len) {
+            let code = status::common(Part::Memory, Common::IllegalParam);
+            let reason = format!("a copy of {len} bytes from {from:#x} to {to:#x} overlaps itself");
+            return Err(Fault::breach(code, Rule::Overlap, reason));
+        }
+        if source_block == target_block {
+            if let Some(block) = self.blocks.get_mut(&source_block) {
+                bytemuck::cast_slice_mut::<Line, u8>(&mut block.lines)
+                    .copy_within(source..source_end, target);
+            }
+            return Ok(());
+        }
+        // Two blocks cannot be borrowed from one map at once: the target leaves it for the copy.
+        let Some(mut block) = self.blocks.remove(&target_block) else { return Ok(()) };
+        if let Some(from) = self.blocks.get(&source_block) {
+            let from = &bytemuck::cast_slice::<Line, u8>(&from.lines)[source..source_end];
+            bytemuck::cast_slice_mut::<Line, u8>(&mut block.lines)[target..target_end].copy_from_slice(from);
+        }
+        self.blocks.insert(target_block, block);
+        Ok(())
+    }
+
+    /// Base and length of the allocation that contains `address`.
+    pub(crate) fn containing(&self, address: u64) -> Option<(u64, u64)> {
+        let (&base, block) = self.blocks.range(..=address).next_back()?;
+        (address - base < block.len).then_some((base, block.len))
+    }
+
+    /// Finds a range: base of its allocation, and start and end inside it.
+    fn locate(&self, address: u64, len: u64) -> Result<(u64, usize, usize), Fault> {
+        let Some((base, block_len)) = self.containing(address) else {
+            return Err(self.unknown(address));
+        };
+        let start = address - base;
+        let out_of_range = || {
+            let code = status::common(Part::Memory, Common::IllegalParam);
+            let reason = format!(
+                "{len} bytes at {address:#x} end behind the allocation of {block_len} bytes at {base:#x}"
+            );
+            Fault::breach(code, Rule::OutOfRange, reason)
+        };
+        let end = start.checked_add(len).filter(|&end| end <= block_len).ok_or_else(out_of_range)?;
+        let index = |offset: u64| usize::try_from(offset).map_err(|_| out_of_range());
+        Ok((base, index(start)?, index(end)?))
+    }
+
+    fn unknown(&self, address: u64) -> Fault {
+        let stale = self.freed.range(..=address).next_back().is_some_and(|(base, len)| address - base < *len);
+        let (rule, what) = if stale {
+            (Rule::UseAfterFree, "belongs to a freed allocation")
+        } else if is_device_address(address) {
+            (Rule::UnknownAddress, "lies in no allocation")
+        } else {
+            (Rule::MixedAddress, "is no device address")
+        };
+        Fault::breach(status::MEMORY_NOT_DEVICE, rule, format!("{address:#x} {what}"))
+    }
+}
+
+/// Whether two ranges share a byte.
+pub(crate) fn overlap(first: u64, first_len: u64, second: u64, second_len: u64) -> bool {
+    first < second.saturating_add(second_len) && second < first.saturating_add(first_len)
+}
+
+fn rounded(bytes: u64) -> u64 {
+    bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(result: Result<impl Sized, Fault>) -> Rule {
+        result.err().and_then(|fault| fault.rule).expect("a breach")
+    }
+
+    #[test]
+    fn fresh_memory_is_nan_and_aligned() {
+        let mut memory = DeviceMemory::new(1 << 20);
+        for len in [1, 127, 128, 129] {
+            let address = memory.allocate(len).unwrap();
+            assert_eq!(address % ALIGNMENT, 0);
+            assert!(memory.bytes(address, len).unwrap().iter().all(|&byte| byte == 0xFF));
+        }
+    }
+
+    #[test]
+    fn offsets_reach_the_last_byte_and_no_further() {
+        let mut memory = DeviceMemory::new(1 << 20);
+        let address = memory.allocate(100).unwrap();
+        memory.bytes_mut(address + 90, 10).unwrap().fill(7);
+        assert_eq!(memory.bytes(address + 99, 1).unwrap(), [7]);
+        assert_eq!(rule(memory.bytes(address + 90, 11)), Rule::OutOfRange);
+        assert_eq!(rule(memory.bytes(address + 1, u64::MAX)), Rule::OutOfRange);
+        assert_eq!(rule(memory.bytes(address + 100, 1)), Rule::UnknownAddress);
+        assert_eq!(rule(memory.bytes(4096, 1)), Rule::MixedAddress);
+    }
+
+    #[test]
+    fn free_takes_only_a_live_base() {
+        let mut memory = DeviceMemory::new(1 << 20);
+        let address = memory.allocate(256).unwrap();
+        assert_eq!(rule(memory.free(address + 128)), Rule::InteriorFree);
+        memory.free(address).unwrap();
+        assert_eq!(rule(memory.free(address)), Rule::DoubleFree);
+        assert_eq!(rule(memory.free(address + 4096)), Rule::UnknownAddress);
+        assert_eq!(rule(memory.bytes(address + 5, 1)), Rule::UseAfterFree);
+        assert_eq!((memory.used(), memory.allocations()), (0, 0));
+    }
+
+    #[test]
+    fn the_budget_holds_and_is_given_back() {
+        let mut memory = DeviceMemory::new(1024);
+        let first = memory.allocate(1000).unwrap();
+        let fault = memory.allocate(1).unwrap_err();
+        assert_eq!((fault.code, fault.rule), (status::CMM_EXHAUSTED, None));
+        memory.free(first).unwrap();
+        memory.reserve(1024).unwrap();
+        assert!(memory.reserve(1).is_err());
+        memory.release(1024);
+        memory.allocate(1024).unwrap();
+        assert!(memory.allocate(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn copies_within_and_between_allocations() {
+        let mut memory = DeviceMemory::new(1 << 20);
+        let (first, second) = (memory.allocate(64).unwrap(), memory.allocate(64).unwrap());
+        memory.bytes_mut(first, 4).unwrap().copy_from_slice(&[1, 2, 3, 4]);
+        memory.copy(first + 8, first, 4).unwrap();
+        memory.copy(second + 60, first + 8, 4).unwrap();
+        assert_eq!(memory.bytes(second + 60, 4).unwrap(), [1, 2, 3, 4]);
+        assert_eq!(rule(memory.copy(first + 2, first, 4)), Rule::Overlap);
+        assert_eq!(rule(memory.copy(second + 61, first, 4)), Rule::OutOfRange);
+    }
+}

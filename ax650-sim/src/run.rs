@@ -1,0 +1,224 @@
+//! One run of a model: checks every binding against the device memory, computes, writes the results.
+//!
+//! Results go to a staging buffer first and to the device memory when the run is over. That makes the
+//! one legal overlap (a decode step writes its K and V row into the cache it reads) independent of the order
+//! in which the arithmetic reads and writes, and needs no aliased borrow.
+
+use std::ffi::CStr;
+
+use crate::card::{Call, State};
+use crate::engine::unknown;
+use crate::fault::Fault;
+use crate::io::Binding;
+use crate::memory::{self, ALIGNMENT, DeviceMemory};
+use crate::signature::{Signature, Tensor};
+use crate::status::{self, Common, Part};
+use crate::violations::Rule;
+
+/// A run as submitted: the bindings are those of the moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    model: u64,
+    group: u32,
+    pub(crate) io: u64,
+    inputs: Vec<Binding>,
+    outputs: Vec<Binding>,
+}
+
+/// Checks the handles of a run and takes its bindings.
+pub(crate) fn prepare(
+    state: &mut State,
+    call: &Call<'_>,
+    model: u64,
+    context: u64,
+    group: u32,
+    io: u64,
+) -> Result<Run, Fault> {
+    state.engines.kind()?;
+    let loaded = state.engines.model(model)?;
+    if !loaded.contexts.contains(&context) {
+        return Err(unknown("context of this model", context));
+    }
+    let signature = loaded.signature.clone();
+    if index(group) >= signature.groups {
+        let reason = format!("shape group {group} of {}", signature.groups);
+        return Err(Fault::plain(status::ENGINE_INVALID_INDEX, reason));
+    }
+    let bound = state.engines.io(io)?;
+    if bound.inputs.len() != signature.inputs.len() || bound.outputs.len() != signature.outputs.len() {
+        let code = status::common(Part::Engine, Common::IllegalParam);
+        return Err(Fault::breach(code, Rule::UnknownHandle, "the IO belongs to a model with other tensors"));
+    }
+    let first = *bound.group.get_or_insert(group);
+    let run = Run { model, group, io, inputs: bound.inputs.clone(), outputs: bound.outputs.clone() };
+    if first != group {
+        let detail = format!("the IO of shape group {first} is used for group {group}");
+        call.warn(Rule::SharedIo, detail)?;
+    }
+    Ok(run)
+}
+
+/// Runs a prepared run.
+pub(crate) fn execute(state: &mut State, call: &Call<'_>, run: &Run) -> Result<(), Fault> {
+    let State { engines, memory, .. } = state;
+    let model = engines.models.get(&run.model).ok_or_else(|| unknown("model", run.model))?;
+    let signature = &model.signature;
+    let group = index(run.group);
+
+    let inputs = ranges(&signature.inputs, &run.inputs, group, memory, call)?;
+    let outputs = ranges(&signature.outputs, &run.outputs, group, memory, call)?;
+    check_overlaps(signature, group, &inputs, &outputs)?;
+
+    let staged: u64 = outputs.iter().map(|range| range.len.next_multiple_of(ALIGNMENT)).sum();
+    if (engines.staging.len() as u64) < staged / ALIGNMENT {
+        engines.staging = memory::lines(staged).ok_or_else(|| {
+            Fault::plain(
+                status::CMM_EXHAUSTED,
+                format!("the host has no {staged} bytes for the results of a run"),
+            )
+        })?;
+    }
+    let mut read = Vec::with_capacity(inputs.len());
+    for range in &inputs {
+        read.push(memory.bytes(range.address, range.len)?);
+    }
+    let mut written = stage(bytemuck::cast_slice_mut(&mut engines.staging), &outputs);
+    let pool = engines.pool.as_ref().ok_or_else(|| {
+        Fault::plain(status::common(Part::Engine, Common::ExecuteFail), "the engine is not initialised")
+    })?;
+    model.engine.run(pool, group, &read, &mut written, &mut engines.scratch).map_err(|error| {
+        Fault::plain(status::common(Part::Engine, Common::ExecuteFail), format!("the run failed: {error}"))
+    })?;
+
+    for (range, result) in outputs.iter().zip(&written) {
+        memory.bytes_mut(range.address, range.len)?.copy_from_slice(result);
+    }
+    Ok(())
+}
+
+/// The bytes of one tensor in the device memory.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    address: u64,
+    len: u64,
+}
+
+/// Resolves the bindings of one side: each bound, large enough, inside one live allocation, aligned.
+fn ranges(
+    tensors: &[Tensor],
+    bindings: &[Binding],
+    group: usize,
+    memory: &DeviceMemory,
+    call: &Call<'_>,
+) -> Result<Vec<Range>, Fault> {
+    tensors
+        .iter()
+        .zip(bindings)
+        .map(|(tensor, binding)| range(tensor, *binding, group, memory, call))
+        .collect()
+}
+
+fn range(
+    tensor: &Tensor,
+    binding: Binding,
+    group: usize,
+    memory: &DeviceMemory,
+    call: &Call<'_>,
+) -> Result<Range, Fault> {
+    let name = tensor.name.to_string_lossy();
+    let Binding { address, size } = binding;
+    let illegal = status::common(Part::Engine, Common::IllegalParam);
+    let needed = tensor.size(group).unwrap_or_default();
+    if address == 0 {
+        let code = status::common(Part::Engine, Common::NullPointer);
+        return Err(Fault::breach(code, Rule::UnboundTensor, format!("tensor {name} has no buffer")));
+    }
+    if size < needed {
+        let reason = format!("tensor {name} needs {needed} bytes, its buffer has {size}");
+        return Err(Fault::breach(illegal, Rule::BufferSize, reason));
+    }
+    if !address.is_multiple_of(tensor.element) {
+        let reason = format!("tensor {name} at {address:#x} is not aligned to {} bytes", tensor.element);
+        return Err(Fault::breach(illegal, Rule::Misaligned, reason));
+    }
+    memory.bytes(address, needed).map_err(|fault| Fault {
+        code: status::common(Part::Engine, Common::ExecuteFail),
+        reason: format!("tensor {name}: {}", fault.reason),
+        ..fault
+    })?;
+    if let Some((base, len)) = memory.containing(address) {
+        if address.saturating_add(size) > base + len {
+            let detail = format!("tensor {name}: {size} bytes declared, {} there", base + len - address);
+            call.warn(Rule::BufferSize, detail)?;
+        }
+        if address != base && (tensor.is(c"indices") || tensor.is(c"mask")) {
+            let detail = format!("tensor {name} is bound {} bytes inside an allocation", address - base);
+            call.warn(Rule::InteriorBinding, detail)?;
+        }
+    }
+    Ok(Range { address, len: needed })
+}
+
+/// No output may share memory with an input or another output. Exceptions, both used by vendor programs: a
+/// decode step may write its K or V row anywhere in the cache it reads, and a prefill group may write
+/// its K or V rows at the base of the cache.
+fn check_overlaps(
+    signature: &Signature,
+    group: usize,
+    inputs: &[Range],
+    outputs: &[Range],
+) -> Result<(), Fault> {
+    let decode = signature.is_decode(group);
+    for (position, (output, range)) in signature.outputs.iter().zip(outputs).enumerate() {
+        for (input, source) in signature.inputs.iter().zip(inputs) {
+            let cache = cache_of(output).is_some_and(|name| input.is(name));
+            let allowed = cache && (decode || range.address == source.address);
+            if !allowed && shares(range, source) {
+                return Err(overlap(output, input));
+            }
+        }
+        for (other, target) in signature.outputs.iter().zip(outputs).skip(position + 1) {
+            if shares(range, target) {
+                return Err(overlap(output, other));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The input that holds the cache of which `output` is a row.
+fn cache_of(output: &Tensor) -> Option<&'static CStr> {
+    [(c"K_cache_out", c"K_cache"), (c"V_cache_out", c"V_cache")]
+        .into_iter()
+        .find_map(|(rows, cache)| output.is(rows).then_some(cache))
+}
+
+fn shares(first: &Range, second: &Range) -> bool {
+    memory::overlap(first.address, first.len, second.address, second.len)
+}
+
+fn overlap(output: &Tensor, other: &Tensor) -> Fault {
+    let code = status::common(Part::Engine, Common::IllegalParam);
+    let (output, other) = (output.name.to_string_lossy(), other.name.to_string_lossy());
+    Fault::breach(code, Rule::Overlap, format!("output {output} shares memory with {other}"))
+}
+
+/// Cuts the staging buffer into one aligned slice per output.
+fn stage<'a>(mut staging: &'a mut [u8], outputs: &[Range]) -> Vec<&'a mut [u8]> {
+    let mut slices = Vec::with_capacity(outputs.len());
+    for range in outputs {
+        let (slot, rest) = staging.split_at_mut(index64(range.len.next_multiple_of(ALIGNMENT)));
+        slices.push(&mut slot[..index64(range.len)]);
+        staging = rest;
+    }
+    slices
+}
+
+fn index(group: u32) -> usize {
+    usize::try_from(group).unwrap_or(usize::MAX)
+}
+
+/// A size that was already found to lie inside host memory.
+fn index64(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}

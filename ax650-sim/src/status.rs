@@ -1,0 +1,72 @@
+//! The vendor's status codes that the card answers with.
+//!
+//! Encoding and values: axcl-runtime V3.10.2, `include/external/axcl_base.h` and the error table of its
+//! documentation. Where no source pins down which code a case gets, the choice is marked *ours*.
+
+/// Parts of the runtime, as they appear in a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Part {
+    Device = 1,
+    Context = 2,
+    Stream = 3,
+    Memory = 5,
+    Engine = 7,
+}
+
+/// Errors that exist in every part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Common {
+    Fail = 0x01,
+    NullPointer = 0x02,
+    IllegalParam = 0x03,
+    Unsupported = 0x04,
+    Decode = 0x09,
+    Open = 0x0B,
+    ExecuteFail = 0x0C,
+}
+
+/// Success.
+pub(crate) const OK: i32 = 0;
+/// The device was not activated by this process.
+pub(crate) const DEVICE_NOT_ACTIVE: i32 = code(Part::Device, 0x83);
+/// No such device id.
+pub(crate) const DEVICE_INVALID_ID: i32 = code(Part::Device, 0x84);
+/// The context cannot be destroyed.
+pub(crate) const CONTEXT_DESTROY: i32 = code(Part::Context, 0x82);
+/// The context cannot be bound to the thread.
+pub(crate) const CONTEXT_BIND: i32 = code(Part::Context, 0x83);
+/// The calling thread has no context.
+pub(crate) const CONTEXT_UNBOUND: i32 = code(Part::Context, 0x84);
+/// The stream (or event, which shares the code space) cannot be destroyed.
+pub(crate) const STREAM_DESTROY: i32 = code(Part::Stream, 0x82);
+/// The address does not belong to an allocation of the device.
+pub(crate) const MEMORY_NOT_DEVICE: i32 = code(Part::Memory, 0x81);
+/// Tensor or group index out of range.
+pub(crate) const ENGINE_INVALID_INDEX: i32 = code(Part::Engine, 0x81);
+/// CMM exhausted: the code of the device-side memory module, passed through unchanged.
+pub(crate) const CMM_EXHAUSTED: i32 = 0x800B_0018_u32.cast_signed();
+
+/// The code of an error that exists in every part.
+pub(crate) const fn common(part: Part, error: Common) -> i32 {
+    code(part, error as u8)
+}
+
+const fn code(part: Part, error: u8) -> i32 {
+    (0x8030_0000_u32 | (part as u32) << 8 | error as u32).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_the_vendors() {
+        let hex = |code: i32| code.cast_unsigned();
+        assert_eq!(hex(CONTEXT_UNBOUND), 0x8030_0284);
+        assert_eq!(hex(MEMORY_NOT_DEVICE), 0x8030_0581);
+        assert_eq!(hex(ENGINE_INVALID_INDEX), 0x8030_0781);
+        assert_eq!(hex(common(Part::Engine, Common::Unsupported)), 0x8030_0704);
+    }
+}

@@ -1,0 +1,132 @@
+//! Copies between host and device, and the execution of queued tasks.
+
+use std::ptr;
+
+use crate::card::{Call, State};
+use crate::fault::Fault;
+use crate::memory::{self, DeviceMemory};
+use crate::run;
+use crate::status::{self, Common, Part};
+use crate::stream::{Queued, Task};
+use crate::violations::Rule;
+
+/// Kinds of a copy, numbered as axcl-runtime V3.10.2 `axcl_rt_type.h` does.
+const HOST_TO_HOST: u32 = 0;
+const HOST_TO_DEVICE: u32 = 1;
+const DEVICE_TO_HOST: u32 = 2;
+const DEVICE_TO_DEVICE: u32 = 3;
+/// Physical host addresses, to and from the device.
+const PHYSICAL: std::ops::RangeInclusive<u32> = 4..=5;
+
+/// Copies `len` bytes. Host addresses are exposed ones.
+///
+/// # Safety
+///
+/// The host side of a copy of `kind`, if it is not null and not a device address, is valid for `len` bytes:
+/// for reads if it is the source, for writes if it is the target.
+pub(crate) unsafe fn copy(
+    memory: &mut DeviceMemory,
+    to: u64,
+    from: u64,
+    len: u64,
+    kind: u32,
+) -> Result<(), Fault> {
+    let unsupported = status::common(Part::Memory, Common::Unsupported);
+    let illegal = status::common(Part::Memory, Common::IllegalParam);
+    let bytes = usize::try_from(len).map_err(|_| Fault::plain(illegal, format!("a copy of {len} bytes")))?;
+    match kind {
+        HOST_TO_HOST => {
+            let (to, from) = (host(to)?, host(from)?);
+            // SAFETY: both are host addresses, which the caller promised valid for `len` bytes; they may
+            // overlap.
+            unsafe { ptr::copy(from, to, bytes) };
+        }
+        HOST_TO_DEVICE => {
+            let from = host(from)?;
+            let to = memory.bytes_mut(to, len)?;
+            // SAFETY: the source is valid for reads of `len` bytes by the caller's promise, the target is a
+            // slice of exactly `len` bytes, and backing store of the device is never handed out to the host.
+            unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr(), bytes) };
+        }
+        DEVICE_TO_HOST => {
+            let to = host(to)?;
+            let from = memory.bytes(from, len)?;
+            // SAFETY: as above, with the roles of source and target exchanged.
+            unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to, bytes) };
+        }
+        DEVICE_TO_DEVICE => memory.copy(to, from, len)?,
+        kind if PHYSICAL.contains(&kind) => {
+            let reason = "the software card knows no physical host addresses";
+            return Err(Fault::plain(unsupported, reason));
+        }
+        kind => return Err(Fault::plain(illegal, format!("no kind {kind} of copy"))),
+    }
+    Ok(())
+}
+
+/// Whether a copy of `kind` can be queued: the vendor's library refuses host to host (V3.10.2).
+pub(crate) fn check_queueable(kind: u32) -> Result<(), Fault> {
+    if kind == HOST_TO_HOST {
+        let code = status::common(Part::Memory, Common::Unsupported);
+        return Err(Fault::plain(code, "a copy from host to host cannot be asynchronous"));
+    }
+    Ok(())
+}
+
+/// A pointer to the host memory at an exposed address.
+fn host(address: u64) -> Result<*mut u8, Fault> {
+    if memory::is_device_address(address) {
+        let code = status::common(Part::Memory, Common::IllegalParam);
+        let reason = format!("{address:#x} is a device address where a host address belongs");
+        return Err(Fault::breach(code, Rule::MixedAddress, reason));
+    }
+    match usize::try_from(address) {
+        Ok(address) if address != 0 => Ok(ptr::with_exposed_provenance_mut(address)),
+        _ => Err(Fault::null(Part::Memory, "a host address")),
+    }
+}
+
+/// Runs everything that is queued, in the order of submission. Errors are kept for the synchronisation of
+/// their stream; what is queued behind one in its stream is dropped.
+pub(crate) fn drain(state: &mut State, call: &Call<'_>) {
+    while let Some(queued) = state.streams.next() {
+        let stream = queued.stream;
+        release(state, &queued);
+        if state.streams.has_failed(stream) {
+            continue;
+        }
+        let name = queued.call;
+        let result = run_task(state, &Call { card: call.card, name }, &queued.task);
+        if let Err(fault) = result {
+            if let Some(rule) = fault.rule {
+                call.card.record(name, rule, fault.reason.clone());
+            }
+            // Written down under the call that submitted it; the synchronisation only reports it.
+            state.streams.fail(stream, Fault { rule: None, ..fault });
+        }
+    }
+}
+
+/// The IO of a queued run may be bound anew.
+pub(crate) fn release(state: &mut State, queued: &Queued) {
+    if let Task::Run(run) = &queued.task
+        && let Some(io) = state.engines.ios.get_mut(&run.io)
+    {
+        io.queued = io.queued.saturating_sub(1);
+    }
+}
+
+fn run_task(state: &mut State, call: &Call<'_>, task: &Task) -> Result<(), Fault> {
+    match *task {
+        Task::Run(ref run) => run::execute(state, call, run),
+        Task::Fill { address, value, len } => {
+            state.memory.bytes_mut(address, len)?.fill(value);
+            Ok(())
+        }
+        Task::Copy { to, from, len, kind } => {
+            // SAFETY: whoever queued the copy promised the host side valid until the stream is
+            // synchronised or destroyed, and nothing drains the queue later than that.
+            unsafe { copy(&mut state.memory, to, from, len, kind) }
+        }
+    }
+}
