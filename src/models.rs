@@ -9,6 +9,14 @@
 //!   into place when complete;
 //! - files are hostile until checked: no count of a file is believed before it is compared with the file's length.
 
+pub mod config;
+pub mod dequantise;
 pub mod embedding;
 pub mod gguf;
+pub mod import;
+pub mod layer_file;
+pub mod manifest;
+pub mod model;
 pub mod name;
+pub mod quantise;
+pub mod store;

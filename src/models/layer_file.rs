@@ -1,0 +1,211 @@
+//! Layer files as `ax650-sim` reads them: a safetensors file whose metadata says what it computes.
+//!
+//! This module holds what the writer ([`super::import`]) and the checker ([`super::model`]) must agree on: names of
+//! metadata keys, and a cheap reader of a file's header that refuses what could not be loaded. Files compiled by the
+//! vendor's tools have another format that only the vendor's driver can read; they are recognised and left to it.
+//!
+//! A safetensors file is a u64 header length, a JSON header padded with blanks, and data without gaps.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use serde::Deserialize;
+
+/// Rows of a prefill chunk.
+pub const CHUNK: usize = 128;
+/// Value of the metadata key `ax650.format`.
+pub const FORMAT: &str = "1";
+/// Longest header that is read; real ones have some kilobytes.
+const MAX_HEADER_BYTES: u64 = 1 << 20;
+
+/// What the first bytes of a layer or head file say.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum FileHead {
+    /// A file for the software card, checked: its data has exactly the length its header says.
+    Software(SoftwareHead),
+    /// Something only the vendor's driver can judge.
+    Vendor,
+}
+
+/// Header of a file for the software card.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SoftwareHead {
+    pub(super) metadata: BTreeMap<String, String>,
+    /// Shape of every tensor.
+    pub(super) shapes: BTreeMap<String, Vec<usize>>,
+}
+
+#[derive(Deserialize)]
+struct RawTensor {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: [u64; 2],
+}
+
+/// Reads the header of the file at `path`. The error says what is wrong with the file, without naming it.
+pub(super) fn read_head(path: &Path) -> Result<FileHead, String> {
+    let io = |error: std::io::Error| format!("cannot be read: {error}");
+    let file = File::open(path).map_err(io)?;
+    let file_bytes = file.metadata().map_err(io)?.len();
+    if file_bytes == 0 {
+        return Err("is empty (0 bytes); create or download the model again".to_owned());
+    }
+    let mut start = vec![0; usize::try_from(file_bytes.min(64)).unwrap_or(64)];
+    file.read_exact_at(&mut start, 0).map_err(io)?;
+    if start.starts_with(b"version https://git-lfs") {
+        return Err(
+            "is a git-lfs pointer and not the file itself; run `git lfs pull` in the directory".to_owned()
+        );
+    }
+    let header_bytes = match start.first_chunk::<8>() {
+        // A safetensors header always starts with a brace.
+        Some(length) if start.get(8) == Some(&b'{') => u64::from_le_bytes(*length),
+        _ => return Ok(FileHead::Vendor),
+    };
+    let Some(data_bytes) = file_bytes.checked_sub(8).and_then(|rest| rest.checked_sub(header_bytes)) else {
+        return Err("is cut short; create or download the model again".to_owned());
+    };
+    if header_bytes > MAX_HEADER_BYTES {
+        return Err(format!("has a header of {header_bytes} bytes, more than {MAX_HEADER_BYTES} possible"));
+    }
+    let mut header = vec![0; usize::try_from(header_bytes).unwrap_or(0)];
+    file.read_exact_at(&mut header, 8).map_err(io)?;
+    parse_head(&header, data_bytes).map(FileHead::Software)
+}
+
+fn parse_head(header: &[u8], data_bytes: u64) -> Result<SoftwareHead, String> {
+    let mut raw: BTreeMap<String, serde_json::Value> =
+        serde_json::from_slice(header).map_err(|error| format!("has a broken header: {error}"))?;
+    let metadata = raw.remove("__metadata__").ok_or("has no metadata; it is not a file of this program")?;
+    let metadata =
+        serde_json::from_value(metadata).map_err(|error| format!("has broken metadata: {error}"))?;
+    let mut shapes = BTreeMap::new();
+    let mut total = 0_u64;
+    for (name, value) in raw {
+        let tensor: RawTensor = serde_json::from_value(value)
+            .map_err(|error| format!("has a broken entry for tensor {name}: {error}"))?;
+        let width = match tensor.dtype.as_str() {
+            "F32" => 4,
+            "BF16" => 2,
+            "I8" => 1,
+            other => return Err(format!("has tensor {name} of unknown type {other}")),
+        };
+        let bytes = tensor.shape.iter().try_fold(width, |all: u64, &one| all.checked_mul(one as u64));
+        let [begin, end] = tensor.data_offsets;
+        if bytes.is_none() || end.checked_sub(begin) != bytes || end > data_bytes {
+            return Err(format!(
+                "has tensor {name} whose data is not where the header says; it is cut short or damaged"
+            ));
+        }
+        total = total.saturating_add(bytes.unwrap_or(0));
+        shapes.insert(name, tensor.shape);
+    }
+    if total != data_bytes {
+        return Err(format!(
+            "has {data_bytes} bytes of data but its header describes {total}; it is damaged"
+        ));
+    }
+    Ok(SoftwareHead { metadata, shapes })
+}
+
+impl SoftwareHead {
+    /// The number under metadata key `key`.
+    pub(super) fn number(&self, key: &str) -> Result<usize, String> {
+        let text = self.metadata.get(key).ok_or_else(|| format!("lacks the metadata key {key}"))?;
+        text.parse().map_err(|_| format!("has {key} = {text:?} in its metadata, a number is needed"))
+    }
+
+    /// Checks that metadata key `key` is `wanted`.
+    pub(super) fn expect(&self, key: &str, wanted: &str) -> Result<(), String> {
+        match self.metadata.get(key) {
+            Some(found) if found == wanted => Ok(()),
+            Some(found) => {
+                Err(format!("has {key} = {found:?} in its metadata, but this model needs {wanted:?}"))
+            }
+            None => Err(format!("lacks the metadata key {key}")),
+        }
+    }
+
+    /// Checks that tensor `name` is there with shape `wanted`.
+    pub(super) fn expect_shape(&self, name: &str, wanted: &[usize]) -> Result<(), String> {
+        match self.shapes.get(name) {
+            Some(found) if found == wanted => Ok(()),
+            Some(found) => {
+                Err(format!("has tensor {name} of shape {found:?}, but this model needs {wanted:?}"))
+            }
+            None => Err(format!("lacks the tensor {name}")),
+        }
+    }
+}
+
+/// Lengths of the prefill groups' K caches for a cache of `kv_len` rows: 1 (no history), then 128 times powers of two
+/// up to the first that covers every history a chunk can start at, which is at most `kv_len - 1`.
+pub fn history_ladder(kv_len: usize) -> Vec<usize> {
+    let mut ladder = vec![1];
+    let mut step = CHUNK;
+    while kv_len > 1 {
+        ladder.push(step.min(kv_len));
+        if step + 1 >= kv_len {
+            break;
+        }
+        step *= 2;
+    }
+    ladder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ladder_covers_every_history() {
+        assert_eq!(history_ladder(1), [1]);
+        assert_eq!(history_ladder(2), [1, 2]);
+        assert_eq!(history_ladder(100), [1, 100]);
+        assert_eq!(history_ladder(129), [1, 128]);
+        assert_eq!(history_ladder(200), [1, 128, 200]);
+        assert_eq!(history_ladder(4096), [1, 128, 256, 512, 1024, 2048, 4096]);
+        for kv_len in 2..2000 {
+            let ladder = history_ladder(kv_len);
+            let largest = *ladder.last().unwrap();
+            assert!(largest + 1 >= kv_len && largest <= kv_len, "{kv_len}: {ladder:?}");
+            assert!(ladder.is_sorted_by(|a, b| a < b), "{kv_len}: {ladder:?}");
+        }
+    }
+
+    #[test]
+    fn tells_damaged_files_from_the_vendors() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("l0.axmodel");
+        let write = |bytes: &[u8]| std::fs::write(&path, bytes).unwrap();
+        write(b"\x08\x0a\x12\x07Pulsar2\x1a\x05onnx");
+        assert_eq!(read_head(&path), Ok(FileHead::Vendor));
+        write(b"");
+        assert!(read_head(&path).unwrap_err().contains("empty"));
+        write(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 125829120\n");
+        assert!(read_head(&path).unwrap_err().contains("git lfs pull"));
+        let file = |header: &str, data: usize| {
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend_from_slice(header.as_bytes());
+            bytes.resize(bytes.len() + data, 0);
+            bytes
+        };
+        let header = r#"{"__metadata__":{"a":"1"},"w":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]}}"#;
+        write(&file(header, 12));
+        let Ok(FileHead::Software(head)) = read_head(&path) else { panic!("a good file is refused") };
+        assert_eq!(head.number("a"), Ok(1));
+        assert!(head.expect_shape("w", &[2, 3]).is_ok());
+        assert!(head.expect_shape("w", &[3, 2]).unwrap_err().contains("[2, 3]"));
+        write(&file(header, 11));
+        assert!(read_head(&path).unwrap_err().contains("tensor w"));
+        write(&file(header, 13));
+        assert!(read_head(&path).unwrap_err().contains("13 bytes"));
+        write(&file(header, 12)[..40]);
+        assert!(read_head(&path).unwrap_err().contains("cut short"));
+        let huge = header.replace("[2,3]", "[4294967296,4294967296]");
+        write(&file(&huge, 12));
+        assert!(read_head(&path).is_err());
+    }
+}

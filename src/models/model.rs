@@ -1,0 +1,363 @@
+//! A model directory that was checked.
+//!
+//! Opening one reads every file's header and length, a few kilobytes in all, so that what can be wrong with a
+//! directory is said here, by file and key, and not by a driver in the middle of a load.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use super::config::{Config, ConfigError, MAX_CONFIG_BYTES};
+use super::embedding::{EmbeddingError, EmbeddingTable};
+use super::layer_file::{FORMAT, FileHead, SoftwareHead, read_head};
+use super::manifest::{MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, ManifestError};
+use super::name::ModelName;
+use crate::text::{TextError, TextModel};
+
+/// File name of the chat template.
+pub const CHAT_TEMPLATE_FILE: &str = "chat_template.jinja";
+/// File name of the configuration.
+pub const CONFIG_FILE: &str = "config.json";
+
+/// A model of the store, ready to be loaded. Immutable; share it with `Arc`.
+#[derive(Debug)]
+pub struct Model {
+    /// Its name, in the stored spelling.
+    pub name: ModelName,
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Content of `manifest.json`.
+    pub manifest: Manifest,
+    /// Content of `config.json`.
+    pub config: Config,
+    /// SHA-256 of `manifest.json`, 64 lower-case hexadecimal digits.
+    pub digest: String,
+    /// When the manifest was written.
+    pub modified: SystemTime,
+    /// Bytes of all files.
+    pub size: u64,
+    /// Where the weights are.
+    pub files: LayerFiles,
+    template: Option<String>,
+    /// Opened at the first use: a tokenizer takes a tenth of a second and some megabytes.
+    text: Mutex<Option<Arc<TextModel>>>,
+}
+
+/// Paths of a model's weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerFiles {
+    /// Layer files, in order.
+    pub layers: Vec<PathBuf>,
+    /// Final norm and output head.
+    pub head: PathBuf,
+    /// bf16 embedding table.
+    pub embedding: PathBuf,
+}
+
+/// Why a model directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A file that every model has is missing.
+    #[error("model directory {dir} has no {file}{nearest}; create or download the model again")]
+    MissingFile {
+        /// The directory.
+        dir: PathBuf,
+        /// The file that is missing.
+        file: String,
+        /// `", the nearest name is ..."`, or empty.
+        nearest: String,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// `manifest.json` is broken.
+    #[error("model directory {dir}: {source}")]
+    Manifest {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong.
+        source: ManifestError,
+    },
+    /// `config.json` is broken.
+    #[error("model directory {dir}: {source}")]
+    Config {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong.
+        source: ConfigError,
+    },
+    /// A file does not fit the rest of the model.
+    #[error("{path} {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The tokenizer or the chat template cannot be used.
+    #[error("model directory {dir}: {source}")]
+    Text {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong.
+        source: TextError,
+    },
+    /// The embedding table does not fit.
+    #[error(transparent)]
+    Embedding(#[from] EmbeddingError),
+}
+
+impl Model {
+    /// Opens and checks the model directory `dir` under the name `name`.
+    pub fn open(name: ModelName, dir: &Path) -> Result<Self, ModelError> {
+        let manifest_path = require(dir, MANIFEST_FILE)?;
+        let manifest_bytes = read_small(&manifest_path, MAX_MANIFEST_BYTES)?;
+        let manifest = Manifest::parse(&manifest_bytes)
+            .map_err(|source| ModelError::Manifest { dir: dir.to_owned(), source })?;
+        let modified = manifest_path
+            .metadata()
+            .and_then(|data| data.modified())
+            .map_err(|source| ModelError::Io { path: manifest_path.clone(), source })?;
+        let config_bytes = read_small(&require(dir, CONFIG_FILE)?, MAX_CONFIG_BYTES)?;
+        let config = Config::parse(&config_bytes)
+            .map_err(|source| ModelError::Config { dir: dir.to_owned(), source })?;
+
+        let pattern = &config.template_filename_axmodel;
+        let layers = (0..config.axmodel_num).map(|index| require(dir, &pattern.file_name(index)));
+        let files = LayerFiles {
+            layers: layers.collect::<Result<_, _>>()?,
+            head: require(dir, &config.filename_post_axmodel)?,
+            embedding: require(dir, &config.filename_tokens_embed)?,
+        };
+        require(dir, &config.url_tokenizer_model)?;
+        EmbeddingTable::open(&files.embedding, config.tokens_embed_num, config.tokens_embed_size)?;
+        check_layers(&files, &config, &manifest)?;
+        check_sizes(dir, &manifest)?;
+
+        let template = dir.join(CHAT_TEMPLATE_FILE);
+        let template = match template.exists() {
+            true => Some(String::from_utf8_lossy(&read_small(&template, MAX_CONFIG_BYTES)?).into_owned()),
+            false => None,
+        };
+        Ok(Self {
+            name,
+            dir: dir.to_owned(),
+            digest: hex(&Sha256::digest(&manifest_bytes)),
+            modified,
+            size: manifest.total_bytes() + manifest_bytes.len() as u64,
+            manifest,
+            config,
+            files,
+            template,
+            text: Mutex::default(),
+        })
+    }
+
+    /// Tokens whose keys and values fit.
+    pub fn context_len(&self) -> usize {
+        self.manifest.context_length
+    }
+
+    /// Values in a hidden state.
+    pub fn hidden(&self) -> usize {
+        self.config.tokens_embed_size
+    }
+
+    /// Number of tokens in the vocabulary.
+    pub fn vocab(&self) -> usize {
+        self.config.tokens_embed_num
+    }
+
+    /// What the model can be asked for, in Ollama's words: `completion`, `tools`, `thinking`.
+    pub fn capabilities(&self) -> Vec<&'static str> {
+        let mut capabilities = vec!["completion"];
+        let template = self.template.as_deref().unwrap_or_default();
+        if template.contains("tools") {
+            capabilities.push("tools");
+        }
+        if template.contains("<think>") || template.contains("enable_thinking") {
+            capabilities.push("thinking");
+        }
+        capabilities
+    }
+
+    /// Tokenizer, chat template and end-of-generation ids; opened once, then shared. May take a tenth of a second.
+    pub fn text(&self) -> Result<Arc<TextModel>, ModelError> {
+        let mut text = self.text.lock();
+        if let Some(text) = &*text {
+            return Ok(Arc::clone(text));
+        }
+        let fail = |source| ModelError::Text { dir: self.dir.clone(), source };
+        let opened = Arc::new(TextModel::open(&self.dir).map_err(fail)?);
+        *text = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// Opens the embedding table.
+    pub fn embedding(&self) -> Result<EmbeddingTable, EmbeddingError> {
+        EmbeddingTable::open(&self.files.embedding, self.vocab(), self.hidden())
+    }
+}
+
+/// Lower-case hexadecimal digits of `bytes`.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
+        }
+        text
+    })
+}
+
+/// The path of a file that must be there. The error names the most similar file that is, for packages where a
+/// download added or lost a suffix.
+fn require(dir: &Path, file: &str) -> Result<PathBuf, ModelError> {
+    let path = dir.join(file);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let nearest = names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .map(|name| (similarity(file, &name), name))
+        .max()
+        .filter(|(shared, _)| *shared * 2 >= file.len())
+        .map(|(_, name)| format!("; the nearest name there is {name}"))
+        .unwrap_or_default();
+    Err(ModelError::MissingFile { dir: dir.to_owned(), file: file.to_owned(), nearest })
+}
+
+/// Bytes that two names share at the start and at the end.
+fn similarity(wanted: &str, found: &str) -> usize {
+    let (wanted, found) = (wanted.as_bytes(), found.as_bytes());
+    let start = wanted.iter().zip(found).take_while(|(a, b)| a == b).count();
+    let (rest, other) = (&wanted[start..], &found[start..]);
+    start + rest.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count()
+}
+
+/// Reads a file that should be small; one byte above `limit` is enough for the parser to refuse it.
+fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
+        .map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+    Ok(bytes)
+}
+
+/// Checks that every file of the manifest is there with the length it had when the model was made.
+fn check_sizes(dir: &Path, manifest: &Manifest) -> Result<(), ModelError> {
+    for file in &manifest.files {
+        let path = require(dir, &file.name)?;
+        let found = path.metadata().map_err(|source| ModelError::Io { path: path.clone(), source })?.len();
+        if found != file.size {
+            let reason = format!(
+                "has {found} bytes but had {} when the model was created; create or download the model again",
+                file.size
+            );
+            return Err(ModelError::File { path, reason });
+        }
+    }
+    Ok(())
+}
+
+/// Checks the headers of all layers and the head against the configuration and against each other.
+fn check_layers(files: &LayerFiles, config: &Config, manifest: &Manifest) -> Result<(), ModelError> {
+    let hidden = config.tokens_embed_size;
+    let mut first: Option<SoftwareHead> = None;
+    for (index, path) in files.layers.iter().enumerate() {
+        let check = |first: &mut Option<SoftwareHead>| -> Result<(), String> {
+            let FileHead::Software(head) = read_head(path)? else { return Ok(()) };
+            head.expect("ax650.format", FORMAT)?;
+            head.expect("ax650.kind", "layer")?;
+            head.expect("ax650.layer", &index.to_string())?;
+            head.expect("ax650.hidden", &hidden.to_string())?;
+            head.expect("ax650.kv_len", &manifest.context_length.to_string())?;
+            check_layer_shapes(&head, hidden)?;
+            match first {
+                None => *first = Some(head),
+                Some(first) => check_alike(first, &head)?,
+            }
+            Ok(())
+        };
+        check(&mut first).map_err(|reason| ModelError::File { path: path.clone(), reason })?;
+    }
+    let check = || -> Result<(), String> {
+        let FileHead::Software(head) = read_head(&files.head)? else { return Ok(()) };
+        head.expect("ax650.format", FORMAT)?;
+        head.expect("ax650.kind", "head")?;
+        head.expect("ax650.hidden", &hidden.to_string())?;
+        head.expect("ax650.vocab", &config.tokens_embed_num.to_string())?;
+        head.expect_shape("norm", &[hidden])?;
+        head.expect_shape("weight", &[config.tokens_embed_num, hidden])
+    };
+    check().map_err(|reason| ModelError::File { path: files.head.clone(), reason })
+}
+
+fn check_layer_shapes(head: &SoftwareHead, hidden: usize) -> Result<(), String> {
+    let heads = head.number("ax650.heads")?;
+    let kv_heads = head.number("ax650.kv_heads")?;
+    let head_dim = head.number("ax650.head_dim")?;
+    let intermediate = head.number("ax650.intermediate")?;
+    let (Some(q), Some(kv)) = (heads.checked_mul(head_dim), kv_heads.checked_mul(head_dim)) else {
+        return Err("has impossibly many heads".to_owned());
+    };
+    head.expect_shape("attn_norm", &[hidden])?;
+    head.expect_shape("ffn_norm", &[hidden])?;
+    for (name, rows, columns) in [
+        ("q", q, hidden),
+        ("k", kv, hidden),
+        ("v", kv, hidden),
+        ("o", hidden, q),
+        ("gate", intermediate, hidden),
+        ("up", intermediate, hidden),
+        ("down", hidden, intermediate),
+    ] {
+        head.expect_shape(&format!("{name}.weight"), &[rows, columns])?;
+        if head.shapes.contains_key(&format!("{name}.scale")) {
+            head.expect_shape(&format!("{name}.scale"), &[rows])?;
+        }
+    }
+    Ok(())
+}
+
+/// All layers of a model run with the same cache and the same groups.
+fn check_alike(first: &SoftwareHead, head: &SoftwareHead) -> Result<(), String> {
+    for key in ["ax650.architecture", "ax650.kv_heads", "ax650.head_dim", "ax650.chunk", "ax650.history"] {
+        let wanted =
+            first.metadata.get(key).ok_or_else(|| format!("and layer 0 lack the metadata key {key}"))?;
+        head.expect(key, wanted)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_hexadecimal() {
+        assert_eq!(hex(&[0, 0x1f, 0xa0, 0xff]), "001fa0ff");
+    }
+
+    #[test]
+    fn names_the_nearest_file() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("m_p128_l0_together.axmodel.onnx"), b"x").unwrap();
+        std::fs::write(dir.path().join("readme.md"), b"x").unwrap();
+        let error = require(dir.path(), "m_p128_l0_together.axmodel").unwrap_err().to_string();
+        assert!(error.contains("nearest name there is m_p128_l0_together.axmodel.onnx"), "{error}");
+        let error = require(dir.path(), "tokenizer.json").unwrap_err().to_string();
+        assert!(error.contains("tokenizer.json") && !error.contains("nearest"), "{error}");
+    }
+}
