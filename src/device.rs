@@ -1,1 +1,27 @@
-//! Safe wrapper over the vendor's interface.
+//! Safe wrapper over the vendor's interface: a [`Driver`] opens a card, a [`LoadedModel`] lives on it, a
+//! [`Sequence`] is one conversation's K and V rows there.
+//!
+//! Nothing above this room names a raw pointer or a type of the vendor. All of it belongs to the thread that
+//! opened the driver, because the vendor binds its context to that thread; the types are `!Send` by
+//! construction. Only [`CancelFlag`] and [`DeviceInfo`] travel.
+//!
+//! Objects keep what they stand on: a sequence its model, a model its driver, a driver its library. They are
+//! given back when dropped. An error on that way cannot be returned, so it is logged and kept for
+//! [`Driver::take_drop_errors`].
+
+mod cancel;
+mod choice;
+mod driver;
+mod error;
+mod files;
+mod model;
+mod open;
+mod sequence;
+
+pub use cancel::CancelFlag;
+pub use choice::{DeviceChoice, ParseDeviceChoiceError};
+pub use driver::{DeviceInfo, Driver, Stats};
+pub use error::DeviceError;
+pub use model::{LoadProgress, LoadedModel, ModelSpec};
+pub use open::DriverOptions;
+pub use sequence::Sequence;

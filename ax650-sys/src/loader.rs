@@ -3,12 +3,13 @@
 //! A machine without them is the usual case, so absence is a value like any other: the error lists every
 //! place that was tried and what the system said there.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_int};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use libloading::Library;
+use libloading::os::unix::{Library as UnixLibrary, RTLD_LAZY, RTLD_LOCAL};
 
 use crate::table::{resolve_board, resolve_pcie};
 use crate::vendor::{ax_board_table, ax_pcie_table};
@@ -18,6 +19,10 @@ pub const PATH_VARIABLE: &str = "AX650_DRIVER_PATH";
 
 const PCIE_LIBRARY: &str = "libaxcl_rt.so";
 const BOARD_LIBRARIES: [&str; 2] = ["libax_engine.so", "libax_sys.so"];
+
+/// Linux: the code stays mapped after the last close. Threads and exit handlers of the vendor's libraries may
+/// outlive their own finalisation.
+const RTLD_NODELETE: c_int = 0x1000;
 
 /// Where the packages of card makers put AXCL; not always known to the dynamic linker.
 const PACKAGE_DIRECTORY: &str = "/usr/lib/axcl";
@@ -31,9 +36,13 @@ pub struct Loaded<T> {
     pub path: PathBuf,
     /// What the library says of itself, where it says anything.
     pub version: Option<String>,
-    /// Keeps the code behind the table mapped.
-    pub libraries: Vec<Arc<Library>>,
+    /// Keeps the code behind the table loaded.
+    pub libraries: Libraries,
 }
+
+/// Libraries that stay loaded as long as this or a clone of it lives.
+#[derive(Debug, Clone, Default)]
+pub struct Libraries(#[expect(dead_code, reason = "held, not read")] Vec<Arc<Library>>);
 
 /// One place where a library was looked for, and what the system said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +102,7 @@ pub fn load_pcie(driver_path: Option<&Path>) -> Result<Loaded<ax_pcie_table>, Lo
         version: version.clone(),
         missing,
     })?;
-    Ok(Loaded { table, path, version, libraries })
+    Ok(Loaded { table, path, version, libraries: Libraries(libraries) })
 }
 
 /// Opens `AX_SYS` and `AX_ENGINE`, the libraries of the chip's own Linux.
@@ -109,7 +118,7 @@ pub fn load_board(driver_path: Option<&Path>) -> Result<Loaded<ax_board_table>, 
         version: version.clone(),
         missing,
     })?;
-    Ok(Loaded { table, path, version, libraries })
+    Ok(Loaded { table, path, version, libraries: Libraries(libraries) })
 }
 
 fn borrow(libraries: &[Arc<Library>]) -> Vec<&Library> {
@@ -165,8 +174,8 @@ fn open(path: &Path) -> Result<Vec<Arc<Library>>, String> {
 fn open_one(path: &Path) -> Result<Arc<Library>, String> {
     // SAFETY: opening runs the initialisers of the library: the vendor's, from a place that the user or the
     // system's administrator chose. They have no preconditions of their own.
-    let library = unsafe { Library::new(path) };
-    library.map(Arc::new).map_err(|e| e.to_string())
+    let library = unsafe { UnixLibrary::open(Some(path), RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE) };
+    library.map(|library| Arc::new(library.into())).map_err(|e| e.to_string())
 }
 
 /// Opens the vendor's other libraries beside `path`: once loaded, the dynamic linker finds them by name, so a

@@ -1,0 +1,158 @@
+//! An opened card.
+
+use std::cell::RefCell;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use ax650_sys::axloop as c;
+use ax650_sys::loader::Libraries;
+use ax650_sys::vendor::ax_pcie_table;
+
+use super::error::Context;
+use super::model::{LoadProgress, LoadedModel, ModelSpec};
+use super::open::{self, DriverOptions};
+use super::{DeviceChoice, DeviceError};
+
+/// What is known of an opened card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// "pcie" or "software".
+    pub kind: &'static str,
+    /// One line for people: what was found and why it was chosen.
+    pub summary: String,
+    /// The driver's version; empty where the library does not tell.
+    pub version: String,
+    /// Device memory in bytes; 0 where the library does not tell.
+    pub total_memory: u64,
+    /// Device memory that was free when the card was opened, in bytes.
+    pub free_memory: u64,
+}
+
+/// What the loop did since the driver was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Calls into the vendor's library.
+    pub driver_calls: u64,
+    /// Those of them that waited for the card.
+    pub blocking_calls: u64,
+    /// Runs of a compiled file.
+    pub runs: u64,
+    /// Bytes copied from the host to the card.
+    pub bytes_to_device: u64,
+    /// Bytes copied from the card to the host.
+    pub bytes_from_device: u64,
+    /// Bytes copied on the card.
+    pub bytes_on_device: u64,
+    /// Time inside the vendor's library, in nanoseconds.
+    pub driver_ns: u64,
+    /// Time inside prefill and decode, in nanoseconds.
+    pub step_ns: u64,
+}
+
+/// A card, bound to the thread that opened it.
+#[derive(Debug)]
+pub struct Driver {
+    card: Rc<Card>,
+    info: DeviceInfo,
+}
+
+impl Driver {
+    /// Opens the card of the choice, on the thread that will do all work with it.
+    pub fn open(choice: &DeviceChoice, options: &DriverOptions) -> Result<Self, DeviceError> {
+        let (card, info) = open::open(*choice, options)?;
+        tracing::info!(device = info.kind, version = %info.version, "{}", info.summary);
+        Ok(Self { card: Rc::new(card), info })
+    }
+
+    /// What was found when the card was opened.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// Loads a model; `progress` is called after each file. Nothing stays on the card when it fails.
+    pub fn load(
+        &self,
+        spec: &ModelSpec,
+        progress: &mut dyn FnMut(LoadProgress<'_>),
+    ) -> Result<LoadedModel, DeviceError> {
+        LoadedModel::open(Rc::clone(&self.card), spec, progress)
+    }
+
+    /// The errors met while dropping models and sequences, since the last call.
+    pub fn take_drop_errors(&self) -> Vec<DeviceError> {
+        self.card.drop_errors.take()
+    }
+}
+
+/// The loop's driver with what it stands on. Models and sequences share it.
+#[derive(Debug)]
+pub(super) struct Card {
+    raw: NonNull<c::axl_driver>,
+    pub(super) software: bool,
+    drop_errors: RefCell<Vec<DeviceError>>,
+    /// The code behind the function table; dropped after the driver is closed.
+    _libraries: Libraries,
+}
+
+impl Card {
+    /// Opens card `index` through a table whose functions live in `libraries` or in this program.
+    pub(super) fn open(
+        table: &ax_pcie_table,
+        index: u16,
+        libraries: Libraries,
+        software: bool,
+    ) -> Result<Self, DeviceError> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: `table` is valid for the call, which copies it; its functions have the vendor's signatures
+        // and stay loaded, because `libraries` is dropped after the driver is closed.
+        let status = unsafe { c::axl_driver_open_pcie(table, u32::from(index), &raw mut raw) };
+        Context { software, ..Context::default() }.check(status)?;
+        let raw = NonNull::new(raw).ok_or_else(|| DeviceError::Internal("no driver".into()))?;
+        Ok(Self { raw, software, drop_errors: RefCell::default(), _libraries: libraries })
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut c::axl_driver {
+        self.raw.as_ptr()
+    }
+
+    pub(super) fn query(&self) -> Result<c::axl_driver_info, DeviceError> {
+        let mut info = c::axl_driver_info::default();
+        // SAFETY: the driver is open and this is its thread (`Card` is not `Send`); `info` is a local.
+        let status = unsafe { c::axl_driver_query(self.as_ptr(), &raw mut info) };
+        Context { software: self.software, ..Context::default() }.check(status)?;
+        Ok(info)
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = c::axl_stats::default();
+        // SAFETY: the driver is open; `stats` is a local.
+        unsafe { c::axl_driver_stats(self.as_ptr(), &raw mut stats) };
+        Stats {
+            driver_calls: stats.driver_calls,
+            blocking_calls: stats.blocking_calls,
+            runs: stats.runs,
+            bytes_to_device: stats.bytes_to_device,
+            bytes_from_device: stats.bytes_from_device,
+            bytes_on_device: stats.bytes_on_device,
+            driver_ns: stats.driver_ns,
+            step_ns: stats.step_ns,
+        }
+    }
+
+    /// Notes the outcome of giving something back, where it cannot be returned.
+    pub(super) fn note_drop(&self, what: &str, outcome: Result<(), DeviceError>) {
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "closing {what}");
+            self.drop_errors.borrow_mut().push(error);
+        }
+    }
+}
+
+impl Drop for Card {
+    fn drop(&mut self) {
+        // SAFETY: the driver is open and is used no more: models hold an `Rc` of this card, so none is left.
+        let status = unsafe { c::axl_driver_close(self.as_ptr()) };
+        let outcome = Context { software: self.software, ..Context::default() }.check(status);
+        self.note_drop("the driver", outcome);
+    }
+}

@@ -1,0 +1,76 @@
+//! A look at model files before a card sees them: what the vendor's library says of a bad file helps nobody,
+//! and a load that fails half-way has wedged real cards.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::DeviceError;
+
+const LFS_POINTER: &[u8] = b"version https://git-lfs";
+/// `ir_version` 7, then the producer's name, at the front of an ONNX model of the vendor's compiler.
+const COMPILED: &[u8] = b"\x08\x07\x12\x07Pulsar2";
+
+/// The size of a model file in bytes, if it can be one for this card.
+pub(super) fn inspect(path: &Path, software: bool) -> Result<u64, DeviceError> {
+    let bad = |what: &str| DeviceError::Model(format!("{}: {what}", path.display()));
+    let io = |e: std::io::Error| bad(&format!("cannot be read ({e}); create or pull the model again"));
+    let mut file = File::open(path).map_err(io)?;
+    let size = file.metadata().map_err(io)?.len();
+    let mut front = Vec::with_capacity(64);
+    file.by_ref().take(64).read_to_end(&mut front).map_err(io)?;
+    if size == 0 {
+        return Err(bad("is empty; create or pull the model again"));
+    }
+    if front.starts_with(LFS_POINTER) {
+        return Err(bad("is a Git LFS pointer, not the file; fetch it with 'git lfs pull'"));
+    }
+    if software && front.starts_with(COMPILED) {
+        return Err(bad(
+            "is compiled for the NPU, and the software card cannot run it; use a card, or 'ax650 create' the model from a GGUF file",
+        ));
+    }
+    if !software && is_safetensors(&front) {
+        return Err(bad(
+            "is a layer file of the software card; a card needs files compiled by the vendor's tools, or use --device software",
+        ));
+    }
+    Ok(size)
+}
+
+/// A length of eight bytes, then JSON: how the software card's files begin.
+fn is_safetensors(front: &[u8]) -> bool {
+    front.get(6..9).is_some_and(|bytes| bytes == b"\0\0{")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COMPILED, inspect};
+
+    fn message(contents: &[u8], software: bool) -> Result<u64, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), contents).unwrap();
+        inspect(file.path(), software).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn files_that_no_card_could_load_are_named_with_the_remedy() {
+        assert!(message(b"", true).unwrap_err().contains("is empty"));
+        assert!(
+            message(b"version https://git-lfs.github.com/spec/v1\n", false)
+                .unwrap_err()
+                .contains("git lfs pull")
+        );
+        let missing = inspect(std::path::Path::new("/nowhere/l0.axmodel"), true).unwrap_err().to_string();
+        assert!(missing.contains("/nowhere/l0.axmodel"), "{missing}");
+    }
+
+    #[test]
+    fn each_card_takes_its_own_kind_of_file() {
+        let ours = b"\x10\0\0\0\0\0\0\0{\"a\":1}";
+        assert!(message(COMPILED, true).unwrap_err().contains("compiled for the NPU"));
+        assert_eq!(message(COMPILED, false), Ok(COMPILED.len() as u64));
+        assert!(message(ours, false).unwrap_err().contains("software card"));
+        assert_eq!(message(ours, true), Ok(ours.len() as u64));
+    }
+}

@@ -1,0 +1,109 @@
+//! One conversation on a card.
+
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use ax650_sys::axloop as c;
+
+use super::error::Context;
+use super::model::Model;
+use super::{CancelFlag, DeviceError};
+
+/// The K and V rows of one conversation. A row counts only once all layers have stored it: a step that fails
+/// or is cancelled leaves the length as it was.
+#[derive(Debug)]
+pub struct Sequence {
+    raw: NonNull<c::axl_seq>,
+    model: Rc<Model>,
+}
+
+impl Sequence {
+    pub(super) fn open(model: Rc<Model>) -> Result<Self, DeviceError> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: the model is open and this is its thread.
+        let status = unsafe { c::axl_seq_open(model.as_ptr(), &raw mut raw) };
+        model.context().check(status)?;
+        let raw = NonNull::new(raw).ok_or_else(|| DeviceError::Internal("no sequence".into()))?;
+        model.sequences.set(model.sequences.get() + 1);
+        Ok(Self { raw, model })
+    }
+
+    /// Tokens in the sequence.
+    pub fn len(&self) -> usize {
+        // SAFETY: the sequence is open.
+        let len = unsafe { c::axl_seq_len(self.raw.as_ptr()) };
+        len as usize
+    }
+
+    /// Whether the sequence holds no token.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets all tokens from `len` on; nothing happens if there are none.
+    pub fn truncate(&mut self, len: usize) {
+        let Ok(len) = u32::try_from(len.min(self.len())) else { return };
+        // SAFETY: the sequence is open.
+        let status = unsafe { c::axl_seq_truncate(self.raw.as_ptr(), len) };
+        self.model.card.note_drop("rows of a sequence", self.model.context().check(status));
+    }
+
+    /// Computes `1..=chunk_len` tokens behind the sequence.
+    ///
+    /// `rows` are their embeddings, `[tokens, hidden]` as raw bf16. `logits`, `[vocab]` as raw bf16, receives
+    /// those of the last token.
+    pub fn prefill(
+        &mut self,
+        rows: &[u16],
+        logits: Option<&mut [u16]>,
+        cancel: &CancelFlag,
+    ) -> Result<(), DeviceError> {
+        let hidden = self.model.info.hidden as usize;
+        let tokens = rows.len() / hidden;
+        if !rows.len().is_multiple_of(hidden) {
+            return Err(DeviceError::Internal(format!("{} values are not whole rows", rows.len())));
+        }
+        let count = u32::try_from(tokens).unwrap_or(u32::MAX);
+        let (logits, logits_len) = logits.map_or((std::ptr::null_mut(), 0), |l| (l.as_mut_ptr(), l.len()));
+        let logits_len = u32::try_from(logits_len).unwrap_or(u32::MAX);
+        // SAFETY: the sequence is open and this is its thread. `rows` holds `count` rows of the model's hidden
+        // size, `logits` is null or has room for `logits_len` values (the loop refuses any other length than
+        // the vocabulary), the flag outlives the call, and none of them overlap: they are distinct borrows.
+        let status = unsafe {
+            c::axl_prefill(self.raw.as_ptr(), rows.as_ptr(), count, logits, logits_len, cancel.as_ptr())
+        };
+        self.context(tokens).check(status)
+    }
+
+    /// Computes one token behind the sequence: `row` is its embedding, `[hidden]`; `logits` is `[vocab]`.
+    pub fn decode(
+        &mut self,
+        row: &[u16],
+        logits: &mut [u16],
+        cancel: &CancelFlag,
+    ) -> Result<(), DeviceError> {
+        if row.len() != self.model.info.hidden as usize {
+            return Err(DeviceError::Internal(format!("{} values are not one row", row.len())));
+        }
+        let logits_len = u32::try_from(logits.len()).unwrap_or(u32::MAX);
+        // SAFETY: the sequence is open and this is its thread. `row` is one row of the model's hidden size,
+        // `logits` has room for `logits_len` values, the flag outlives the call, and they do not overlap.
+        let status = unsafe {
+            c::axl_decode(self.raw.as_ptr(), row.as_ptr(), logits.as_mut_ptr(), logits_len, cancel.as_ptr())
+        };
+        self.context(1).check(status)
+    }
+
+    fn context(&self, tokens: usize) -> Context<'_> {
+        Context { room: (self.len(), tokens, self.model.info.context as usize), ..self.model.context() }
+    }
+}
+
+impl Drop for Sequence {
+    fn drop(&mut self) {
+        // SAFETY: the sequence is open and is used no more.
+        let status = unsafe { c::axl_seq_close(self.raw.as_ptr()) };
+        self.model.sequences.set(self.model.sequences.get().saturating_sub(1));
+        self.model.card.note_drop("a sequence", self.model.context().check(status));
+    }
+}
