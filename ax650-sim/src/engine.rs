@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::block::Line;
 use crate::compute::{self, Pool};
 use crate::fault::Fault;
 use crate::io::Io;
-use crate::memory::{DeviceMemory, Line};
+use crate::memory::DeviceMemory;
 use crate::signature::Signature;
 use crate::status::{self, Common, Part};
 use crate::violations::Rule;

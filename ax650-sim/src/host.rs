@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::ptr;
 
+use crate::block::{self, Line};
 use crate::fault::Fault;
-use crate::memory::{self, ALIGNMENT, Line};
 use crate::status::{self, Common, Part};
 use crate::violations::Rule;
 
@@ -24,7 +24,7 @@ impl HostMemory {
             let code = status::common(Part::Memory, Common::IllegalParam);
             return Err(Fault::plain(code, "a host allocation of 0 bytes"));
         }
-        let Some(lines) = memory::lines(len) else {
+        let Some(lines) = block::lines(len) else {
             return Err(Fault::plain(status::CMM_EXHAUSTED, format!("the host has no {len} bytes")));
         };
         let count = lines.len();
@@ -47,8 +47,6 @@ impl HostMemory {
         Ok(())
     }
 }
-
-const _: () = assert!(align_of::<Line>() as u64 == ALIGNMENT);
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,7 @@
 //! ```
 
 mod axcl;
+mod block;
 mod card;
 pub mod compute;
 mod context;

@@ -3,51 +3,28 @@
 //! Addresses start at [`BASE`], which is no valid host address on x86-64 or aarch64: a caller that
 //! dereferences one faults at once instead of reading something. Allocations are [`ALIGNMENT`]-aligned,
 //! separated by a guard gap and never placed twice, so every stale or overrun address is recognised.
-//! Fresh memory is full of NaN (every byte 0xFF is NaN as bf16 and as f32, and an impossible index), as the
-//! real memory is full of whatever was there.
+//! Fresh memory is full of NaN, as the real memory is full of whatever was there.
 
 use std::collections::BTreeMap;
 
+pub use crate::block::ALIGNMENT;
+use crate::block::Block;
 use crate::fault::Fault;
 use crate::status::{self, Common, Part};
 use crate::violations::Rule;
 
 /// First device address. Bits 48 to 54 are set, which no host address has.
 pub const BASE: u64 = 0x0065_0000_0000_0000;
-/// Alignment of every allocation, in bytes: what the vendor's own programs ask for.
-pub const ALIGNMENT: u64 = 128;
-
 /// First address behind the device's space.
 const END: u64 = BASE + (1 << 48);
+/// Freed allocations that are told from addresses that never were, the latest ones.
+const FREED_REMEMBERED: usize = 1 << 16;
 /// Unmapped bytes behind each allocation.
 const GUARD: u64 = 4096;
 
 /// Whether `address` lies in the device's address space, allocated or not.
 pub(crate) fn is_device_address(address: u64) -> bool {
     (BASE..END).contains(&address)
-}
-
-/// One aligned unit of backing store.
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C, align(128))]
-pub(crate) struct Line([u8; 128]);
-
-impl Line {
-    const NAN: Self = Self([0xFF; 128]);
-}
-
-/// An aligned, NaN-filled byte buffer, or `None` if the host has no memory for it.
-pub(crate) fn lines(bytes: u64) -> Option<Box<[Line]>> {
-    let count = usize::try_from(bytes.div_ceil(ALIGNMENT)).ok()?;
-    let mut lines = Vec::new();
-    lines.try_reserve_exact(count).ok()?;
-    lines.resize(count, Line::NAN);
-    Some(lines.into_boxed_slice())
-}
-
-struct Block {
-    lines: Box<[Line]>,
-    len: u64,
 }
 
 /// The allocations of one card and its CMM budget.
@@ -111,22 +88,25 @@ impl DeviceMemory {
         }
         self.reserve(len)?;
         let end = self.next.checked_add(rounded(len)).filter(|&end| end + GUARD < END);
-        let (Some(end), Some(lines)) = (end, lines(len)) else {
+        let (Some(end), Some(block)) = (end, Block::new(len)) else {
             self.release(len);
             let reason = format!("the host has no {len} bytes for an allocation of the software card");
             return Err(Fault::plain(status::CMM_EXHAUSTED, reason));
         };
         let address = self.next;
         self.next = end + GUARD;
-        self.blocks.insert(address, Block { lines, len });
+        self.blocks.insert(address, block);
         Ok(address)
     }
 
     /// Frees the allocation that starts at `address`.
     pub(crate) fn free(&mut self, address: u64) -> Result<(), Fault> {
         if let Some(block) = self.blocks.remove(&address) {
-            self.release(block.len);
-            self.freed.insert(address, block.len);
+            self.release(block.len());
+            self.freed.insert(address, block.len());
+            if self.freed.len() > FREED_REMEMBERED {
+                self.freed.pop_first();
+            }
             return Ok(());
         }
         let (rule, what) = if self.freed.contains_key(&address) {
@@ -142,19 +122,19 @@ impl DeviceMemory {
     /// The bytes of a range.
     pub(crate) fn bytes(&self, address: u64, len: u64) -> Result<&[u8], Fault> {
         let (block, start, end) = self.locate(address, len)?;
-        match self.blocks.get(&block).map(|block| bytemuck::cast_slice::<Line, u8>(&block.lines)) {
-            Some(bytes) => Ok(&bytes[start..end]),
-            None => Ok(&[]),
-        }
+        Ok(self.blocks.get(&block).map_or(&[], |block| block.bytes(start, end)))
     }
 
     /// The bytes of a range, for writing.
     pub(crate) fn bytes_mut(&mut self, address: u64, len: u64) -> Result<&mut [u8], Fault> {
         let (block, start, end) = self.locate(address, len)?;
-        match self.blocks.get_mut(&block) {
-            Some(block) => Ok(&mut bytemuck::cast_slice_mut::<Line, u8>(&mut block.lines)[start..end]),
-            None => Ok(&mut []),
-        }
+        Ok(self.blocks.get_mut(&block).map_or(&mut [], |block| block.bytes_mut(start, end)))
+    }
+
+    /// Whether a range holds memory that was never written, as far as [`Block::is_fresh`] can tell.
+    pub(crate) fn is_fresh(&self, address: u64, len: u64) -> Result<bool, Fault> {
+        let (block, start, end) = self.locate(address, len)?;
+        Ok(self.blocks.get(&block).is_some_and(|block| block.is_fresh(start, end)))
     }
 
     /// Copies between two ranges, which must not overlap.
@@ -168,16 +148,14 @@ impl DeviceMemory {
         }
         if source_block == target_block {
             if let Some(block) = self.blocks.get_mut(&source_block) {
-                bytemuck::cast_slice_mut::<Line, u8>(&mut block.lines)
-                    .copy_within(source..source_end, target);
+                block.copy_within(source..source_end, target);
             }
             return Ok(());
         }
         // Two blocks cannot be borrowed from one map at once: the target leaves it for the copy.
         let Some(mut block) = self.blocks.remove(&target_block) else { return Ok(()) };
         if let Some(from) = self.blocks.get(&source_block) {
-            let from = &bytemuck::cast_slice::<Line, u8>(&from.lines)[source..source_end];
-            bytemuck::cast_slice_mut::<Line, u8>(&mut block.lines)[target..target_end].copy_from_slice(from);
+            block.bytes_mut(target, target_end).copy_from_slice(from.bytes(source, source_end));
         }
         self.blocks.insert(target_block, block);
         Ok(())
@@ -186,7 +164,7 @@ impl DeviceMemory {
     /// Base and length of the allocation that contains `address`.
     pub(crate) fn containing(&self, address: u64) -> Option<(u64, u64)> {
         let (&base, block) = self.blocks.range(..=address).next_back()?;
-        (address - base < block.len).then_some((base, block.len))
+        (address - base < block.len()).then_some((base, block.len()))
     }
 
     /// Finds a range: base of its allocation, and start and end inside it.

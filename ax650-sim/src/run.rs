@@ -6,6 +6,7 @@
 
 use std::ffi::CStr;
 
+use crate::block;
 use crate::card::{Call, State};
 use crate::engine::unknown;
 use crate::fault::Fault;
@@ -68,10 +69,11 @@ pub(crate) fn execute(state: &mut State, call: &Call<'_>, run: &Run) -> Result<(
     let inputs = ranges(&signature.inputs, &run.inputs, group, memory, call)?;
     let outputs = ranges(&signature.outputs, &run.outputs, group, memory, call)?;
     check_overlaps(signature, group, &inputs, &outputs)?;
+    check_written(signature, &inputs, memory, call)?;
 
     let staged: u64 = outputs.iter().map(|range| range.len.next_multiple_of(ALIGNMENT)).sum();
     if (engines.staging.len() as u64) < staged / ALIGNMENT {
-        engines.staging = memory::lines(staged).ok_or_else(|| {
+        engines.staging = block::lines(staged).ok_or_else(|| {
             Fault::plain(
                 status::CMM_EXHAUSTED,
                 format!("the host has no {staged} bytes for the results of a run"),
@@ -157,6 +159,23 @@ fn range(
         }
     }
     Ok(Range { address, len: needed })
+}
+
+/// Every input was written to: what nobody wrote is noise on a card, and poisons a run from under the mask.
+fn check_written(
+    signature: &Signature,
+    inputs: &[Range],
+    memory: &DeviceMemory,
+    call: &Call<'_>,
+) -> Result<(), Fault> {
+    for (tensor, range) in signature.inputs.iter().zip(inputs) {
+        if memory.is_fresh(range.address, range.len)? {
+            let detail =
+                format!("tensor {} holds memory that was never written", tensor.name.to_string_lossy());
+            call.warn(Rule::NeverWritten, detail)?;
+        }
+    }
+    Ok(())
 }
 
 /// No output may share memory with an input or another output. Exceptions, both used by vendor programs: a

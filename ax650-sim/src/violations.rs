@@ -36,6 +36,8 @@ pub enum Rule {
     UnboundTensor,
     /// A run with a buffer smaller than its tensor, or declared larger than its allocation.
     BufferSize,
+    /// A run reads memory that nobody wrote since it was allocated.
+    NeverWritten,
     /// A buffer that is not aligned to the elements of its tensor.
     Misaligned,
     /// One IO object used for runs of several shape groups. Prefill groups need their own
