@@ -1,0 +1,155 @@
+//! The real card behind the engine's seam: `crate::device`, with the text and embedding files of the model.
+
+use std::sync::Arc;
+
+use super::card::{Card, CardModel, CardSequence, Fault, ModelSizes, StreamText};
+use crate::device::{
+    CancelFlag, DeviceChoice, DeviceError, DeviceInfo, Driver, DriverOptions, LoadedModel, ModelSpec,
+    Sequence,
+};
+use crate::models::embedding::EmbeddingTable;
+use crate::models::model::Model;
+use crate::text::{Detokenizer, TextModel, TokenId};
+
+/// A card opened through a driver.
+pub(crate) struct DeviceCard {
+    driver: Driver,
+}
+
+/// A model on such a card.
+pub(crate) struct DeviceModel {
+    model: LoadedModel,
+    embedding: Arc<EmbeddingTable>,
+    text: Arc<TextModel>,
+    sizes: ModelSizes,
+}
+
+/// A conversation on such a card.
+pub(crate) struct DeviceSequence {
+    sequence: Sequence,
+    embedding: Arc<EmbeddingTable>,
+    /// Embedding rows of one step, `[tokens, hidden]` bf16; kept to spare an allocation per token.
+    rows: Vec<u16>,
+}
+
+impl DeviceCard {
+    /// Opens the card. Call on the thread that will use it.
+    pub(crate) fn open(choice: &DeviceChoice, options: &DriverOptions) -> Result<Self, Fault> {
+        let driver = Driver::open(choice, options)?;
+        Ok(Self { driver })
+    }
+}
+
+impl Card for DeviceCard {
+    type Model = DeviceModel;
+
+    fn info(&self) -> DeviceInfo {
+        self.driver.info().clone()
+    }
+
+    fn load(&self, model: &Arc<Model>) -> Result<DeviceModel, Fault> {
+        // The files that need no card come first: what is wrong with them should not cost a load.
+        let text =
+            TextModel::open(&model.dir).map(Arc::new).map_err(|error| Fault::Model(error.to_string()))?;
+        let embedding = model.embedding().map_err(|error| Fault::Model(error.to_string()))?;
+        let spec = ModelSpec {
+            layers: model.files.layers.clone(),
+            head: model.files.head.clone(),
+            hidden: model.hidden(),
+            vocab: model.vocab(),
+        };
+        let name = model.name.to_string();
+        let loaded = self.driver.load(&spec, &mut |progress| {
+            tracing::debug!(model = %name, file = %progress.file.display(), index = progress.index, total = progress.total, "loading");
+        })?;
+        let sizes = ModelSizes {
+            context_len: loaded.context_len(),
+            chunk_len: loaded.chunk_len(),
+            vocab: loaded.vocab(),
+            memory_bytes: loaded.memory_bytes(),
+        };
+        Ok(DeviceModel { model: loaded, embedding: Arc::new(embedding), text, sizes })
+    }
+}
+
+impl CardModel for DeviceModel {
+    type Sequence = DeviceSequence;
+    type Text = Detokenizer;
+
+    fn sizes(&self) -> ModelSizes {
+        self.sizes
+    }
+
+    fn new_sequence(&self) -> Result<DeviceSequence, Fault> {
+        let sequence = self.model.new_sequence()?;
+        Ok(DeviceSequence { sequence, embedding: Arc::clone(&self.embedding), rows: Vec::new() })
+    }
+
+    fn is_end(&self, token: TokenId) -> bool {
+        self.text.is_end(token)
+    }
+
+    fn token_text(&self, token: TokenId) -> String {
+        String::from_utf8_lossy(self.text.token_bytes(token)).into_owned()
+    }
+
+    fn stream_text(&self) -> Detokenizer {
+        self.text.detokenizer()
+    }
+}
+
+impl DeviceSequence {
+    fn look_up(&mut self, tokens: &[TokenId]) -> Result<(), Fault> {
+        self.rows.resize(tokens.len() * self.embedding.hidden(), 0);
+        self.embedding.read_rows(tokens, &mut self.rows).map_err(|error| Fault::Request(error.to_string()))
+    }
+}
+
+impl CardSequence for DeviceSequence {
+    fn len(&self) -> usize {
+        self.sequence.len()
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.sequence.truncate(len);
+    }
+
+    fn prefill(
+        &mut self,
+        tokens: &[TokenId],
+        logits: Option<&mut [u16]>,
+        cancel: &CancelFlag,
+    ) -> Result<(), Fault> {
+        self.look_up(tokens)?;
+        Ok(self.sequence.prefill(&self.rows, logits, cancel)?)
+    }
+
+    fn decode(&mut self, token: TokenId, logits: &mut [u16], cancel: &CancelFlag) -> Result<(), Fault> {
+        self.look_up(&[token])?;
+        Ok(self.sequence.decode(&self.rows, logits, cancel)?)
+    }
+}
+
+impl StreamText for Detokenizer {
+    fn push(&mut self, token: TokenId) -> String {
+        Detokenizer::push(self, token).unwrap_or_default()
+    }
+
+    fn finish(&mut self) -> String {
+        self.flush().unwrap_or_default()
+    }
+}
+
+impl From<DeviceError> for Fault {
+    fn from(error: DeviceError) -> Self {
+        let text = error.to_string();
+        match error {
+            DeviceError::Cancelled => Self::Cancelled,
+            DeviceError::OutOfMemory { .. } => Self::OutOfMemory(text),
+            DeviceError::Model(_) => Self::Model(text),
+            DeviceError::ContextFull { .. } => Self::Request(text),
+            DeviceError::Lost { .. } => Self::Lost(text),
+            _ => Self::Call(text),
+        }
+    }
+}

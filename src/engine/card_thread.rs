@@ -1,0 +1,396 @@
+//! The one thread that touches a card.
+//!
+//! It owns the driver, the models on it and all their sequences; nothing of that ever leaves it. Each turn of its
+//! loop reads the mailbox, lets requests begin as far as there is room, and computes one step of one of them; with
+//! nothing to compute it sleeps until the bell rings or a keep-alive runs out.
+//!
+//! What a failed step takes with it:
+//!
+//! | what happened | what goes |
+//! |---|---|
+//! | the client left, logits cannot be sampled | the request (and in the second case its sequence) |
+//! | a vendor call failed, a panic | the request and its sequence |
+//! | the next vendor call on that model failed too | the model, with all requests on it |
+//! | the card is gone, a panic outside of a step | everything; the next request opens the card again |
+//!
+//! Letting requests begin is in `admission`, a child of this module, because it is half of the work.
+
+mod admission;
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::card::{Card, CardModel, Fault};
+use super::error::EngineError;
+use super::generation::{Output, Run, StepError};
+use super::keep_alive::KeepAlive;
+use super::mailbox::{Mailbox, Place};
+use super::request::{Event, LoadReport, Outlet, Request, Summary};
+use super::resident::Residents;
+use super::scheduler::Turns;
+use super::status::Status;
+use crate::models::model::Model;
+use crate::models::name::ModelName;
+
+/// What other threads ask of the card thread.
+pub(crate) enum Command {
+    /// Continue a prompt.
+    Generate(Box<Job>),
+    /// Put a model on the card.
+    Load(LoadJob),
+    /// Take a model off the card once its running requests have ended. Answers whether it was there.
+    Unload(ModelName, oneshot::Sender<bool>),
+}
+
+/// A request that waits for its turn to begin.
+pub(crate) struct Job {
+    pub(crate) request: Request,
+    pub(crate) outlet: Outlet,
+    /// Tells whether the request could begin.
+    pub(crate) begun: oneshot::Sender<Result<(), EngineError>>,
+    pub(crate) arrived: Instant,
+    pub(crate) place: Place,
+}
+
+/// A model that is to be loaded.
+pub(crate) struct LoadJob {
+    pub(crate) model: Arc<Model>,
+    pub(crate) keep_alive: Option<KeepAlive>,
+    pub(crate) reply: oneshot::Sender<Result<LoadReport, EngineError>>,
+    pub(crate) place: Place,
+}
+
+/// What waits, in the order of arrival.
+enum Waiting {
+    Generate(Box<Job>),
+    Load(LoadJob),
+}
+
+/// A request that runs.
+struct Active<M: CardModel> {
+    run: Run<M>,
+    outlet: Outlet,
+    model: Arc<Model>,
+    load: Duration,
+    arrived: Instant,
+    place: Place,
+    /// Since when the client has not read although its channel is full.
+    stalled_since: Option<Instant>,
+}
+
+/// Limits of the card thread; see [`super::EngineConfig`].
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) keep_alive: KeepAlive,
+    pub(crate) sequences: usize,
+    pub(crate) models: usize,
+    pub(crate) stall: Duration,
+}
+
+/// Opens the card, at the start and again after it was lost.
+pub(crate) type Opener<C> = Box<dyn FnMut() -> Result<C, Fault> + Send>;
+
+/// The state of the card thread.
+pub(crate) struct CardThread<C: Card> {
+    // Dropped in this order: sequences, models, card.
+    active: Turns<Active<C::Model>>,
+    residents: Residents<C::Model>,
+    card: Option<C>,
+    waiting: VecDeque<Waiting>,
+    /// The first in line found no memory; nothing changes that before a request ends or a model goes.
+    starved_of_memory: bool,
+    logits: Vec<u16>,
+    open: Opener<C>,
+    mailbox: Arc<Mailbox<Command>>,
+    status: Arc<Status>,
+    limits: Limits,
+}
+
+impl<C: Card> CardThread<C> {
+    pub(crate) fn new(
+        card: C,
+        open: Opener<C>,
+        mailbox: Arc<Mailbox<Command>>,
+        status: Arc<Status>,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            active: Turns::new(),
+            residents: Residents::new(),
+            card: Some(card),
+            waiting: VecDeque::new(),
+            starved_of_memory: false,
+            logits: Vec::new(),
+            open,
+            mailbox,
+            status,
+            limits,
+        }
+    }
+
+    /// Works until the mailbox is closed, then ends all requests and gives the card back.
+    pub(crate) fn run(mut self) {
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.turn())) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(panic) => {
+                    let what = panic_text(panic.as_ref());
+                    tracing::error!(what, "the card thread panicked; all models are taken off the card");
+                    self.mailbox.end_step();
+                    self.drop_everything(&EngineError::Internal(what));
+                }
+            }
+        }
+        for command in self.mailbox.take().commands {
+            self.receive(command);
+        }
+        for waiting in std::mem::take(&mut self.waiting) {
+            waiting.refuse(EngineError::ShuttingDown);
+        }
+        self.drop_everything(&EngineError::ShuttingDown);
+    }
+
+    /// One turn; false when the engine shuts down.
+    fn turn(&mut self) -> bool {
+        let mail = self.mailbox.take();
+        for command in mail.commands {
+            self.receive(command);
+        }
+        if mail.closed {
+            return false;
+        }
+        let now = Instant::now();
+        self.let_go_of_the_absent(now);
+        self.residents.expire(now);
+        self.admit();
+        self.publish();
+        match self.active.next_ready(|active| active.outlet.has_room()) {
+            Some(active) => self.step(active),
+            None => self.mailbox.wait(self.next_deadline()),
+        }
+        true
+    }
+
+    fn receive(&mut self, command: Command) {
+        match command {
+            Command::Generate(job) => self.waiting.push_back(Waiting::Generate(job)),
+            Command::Load(job) => self.waiting.push_back(Waiting::Load(job)),
+            Command::Unload(name, reply) => {
+                let found = self.unload(&name);
+                // Visible to whoever asks after the answer, which is why it is published before it.
+                self.publish();
+                reply.send(found).ok();
+            }
+        }
+    }
+
+    /// Takes the models of this name off the card, or has them go once they are idle.
+    fn unload(&mut self, name: &ModelName) -> bool {
+        let found = self.residents.let_go(name);
+        if found {
+            self.starved_of_memory = false;
+            self.residents.expire(Instant::now());
+        }
+        found
+    }
+
+    /// Ends requests whose client has left, and those whose client has not read for too long while others wait.
+    fn let_go_of_the_absent(&mut self, now: Instant) {
+        self.waiting.retain(|waiting| !waiting.abandoned());
+        for active in self.active.take_where(|active| active.outlet.abandoned()) {
+            self.end(active, Event::Error(EngineError::Cancelled));
+        }
+        for active in self.active.iter_mut() {
+            let stalled = !active.outlet.has_room();
+            active.stalled_since = stalled.then(|| active.stalled_since.unwrap_or(now));
+        }
+        if self.waiting.is_empty() {
+            return;
+        }
+        let limit = self.limits.stall;
+        for active in self.active.take_where(|active| active.stalled_too_long(now, limit)) {
+            tracing::warn!(model = %active.model.name, "ended a request whose client does not read");
+            self.end(active, Event::Error(EngineError::SlowClient { seconds: limit.as_secs() }));
+        }
+    }
+
+    /// When to wake up without the bell.
+    fn next_deadline(&self) -> Option<Instant> {
+        let stalled = self.active.iter().filter_map(|active| active.stalled_since);
+        let stall_ends = stalled.filter_map(|since| since.checked_add(self.limits.stall)).min();
+        let stall_ends = stall_ends.filter(|_| !self.waiting.is_empty());
+        [self.residents.next_expiry(), stall_ends].into_iter().flatten().min()
+    }
+
+    /// Computes one step of a request.
+    fn step(&mut self, mut active: Active<C::Model>) {
+        let Some(resident) = self.residents.get(&active.model) else {
+            return self
+                .end_without_sequence(active, EngineError::Internal("its model is not on the card".into()));
+        };
+        let cancel = active.outlet.cancel().clone();
+        if !self.mailbox.begin_step(&cancel) {
+            return self.active.requeue(active);
+        }
+        let vocab = resident.card_model.sizes().vocab;
+        if self.logits.len() < vocab {
+            self.logits.resize(vocab, 0);
+        }
+        let logits = &mut self.logits[..vocab];
+        let result =
+            catch_unwind(AssertUnwindSafe(|| active.run.step(&resident.card_model, logits, &cancel)));
+        self.mailbox.end_step();
+        match result {
+            Ok(Ok(output)) => {
+                resident.note_success();
+                self.deliver(active, output);
+            }
+            Ok(Err(error)) => self.fail(active, error),
+            Err(panic) => {
+                let what = panic_text(panic.as_ref());
+                tracing::error!(what, model = %active.model.name, "a step panicked");
+                self.end_without_sequence(active, EngineError::Internal(what));
+            }
+        }
+    }
+
+    fn deliver(&mut self, active: Active<C::Model>, output: Output) {
+        active.outlet.text(output.text, output.logprobs);
+        let Some(reason) = output.done else { return self.active.requeue(active) };
+        let (prompt_eval, eval) = active.run.durations();
+        let summary = Summary {
+            reason,
+            load: active.load,
+            prompt_tokens: active.run.prompt_len(),
+            reused_tokens: active.run.reused(),
+            prompt_eval,
+            eval_tokens: active.run.eval_tokens(),
+            eval,
+            total: active.arrived.elapsed().max(Duration::from_nanos(1)),
+            tokens: active.run.generated().to_vec(),
+        };
+        self.end(active, Event::Done(summary));
+    }
+
+    /// A step of a request has failed: takes away what it has damaged.
+    fn fail(&mut self, active: Active<C::Model>, error: StepError) {
+        tracing::debug!(?error, model = %active.model.name, "a step failed");
+        match error {
+            StepError::Fault(Fault::Cancelled) => {
+                // The flag is set by the client's end, or by shutdown, which closes the mailbox first.
+                let closed = self.mailbox.is_closed();
+                let error = if closed { EngineError::ShuttingDown } else { EngineError::Cancelled };
+                self.end(active, Event::Error(error));
+            }
+            StepError::Fault(fault @ Fault::Request(_)) => {
+                self.end(active, Event::Error(fault.into_step_error()));
+            }
+            StepError::Fault(fault @ Fault::Lost(_)) => {
+                let error = fault.into_step_error();
+                tracing::error!(%error, "all requests end and the next one opens the card again");
+                self.active.requeue(active);
+                self.drop_everything(&error);
+            }
+            StepError::Sampling(_) => self.end_without_sequence(active, error.into_engine_error()),
+            StepError::Fault(Fault::OutOfMemory(_) | Fault::Model(_) | Fault::Call(_)) => {
+                let error = error.into_engine_error();
+                tracing::error!(%error, model = %active.model.name, "a step failed on the card");
+                let model = Arc::clone(&active.model);
+                let give_up = self.residents.get(&model).is_some_and(super::resident::Resident::note_failure);
+                self.end_without_sequence(active, error.clone());
+                if give_up {
+                    tracing::error!(model = %model.name, "taking the model off the card after repeated failures");
+                    for other in self.active.take_where(|other| Arc::ptr_eq(&other.model, &model)) {
+                        self.end_without_sequence(other, error.clone());
+                    }
+                    self.residents.remove(&model);
+                }
+            }
+        }
+    }
+
+    /// Ends a request; its sequence stays for later ones.
+    fn end(&mut self, active: Active<C::Model>, event: Event) {
+        let Active { run, outlet, model, place, .. } = active;
+        let (sequence, tokens) = run.into_sequence();
+        if let Some(resident) = self.residents.get(&model) {
+            resident.rest_sequence(sequence, tokens, Instant::now());
+        }
+        self.conclude(outlet, place, event);
+    }
+
+    /// Ends a request whose sequence is not to be trusted any more.
+    fn end_without_sequence(&mut self, active: Active<C::Model>, error: EngineError) {
+        let Active { run, outlet, model, place, .. } = active;
+        drop(run);
+        if let Some(resident) = self.residents.get(&model) {
+            resident.end_run(Instant::now());
+        }
+        self.conclude(outlet, place, Event::Error(error));
+    }
+
+    /// Sends the last event, after everything that its receiver may look at is up to date.
+    fn conclude(&mut self, outlet: Outlet, place: Place, event: Event) {
+        self.starved_of_memory = false;
+        drop(place);
+        self.publish();
+        outlet.finish(event);
+    }
+
+    /// Ends all running requests and takes all models off the card, and the card off the host.
+    fn drop_everything(&mut self, error: &EngineError) {
+        for active in self.active.take_where(|_| true) {
+            self.end_without_sequence(active, error.clone());
+        }
+        self.residents.clear();
+        self.card = None;
+        self.starved_of_memory = false;
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        self.status.update(&self.residents, self.active.len());
+    }
+}
+
+impl<M: CardModel> Active<M> {
+    fn stalled_too_long(&self, now: Instant, limit: Duration) -> bool {
+        self.stalled_since.is_some_and(|since| now.saturating_duration_since(since) >= limit)
+    }
+}
+
+impl Waiting {
+    /// Whether nobody waits for the answer any more.
+    fn abandoned(&self) -> bool {
+        match self {
+            Self::Generate(job) => job.outlet.abandoned(),
+            Self::Load(job) => job.reply.is_closed(),
+        }
+    }
+
+    fn refuse(self, error: EngineError) {
+        match self {
+            Self::Generate(job) => {
+                let Job { begun, place, .. } = *job;
+                drop(place);
+                begun.send(Err(error)).ok();
+            }
+            Self::Load(LoadJob { reply, place, .. }) => {
+                drop(place);
+                reply.send(Err(error)).ok();
+            }
+        }
+    }
+}
+
+/// The message of a panic, if it has one.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("without a message"))
+}

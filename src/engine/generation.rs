@@ -1,0 +1,257 @@
+//! The state of one answer: which tokens are written, which comes next, which text may be shown.
+//!
+//! The unit of work is a step: one chunk of the prompt, or one token of the answer. Between steps the card is free
+//! for other conversations, so a step never leaves anything on the card that the next one needs except the sequence.
+//!
+//! The tokens of the conversation are those of the prompt and those generated; the first `sequence.len()` of them
+//! have their keys and values on the card. The last generated token has not: it is written by the step that
+//! computes its successor. What a later request may reuse follows from this and is nowhere kept a second time.
+//!
+//! A token is chosen on the card thread, right after the head has run. Greedy choice over 150 000 logits takes some
+//! tens of microseconds, against milliseconds of a step; so the card waits for less than a hand-over would cost.
+
+use std::time::{Duration, Instant};
+
+use super::card::{CardModel, CardSequence, Fault, StreamText};
+use super::error::EngineError;
+use super::request::{DoneReason, GenerateOptions, TokenLogprob};
+use super::sampler::{LogProbs, Sampler, SamplerError};
+use crate::device::CancelFlag;
+use crate::text::{StopMatcher, TokenId};
+
+/// A tail of the prompt this short is computed token by token: a padded chunk costs a real card as much as 3 to 4
+/// decode steps (835 ms against about 250 ms each for a 4B model on a Pi 5; ax-llm users' logs).
+const SHORT_TAIL: usize = 3;
+
+/// Upper bound of an answer without `num_predict`, in contexts.
+const UNLIMITED_CONTEXTS: usize = 10;
+
+/// One answer in the making.
+pub(crate) struct Run<M: CardModel> {
+    sequence: M::Sequence,
+    /// The prompt, then what was generated, without an end token.
+    tokens: Vec<TokenId>,
+    prompt_len: usize,
+    reused: usize,
+    /// Tokens chosen so far, an end token included.
+    eval_tokens: usize,
+    limit: usize,
+    logprobs: Option<usize>,
+    sampler: Sampler,
+    text: M::Text,
+    stops: StopMatcher,
+    clock: Clock,
+}
+
+/// When the phases of an answer began.
+#[derive(Debug, Clone, Copy, Default)]
+struct Clock {
+    prompt_began: Option<Instant>,
+    prompt_ended: Option<Instant>,
+}
+
+/// What a step brought.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    /// Text that may be shown now.
+    pub(crate) text: String,
+    /// One element per token chosen in this step, if asked for.
+    pub(crate) logprobs: Vec<TokenLogprob>,
+    /// Set when the answer is complete.
+    pub(crate) done: Option<DoneReason>,
+}
+
+/// Why a step failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StepError {
+    /// The card, or the text side of the model.
+    Fault(Fault),
+    /// The logits cannot be sampled from; the keys and values behind them are suspect.
+    Sampling(String),
+}
+
+impl From<Fault> for StepError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<SamplerError> for StepError {
+    fn from(error: SamplerError) -> Self {
+        Self::Sampling(error.to_string())
+    }
+}
+
+impl StepError {
+    /// What the client is told.
+    pub(crate) fn into_engine_error(self) -> EngineError {
+        match self {
+            Self::Fault(fault) => fault.into_step_error(),
+            Self::Sampling(reason) => EngineError::Sampling(reason),
+        }
+    }
+}
+
+impl<M: CardModel> Run<M> {
+    /// Prepares the answer to `prompt`, whose first `sequence.len()` tokens are on the card already.
+    ///
+    /// `prompt` must be longer than that: the logits of its last token have to be computed.
+    pub(crate) fn new(
+        model: &M,
+        sequence: M::Sequence,
+        prompt: Vec<TokenId>,
+        options: GenerateOptions,
+    ) -> Self {
+        let sizes = model.sizes();
+        let mut sampler = Sampler::new(options.sampling, sizes.vocab, sizes.context_len);
+        for &token in &prompt {
+            sampler.accept(token);
+        }
+        let unlimited = sizes.context_len.saturating_mul(UNLIMITED_CONTEXTS);
+        Self {
+            prompt_len: prompt.len(),
+            reused: sequence.len(),
+            sequence,
+            tokens: prompt,
+            eval_tokens: 0,
+            limit: usize::try_from(options.num_predict).unwrap_or(unlimited),
+            logprobs: options.logprobs,
+            sampler,
+            text: model.stream_text(),
+            stops: StopMatcher::new(options.stop),
+            clock: Clock::default(),
+        }
+    }
+
+    /// Whether the prompt is not computed to its end yet.
+    pub(crate) fn in_prompt(&self) -> bool {
+        self.sequence.len() < self.prompt_len
+    }
+
+    /// Computes one chunk of the prompt or one token. `logits` holds one value per token of the vocabulary.
+    pub(crate) fn step(
+        &mut self,
+        model: &M,
+        logits: &mut [u16],
+        cancel: &CancelFlag,
+    ) -> Result<Output, StepError> {
+        if self.in_prompt() {
+            self.clock.prompt_began.get_or_insert_with(Instant::now);
+            let complete = self.prompt_step(model, logits, cancel)?;
+            if !complete {
+                return Ok(Output::default());
+            }
+            self.clock.prompt_ended = Some(Instant::now());
+            if self.limit == 0 {
+                return Ok(Output { done: Some(DoneReason::Length), ..Output::default() });
+            }
+        } else {
+            let token = self.tokens[self.sequence.len()];
+            self.sequence.decode(token, logits, cancel)?;
+        }
+        self.choose(model, logits)
+    }
+
+    /// True when the last token of the prompt is computed and `logits` are those after it.
+    fn prompt_step(&mut self, model: &M, logits: &mut [u16], cancel: &CancelFlag) -> Result<bool, StepError> {
+        let rest = &self.tokens[self.sequence.len()..self.prompt_len];
+        if rest.len() <= SHORT_TAIL {
+            self.sequence.decode(rest[0], logits, cancel)?;
+            return Ok(rest.len() == 1);
+        }
+        let chunk_len = model.sizes().chunk_len;
+        if rest.len() > chunk_len {
+            self.sequence.prefill(&rest[..chunk_len], None, cancel)?;
+            return Ok(false);
+        }
+        let logits = (self.limit > 0).then_some(logits);
+        self.sequence.prefill(rest, logits, cancel)?;
+        Ok(true)
+    }
+
+    /// Takes the next token out of the logits and turns it into text.
+    fn choose(&mut self, model: &M, logits: &[u16]) -> Result<Output, StepError> {
+        let token = self.sampler.sample(logits)?;
+        self.sampler.accept(token);
+        self.eval_tokens += 1;
+        if model.is_end(token) {
+            return Ok(self.finish(Output::default(), DoneReason::Stop));
+        }
+        self.tokens.push(token);
+        let mut output = Output::default();
+        if let Some(count) = self.logprobs {
+            output.logprobs.push(token_logprob(model, logits, token, count)?);
+        }
+        let piece = self.text.push(token);
+        let outcome = self.stops.push(&piece);
+        output.text = outcome.text_to_emit;
+        if outcome.stopped {
+            output.done = Some(DoneReason::Stop);
+            return Ok(output);
+        }
+        // The token chosen last needs a cell of its own before the next can be computed.
+        if self.eval_tokens >= self.limit || self.sequence.len() >= model.sizes().context_len {
+            return Ok(self.finish(output, DoneReason::Length));
+        }
+        Ok(output)
+    }
+
+    /// Releases the text held back. It may turn out to hold a stop text that was only now complete.
+    fn finish(&mut self, mut output: Output, reason: DoneReason) -> Output {
+        let rest = self.text.finish();
+        let outcome = self.stops.push(&rest);
+        output.text.push_str(&outcome.text_to_emit);
+        if outcome.stopped {
+            output.done = Some(DoneReason::Stop);
+        } else {
+            output.text.push_str(&self.stops.finish());
+            output.done = Some(reason);
+        }
+        output
+    }
+
+    pub(crate) fn prompt_len(&self) -> usize {
+        self.prompt_len
+    }
+
+    pub(crate) fn reused(&self) -> usize {
+        self.reused
+    }
+
+    pub(crate) fn eval_tokens(&self) -> usize {
+        self.eval_tokens
+    }
+
+    /// Tokens generated so far, without an end token.
+    pub(crate) fn generated(&self) -> &[TokenId] {
+        &self.tokens[self.prompt_len..]
+    }
+
+    /// Time spent on the prompt, and on the answer until now. Never zero once the phase has begun.
+    pub(crate) fn durations(&self) -> (Duration, Duration) {
+        let least = Duration::from_nanos(1);
+        let Some(began) = self.clock.prompt_began else { return (Duration::ZERO, Duration::ZERO) };
+        let Some(ended) = self.clock.prompt_ended else {
+            return (began.elapsed().max(least), Duration::ZERO);
+        };
+        (ended.duration_since(began).max(least), ended.elapsed().max(least))
+    }
+
+    /// The sequence, with the tokens whose keys and values are written in it: what a later prompt may reuse.
+    pub(crate) fn into_sequence(mut self) -> (M::Sequence, Vec<TokenId>) {
+        self.tokens.truncate(self.sequence.len());
+        (self.sequence, self.tokens)
+    }
+}
+
+fn token_logprob<M: CardModel>(
+    model: &M,
+    logits: &[u16],
+    token: TokenId,
+    count: usize,
+) -> Result<TokenLogprob, SamplerError> {
+    let element = |id, logprob| TokenLogprob { id, token: model.token_text(id), logprob, top: Vec::new() };
+    let all = LogProbs::new(logits)?;
+    let top = all.top(count).into_iter().map(|(id, logprob)| element(id, logprob)).collect();
+    Ok(TokenLogprob { top, ..element(token, all.of(token)) })
+}

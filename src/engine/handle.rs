@@ -1,0 +1,258 @@
+//! The engine as the rest of the program sees it: a handle that any thread may hold, clone and drop.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
+
+use super::adapter::DeviceCard;
+use super::card::{Card, Fault};
+use super::card_thread::{CardThread, Command, Job, Limits, LoadJob, panic_text};
+use super::error::EngineError;
+use super::keep_alive::KeepAlive;
+use super::mailbox::{Gate, Mailbox, Place};
+use super::request::{self, Generation, LoadReport, Request};
+use super::status::{Counters, LoadedInfo, Status};
+use crate::device::{DeviceChoice, DeviceInfo, DriverOptions};
+use crate::models::model::Model;
+use crate::models::name::ModelName;
+
+/// Name of the thread that owns the card.
+pub const CARD_THREAD_NAME: &str = "ax650-card";
+
+/// How the engine works.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Which card to open.
+    pub device: DeviceChoice,
+    /// How to find its driver.
+    pub driver: DriverOptions,
+    /// Requests that may wait; one more is answered with [`EngineError::Busy`].
+    pub max_queue: usize,
+    /// How long a model stays loaded unless a request says otherwise.
+    pub keep_alive: KeepAlive,
+    /// Requests that may run at a time on one model, each with a sequence (keys and values) of its own. Sequences are
+    /// made when needed, and fewer than this if the card has no memory for more.
+    pub sequences: usize,
+    /// Models that may be on the card at a time.
+    pub models: usize,
+    /// Events of a request that wait to be read; when there are more, the request pauses.
+    pub event_buffer: usize,
+    /// How long a client may leave its request paused while others wait for its place.
+    pub stall_limit: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            device: DeviceChoice::Auto,
+            driver: DriverOptions::default(),
+            max_queue: 512,
+            keep_alive: KeepAlive::default(),
+            sequences: 4,
+            models: 1,
+            event_buffer: 256,
+            stall_limit: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Runs requests on one card. Clones share the card; dropping the last one shuts it down.
+///
+/// No method blocks the thread it is called on, except [`Engine::start`], and the drop of the last handle without
+/// [`Engine::shutdown`], which waits for the vendor call under way so that the card is given back in order.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    mailbox: Arc<Mailbox<Command>>,
+    status: Arc<Status>,
+    gate: Arc<Gate>,
+    event_buffer: usize,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    ended: watch::Receiver<Option<String>>,
+}
+
+impl Engine {
+    /// Opens the card on a thread of its own and returns when it is ready. Blocks until then: call it at start-up.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::NoCard`] with what the driver said if there is no card to open.
+    pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
+        Self::start_with(&config.clone(), move || DeviceCard::open(&config.device, &config.driver))
+    }
+
+    /// Starts with any kind of card.
+    pub(crate) fn start_with<C: Card>(
+        config: &EngineConfig,
+        mut open: impl FnMut() -> Result<C, Fault> + Send + 'static,
+    ) -> Result<Self, EngineError> {
+        let EngineConfig { max_queue, keep_alive, sequences, models, event_buffer, stall_limit, .. } = *config;
+        let mailbox = Arc::new(Mailbox::new());
+        let limits =
+            Limits { keep_alive, sequences: sequences.max(1), models: models.max(1), stall: stall_limit };
+        let places = max_queue.saturating_add(limits.sequences * limits.models);
+        let (ready, opened) = std::sync::mpsc::sync_channel(1);
+        let (exit, ended) = watch::channel(None);
+        let thread_mailbox = Arc::clone(&mailbox);
+        let body = move || {
+            let card = match open() {
+                Ok(card) => card,
+                Err(fault) => return ready.send(Err(fault)).unwrap_or(()),
+            };
+            let status = Arc::new(Status::new(card.info()));
+            if ready.send(Ok(Arc::clone(&status))).is_err() {
+                return;
+            }
+            let run = CardThread::new(card, Box::new(open), Arc::clone(&thread_mailbox), status, limits);
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.run()));
+            // Requests that came too late for the card thread are dropped here, which answers them.
+            thread_mailbox.close();
+            drop(thread_mailbox.take());
+            let reason = outcome.map_or_else(|panic| panic_text(panic.as_ref()), |()| "shut down".to_owned());
+            tracing::debug!(reason, "the card thread ends");
+            exit.send_replace(Some(reason));
+        };
+        let thread = std::thread::Builder::new()
+            .name(CARD_THREAD_NAME.to_owned())
+            .spawn(body)
+            .map_err(|error| EngineError::Internal(format!("cannot start the card thread: {error}")))?;
+        let status = match opened.recv() {
+            Ok(Ok(status)) => status,
+            Ok(Err(fault)) => {
+                thread.join().ok();
+                return Err(fault.into_open_error());
+            }
+            Err(_) => {
+                let what =
+                    thread.join().map_or_else(|panic| panic_text(panic.as_ref()), |()| "it ended".to_owned());
+                return Err(EngineError::Internal(format!("the card thread did not start: {what}")));
+            }
+        };
+        Ok(Self(Arc::new(Inner {
+            mailbox,
+            status,
+            gate: Gate::new(places),
+            event_buffer,
+            thread: Mutex::new(Some(thread)),
+            ended,
+        })))
+    }
+
+    /// What the card is.
+    pub fn device(&self) -> DeviceInfo {
+        self.0.status.device()
+    }
+
+    /// Puts a model on the card, if it is not there, and restarts its keep-alive. Waits for a busy model that has to
+    /// go first; dropping the future before loading has begun takes the request back.
+    ///
+    /// With a keep-alive of zero nothing is loaded; a loaded model goes as soon as it is idle.
+    pub async fn load(
+        &self,
+        model: Arc<Model>,
+        keep_alive: Option<KeepAlive>,
+    ) -> Result<LoadReport, EngineError> {
+        let place = self.enter()?;
+        let (reply, answer) = oneshot::channel();
+        self.post(Command::Load(LoadJob { model, keep_alive, reply, place }))?;
+        answer.await.unwrap_or_else(|_| Err(self.reason_of_silence()))
+    }
+
+    /// Takes a model off the card, once its running requests have ended. False if it was not there.
+    pub async fn unload(&self, name: &ModelName) -> Result<bool, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.post(Command::Unload(name.clone(), reply))?;
+        answer.await.map_err(|_| self.reason_of_silence())
+    }
+
+    /// Queues a request and returns when it begins: its model is on the card and its prompt is about to be computed.
+    /// Requests begin in the order of their arrival. Dropping the future takes the request back.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is known before the prompt is computed: [`EngineError::Busy`] at once if too many wait,
+    /// [`EngineError::PromptTooLong`], [`EngineError::EmptyPrompt`], [`EngineError::InvalidToken`],
+    /// [`EngineError::ModelLoad`], [`EngineError::OutOfMemory`], [`EngineError::CardLost`],
+    /// [`EngineError::ShuttingDown`].
+    pub async fn generate(&self, request: Request) -> Result<Generation, EngineError> {
+        if request.prompt.is_empty() {
+            return Err(EngineError::EmptyPrompt);
+        }
+        let arrived = Instant::now();
+        let place = self.enter()?;
+        // Dropped with this future if the client leaves while it waits, which cancels the request.
+        let (generation, outlet) = request::channel(self.0.event_buffer, self.0.mailbox.bell());
+        let (begun, answer) = oneshot::channel();
+        self.post(Command::Generate(Box::new(Job { request, outlet, begun, arrived, place })))?;
+        answer.await.unwrap_or_else(|_| Err(self.reason_of_silence()))?;
+        Ok(generation)
+    }
+
+    /// The models on the card.
+    pub fn loaded(&self) -> Vec<LoadedInfo> {
+        self.0.status.loaded()
+    }
+
+    /// How much there is to do.
+    pub fn counters(&self) -> Counters {
+        let running = self.0.status.running();
+        let queued = self.0.gate.taken().saturating_sub(running);
+        Counters { running, queued, sequences: self.0.status.sequences() }
+    }
+
+    /// Why the card thread has ended; `None` while it works.
+    pub fn ended(&self) -> Option<String> {
+        self.0.ended.borrow().clone()
+    }
+
+    /// Ends all requests with [`EngineError::ShuttingDown`], gives the card back and ends the thread. A vendor call
+    /// under way is let to its end, a model load too: a load that is killed wedges real cards. Idempotent.
+    pub async fn shutdown(&self) {
+        self.0.mailbox.close();
+        let mut ended = self.0.ended.clone();
+        // An error means that the sender is gone, which is the end as well.
+        ended.wait_for(Option::is_some).await.ok();
+        if let Some(thread) = self.0.thread.lock().take() {
+            // Does not block: saying that it ends is the last thing the thread does.
+            thread.join().ok();
+        }
+    }
+
+    fn enter(&self) -> Result<Place, EngineError> {
+        self.0.gate.enter().ok_or(EngineError::Busy)
+    }
+
+    fn post(&self, command: Command) -> Result<(), EngineError> {
+        self.0.mailbox.post(command).map_err(|_| EngineError::ShuttingDown)
+    }
+
+    /// Why the card thread dropped a request without an answer.
+    fn reason_of_silence(&self) -> EngineError {
+        if self.0.mailbox.is_closed() {
+            return EngineError::ShuttingDown;
+        }
+        EngineError::Internal("the card thread dropped the request; its log says why".into())
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("status", &self.0.status)
+            .field("ended", &self.ended())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.mailbox.close();
+        if let Some(thread) = self.thread.lock().take() {
+            thread.join().ok();
+        }
+    }
+}
