@@ -32,6 +32,10 @@ mod resident;
 pub mod sampler;
 mod scheduler;
 mod status;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use error::EngineError;
 pub use handle::{CARD_THREAD_NAME, Engine, EngineConfig};

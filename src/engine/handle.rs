@@ -90,7 +90,8 @@ impl Engine {
         config: &EngineConfig,
         mut open: impl FnMut() -> Result<C, Fault> + Send + 'static,
     ) -> Result<Self, EngineError> {
-        let EngineConfig { max_queue, keep_alive, sequences, models, event_buffer, stall_limit, .. } = *config;
+        let EngineConfig { max_queue, keep_alive, sequences, models, event_buffer, stall_limit, .. } =
+            *config;
         let mailbox = Arc::new(Mailbox::new());
         let limits =
             Limits { keep_alive, sequences: sequences.max(1), models: models.max(1), stall: stall_limit };

@@ -1,0 +1,403 @@
+//! A card whose every answer and failure the test decides, and models to put on it.
+//!
+//! The next token is a function of the tokens whose keys and values are in the sequence, so any mistake in what is
+//! written, reused or forgotten changes the answer.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::card::{Card, CardModel, CardSequence, Fault, ModelSizes, StreamText};
+use super::{
+    DoneReason, Engine, EngineConfig, EngineError, Event, GenerateOptions, Generation, Request,
+    SamplingOptions, Summary,
+};
+use crate::device::{CancelFlag, DeviceInfo};
+use crate::models::model::Model;
+use crate::text::TokenId;
+
+pub(crate) const CONTEXT: usize = 32;
+pub(crate) const CHUNK: usize = 8;
+pub(crate) const VOCAB: usize = 128;
+/// Ends an answer.
+pub(crate) const END: TokenId = 0;
+const LAYERS: usize = 4;
+
+/// The logic of a fake model: the token that follows.
+pub(crate) type Rule = fn(&[TokenId]) -> TokenId;
+
+/// Counts up, and ends after 99.
+pub(crate) fn count_up(tokens: &[TokenId]) -> TokenId {
+    tokens.last().map_or(1, |&last| if last >= 99 { END } else { last + 1 })
+}
+
+/// Depends on every token and its place; never ends.
+pub(crate) fn scramble(tokens: &[TokenId]) -> TokenId {
+    let hash =
+        tokens.iter().fold(7_u64, |hash, &token| (hash ^ u64::from(token)).wrapping_mul(0x0100_0000_01b3));
+    u32::try_from((hash >> 20) % 90).unwrap() + 1
+}
+
+/// What goes wrong in a step.
+#[derive(Debug, Clone)]
+pub(crate) enum Mishap {
+    Fault(Fault),
+    Panic,
+    NotANumber,
+}
+
+/// What all fake cards of one test share. Clones share too.
+#[derive(Clone)]
+pub(crate) struct World(Arc<State>);
+
+struct State {
+    rule: Rule,
+    dir: tempfile::TempDir,
+    log: Mutex<Vec<String>>,
+    steps: AtomicUsize,
+    mishaps: Mutex<HashMap<usize, Mishap>>,
+    load_mishaps: Mutex<Vec<Mishap>>,
+    open_faults: Mutex<Vec<Fault>>,
+    sequences_left: AtomicUsize,
+    sequence_ids: AtomicUsize,
+    /// Layers that may run; `None`: any number.
+    permits: Mutex<Option<usize>>,
+    permitted: Condvar,
+    layers_run: AtomicUsize,
+}
+
+impl World {
+    pub(crate) fn new(rule: Rule) -> Self {
+        Self(Arc::new(State {
+            rule,
+            dir: tempfile::tempdir().unwrap(),
+            log: Mutex::default(),
+            steps: AtomicUsize::new(0),
+            mishaps: Mutex::default(),
+            load_mishaps: Mutex::default(),
+            open_faults: Mutex::default(),
+            sequences_left: AtomicUsize::new(usize::MAX),
+            sequence_ids: AtomicUsize::new(0),
+            permits: Mutex::default(),
+            permitted: Condvar::new(),
+            layers_run: AtomicUsize::new(0),
+        }))
+    }
+
+    pub(crate) fn engine(&self, config: &EngineConfig) -> Engine {
+        self.try_engine(config).unwrap()
+    }
+
+    pub(crate) fn try_engine(&self, config: &EngineConfig) -> Result<Engine, EngineError> {
+        let world = self.clone();
+        Engine::start_with(config, move || {
+            world.note("open".to_owned());
+            match world.0.open_faults.lock().pop() {
+                Some(fault) => Err(fault),
+                None => Ok(FakeCard(world.clone())),
+            }
+        })
+    }
+
+    /// A model directory that passes the checks of the store, of files that only the fake card takes.
+    pub(crate) fn model(&self, name: &str) -> Arc<Model> {
+        let dir = self.0.dir.path().join(name);
+        write_model(&dir, name);
+        Arc::new(Model::open(name.parse().unwrap(), &dir).unwrap())
+    }
+
+    /// What was done on the card since the last call.
+    pub(crate) fn log(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.log.lock())
+    }
+
+    fn note(&self, what: String) {
+        self.0.log.lock().push(what);
+    }
+
+    /// Lets step number `step`, counted from 0 over the whole test, go wrong.
+    pub(crate) fn break_step(&self, step: usize, mishap: Mishap) {
+        self.0.mishaps.lock().insert(step, mishap);
+    }
+
+    /// The number of the next step.
+    pub(crate) fn steps(&self) -> usize {
+        self.0.steps.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn break_next_load(&self, mishap: Mishap) {
+        self.0.load_mishaps.lock().push(mishap);
+    }
+
+    pub(crate) fn break_next_open(&self, fault: Fault) {
+        self.0.open_faults.lock().push(fault);
+    }
+
+    pub(crate) fn limit_sequences(&self, count: usize) {
+        self.0.sequences_left.store(count, Ordering::SeqCst);
+    }
+
+    /// From now on only as many layers run as are permitted.
+    pub(crate) fn permit_layers(&self, count: usize) {
+        *self.0.permits.lock() = Some(count);
+        self.0.permitted.notify_all();
+    }
+
+    pub(crate) fn permit_all(&self) {
+        *self.0.permits.lock() = None;
+        self.0.permitted.notify_all();
+    }
+
+    pub(crate) fn layers_run(&self) -> usize {
+        self.0.layers_run.load(Ordering::SeqCst)
+    }
+
+    /// Waits until `layers` layers have run in all.
+    pub(crate) async fn until_layers(&self, layers: usize) {
+        eventually(|| self.layers_run() >= layers).await;
+    }
+
+    fn run_layers(&self, cancel: &CancelFlag) -> Result<(), Fault> {
+        for _ in 0..LAYERS {
+            if cancel.is_cancelled() {
+                return Err(Fault::Cancelled);
+            }
+            let mut permits = self.0.permits.lock();
+            while *permits == Some(0) {
+                // A layer under way cannot be cancelled, but the test that holds it may.
+                if cancel.is_cancelled() {
+                    return Err(Fault::Cancelled);
+                }
+                self.0.permitted.wait_for(&mut permits, Duration::from_millis(1));
+            }
+            if let Some(permits) = permits.as_mut() {
+                *permits -= 1;
+            }
+            self.0.layers_run.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+/// Waits until something is true, and fails after ten seconds.
+pub(crate) async fn eventually(mut condition: impl FnMut() -> bool) {
+    for _ in 0..10_000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("waited in vain");
+}
+
+struct FakeCard(World);
+
+pub(crate) struct FakeModel {
+    world: World,
+    name: String,
+}
+
+pub(crate) struct FakeSequence {
+    world: World,
+    id: usize,
+    tokens: Vec<TokenId>,
+}
+
+pub(crate) struct FakeText;
+
+impl Card for FakeCard {
+    type Model = FakeModel;
+
+    fn info(&self) -> DeviceInfo {
+        DeviceInfo {
+            kind: "software",
+            summary: "a card for tests".into(),
+            version: "1".into(),
+            total_memory: 1,
+            free_memory: 1,
+        }
+    }
+
+    fn load(&self, model: &Arc<Model>) -> Result<FakeModel, Fault> {
+        let name = model.name.model.clone();
+        self.0.note(format!("load {name}"));
+        match self.0.0.load_mishaps.lock().pop() {
+            Some(Mishap::Fault(fault)) => Err(fault),
+            Some(_) => panic!("the load panics"),
+            None => Ok(FakeModel { world: self.0.clone(), name }),
+        }
+    }
+}
+
+impl Drop for FakeModel {
+    fn drop(&mut self) {
+        self.world.note(format!("unload {}", self.name));
+    }
+}
+
+impl CardModel for FakeModel {
+    type Sequence = FakeSequence;
+    type Text = FakeText;
+
+    fn sizes(&self) -> ModelSizes {
+        ModelSizes { context_len: CONTEXT, chunk_len: CHUNK, vocab: VOCAB, memory_bytes: 1000 }
+    }
+
+    fn new_sequence(&self) -> Result<FakeSequence, Fault> {
+        let left = &self.world.0.sequences_left;
+        if left.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err() {
+            return Err(Fault::OutOfMemory("no memory for a sequence".into()));
+        }
+        let id = self.world.0.sequence_ids.fetch_add(1, Ordering::SeqCst);
+        Ok(FakeSequence { world: self.world.clone(), id, tokens: Vec::new() })
+    }
+
+    fn is_end(&self, token: TokenId) -> bool {
+        token == END
+    }
+
+    fn token_text(&self, token: TokenId) -> String {
+        text_of(token).to_string()
+    }
+
+    fn stream_text(&self) -> FakeText {
+        FakeText
+    }
+}
+
+impl FakeSequence {
+    fn step(&mut self, what: &str, tokens: &[TokenId], cancel: &CancelFlag) -> Result<bool, Fault> {
+        let step = self.world.0.steps.fetch_add(1, Ordering::SeqCst);
+        self.world.note(format!("{what} s{} {}+{}", self.id, self.tokens.len(), tokens.len()));
+        self.world.run_layers(cancel)?;
+        match self.world.0.mishaps.lock().remove(&step) {
+            Some(Mishap::Fault(fault)) => return Err(fault),
+            Some(Mishap::Panic) => panic!("the step panics"),
+            Some(Mishap::NotANumber) => {
+                self.tokens.extend(tokens);
+                return Ok(false);
+            }
+            None => {}
+        }
+        assert!(self.tokens.len() + tokens.len() <= CONTEXT, "written past the last cell");
+        self.tokens.extend(tokens);
+        Ok(true)
+    }
+
+    fn fill(&self, logits: &mut [u16], good: bool) {
+        assert_eq!(logits.len(), VOCAB);
+        logits.fill(0);
+        if good {
+            logits[(self.world.0.rule)(&self.tokens) as usize] = 0x4120;
+        } else {
+            logits[3] = 0x7fc0;
+        }
+    }
+}
+
+impl CardSequence for FakeSequence {
+    fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.tokens.truncate(len);
+    }
+
+    fn prefill(
+        &mut self,
+        tokens: &[TokenId],
+        logits: Option<&mut [u16]>,
+        cancel: &CancelFlag,
+    ) -> Result<(), Fault> {
+        assert!((1..=CHUNK).contains(&tokens.len()));
+        let good = self.step("prefill", tokens, cancel)?;
+        if let Some(logits) = logits {
+            self.fill(logits, good);
+        }
+        Ok(())
+    }
+
+    fn decode(&mut self, token: TokenId, logits: &mut [u16], cancel: &CancelFlag) -> Result<(), Fault> {
+        let good = self.step("decode", &[token], cancel)?;
+        self.fill(logits, good);
+        Ok(())
+    }
+}
+
+impl StreamText for FakeText {
+    fn push(&mut self, token: TokenId) -> String {
+        text_of(token).to_string()
+    }
+
+    fn finish(&mut self) -> String {
+        String::new()
+    }
+}
+
+/// Token 1 is `a`, 2 is `b`, and so on round the alphabet.
+pub(crate) fn text_of(token: TokenId) -> char {
+    char::from(b'a' + u8::try_from((token + 25) % 26).unwrap())
+}
+
+fn write_model(dir: &Path, name: &str) {
+    std::fs::create_dir_all(dir).unwrap();
+    let write = |file: &str, bytes: &[u8]| std::fs::write(dir.join(file), bytes).unwrap();
+    let config = serde_json::json!({
+        "model_name": name, "tokenizer_type": "x", "url_tokenizer_model": "tokenizer.json",
+        "template_filename_axmodel": "x_p128_l%d_together.axmodel", "axmodel_num": 1,
+        "filename_post_axmodel": "x_post.axmodel", "filename_tokens_embed": "embed.bin",
+        "tokens_embed_num": VOCAB, "tokens_embed_size": 4
+    });
+    let manifest = serde_json::json!({
+        "schema": 1, "format": "axmodel", "family": name, "parameter_count": 1, "parameter_size": "1",
+        "quantization_level": "BF16", "context_length": CONTEXT, "trained_context": CONTEXT, "embedding_length": 4,
+        "model_info": {}, "files": []
+    });
+    write("config.json", config.to_string().as_bytes());
+    write("manifest.json", manifest.to_string().as_bytes());
+    write("tokenizer.json", b"{}");
+    write("embed.bin", &[0; VOCAB * 8]);
+    for file in ["x_p128_l0_together.axmodel", "x_post.axmodel"] {
+        write(file, b"\x08\x08\x12\x07Pulsar2 not a layer that anything could run");
+    }
+}
+
+/// A greedy request.
+pub(crate) fn request(model: &Arc<Model>, prompt: &[TokenId], num_predict: i64) -> Request {
+    let sampling = SamplingOptions { temperature: 0.0, ..SamplingOptions::default() };
+    let options = GenerateOptions { sampling, num_predict, ..GenerateOptions::default() };
+    Request { model: Arc::clone(model), prompt: prompt.to_vec(), options, keep_alive: None }
+}
+
+/// Reads a request to its end: the whole text, and the last event. Checks that nothing follows it.
+pub(crate) async fn read(mut generation: Generation) -> (String, Event) {
+    let mut whole = String::new();
+    loop {
+        match generation.next().await.expect("a last event") {
+            Event::Text { text, .. } => whole.push_str(&text),
+            last => {
+                assert!(generation.next().await.is_none(), "nothing follows the last event");
+                return (whole, last);
+            }
+        }
+    }
+}
+
+/// Runs a request that must succeed.
+pub(crate) async fn answer(engine: &Engine, request: Request) -> (String, Summary) {
+    match read(engine.generate(request).await.unwrap()).await {
+        (text, Event::Done(summary)) => (text, summary),
+        (_, other) => panic!("{other:?}"),
+    }
+}
+
+/// Runs a request and returns its tokens and why it ended.
+pub(crate) async fn tokens(engine: &Engine, request: Request) -> (Vec<TokenId>, DoneReason) {
+    let (_, summary) = answer(engine, request).await;
+    (summary.tokens, summary.reason)
+}

@@ -1,0 +1,6 @@
+//! The engine on a card whose every answer and failure the test decides.
+
+mod answers;
+mod failures;
+mod residency;
+mod sharing;

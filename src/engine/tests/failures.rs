@@ -1,0 +1,186 @@
+//! What goes wrong on the card, and what is left afterwards.
+
+use std::time::Duration;
+
+use super::super::card::Fault;
+use super::super::testing::*;
+use super::super::{Engine, EngineConfig, EngineError, Event, KeepAlive, Request};
+
+fn config() -> EngineConfig {
+    EngineConfig { sequences: 2, ..EngineConfig::default() }
+}
+
+async fn error_of(engine: &Engine, request: Request) -> EngineError {
+    match read(engine.generate(request).await.unwrap()).await.1 {
+        Event::Error(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn call_failed() -> Mishap {
+    Mishap::Fault(Fault::Call("axclrtEngineExecute failed in layer 3".into()))
+}
+
+#[tokio::test]
+async fn a_failed_call_ends_the_request_and_a_second_one_the_model() {
+    let world = World::new(count_up);
+    let engine = world.engine(&config());
+    let model = world.model("m");
+    world.break_step(1, call_failed());
+    let error = error_of(&engine, request(&model, &[1], 5)).await;
+    assert!(matches!(&error, EngineError::Device(text) if text.contains("layer 3")), "{error:?}");
+    assert_eq!(world.log(), ["open", "load m", "decode s0 0+1", "decode s0 1+1"]);
+    // The sequence is not used again, the model is.
+    answer(&engine, request(&model, &[1], 1)).await;
+    assert_eq!(world.log(), ["decode s1 0+1"]);
+    for _ in 0..2 {
+        world.break_step(world.steps(), call_failed());
+        error_of(&engine, request(&model, &[1], 1)).await;
+    }
+    assert!(engine.loaded().is_empty());
+    world.log();
+    assert_eq!(tokens(&engine, request(&model, &[1], 1)).await.0, [2]);
+    assert_eq!(world.log()[0], "load m");
+}
+
+#[tokio::test]
+async fn logits_that_are_not_numbers_end_the_request_and_its_sequence() {
+    let world = World::new(count_up);
+    let engine = world.engine(&config());
+    let model = world.model("m");
+    world.break_step(2, Mishap::NotANumber);
+    assert!(matches!(error_of(&engine, request(&model, &[1], 9)).await, EngineError::Sampling(_)));
+    let (text, summary) = answer(&engine, request(&model, &[1], 2)).await;
+    assert_eq!((text.as_str(), summary.reused_tokens), ("bc", 0));
+}
+
+#[tokio::test]
+async fn a_lost_card_ends_all_requests_and_is_opened_again() {
+    let world = World::new(count_up);
+    let engine = world.engine(&config());
+    let model = world.model("m");
+    world.permit_layers(0);
+    let one = engine.generate(request(&model, &[1], 50)).await.unwrap();
+    // The second begins while the first is held in its first step only after that step; so let one step through.
+    world.permit_layers(4);
+    let two = engine.generate(request(&model, &[40], 50)).await.unwrap();
+    world.break_step(6, Mishap::Fault(Fault::Lost("no answer over PCIe".into())));
+    world.break_next_open(Fault::Lost("still gone".into()));
+    world.permit_all();
+    for generation in [one, two] {
+        let (_, last) = read(generation).await;
+        assert_eq!(last, Event::Error(EngineError::CardLost("no answer over PCIe".into())));
+    }
+    assert!(engine.loaded().is_empty());
+    assert_eq!(engine.counters().sequences, 0);
+    let error = engine.generate(request(&model, &[1], 1)).await.unwrap_err();
+    assert_eq!(error, EngineError::NoCard("still gone".into()));
+    assert_eq!(tokens(&engine, request(&model, &[1], 1)).await.0, [2]);
+}
+
+#[tokio::test]
+async fn a_panic_in_a_step_ends_that_request_only() {
+    let world = World::new(count_up);
+    let engine = world.engine(&config());
+    let model = world.model("m");
+    world.break_step(1, Mishap::Panic);
+    let error = error_of(&engine, request(&model, &[1], 5)).await;
+    assert!(matches!(&error, EngineError::Internal(text) if text.contains("the step panics")), "{error:?}");
+    assert_eq!(engine.counters().running, 0);
+    assert_eq!(tokens(&engine, request(&model, &[1], 2)).await.0, [2, 3]);
+    assert_eq!(world.log().iter().filter(|entry| entry.starts_with("load")).count(), 1);
+}
+
+#[tokio::test]
+async fn a_panic_in_a_load_ends_in_a_fresh_state() {
+    let world = World::new(count_up);
+    let engine = world.engine(&config());
+    let model = world.model("m");
+    world.break_next_load(Mishap::Panic);
+    let error = engine.generate(request(&model, &[1], 5)).await.unwrap_err();
+    assert!(matches!(error, EngineError::Internal(_)), "{error:?}");
+    assert_eq!(tokens(&engine, request(&model, &[1], 2)).await.0, [2, 3]);
+    assert_eq!(world.log().iter().filter(|entry| *entry == "open").count(), 2);
+    assert_eq!(engine.counters().queued, 0);
+}
+
+#[tokio::test]
+async fn a_load_that_fails_says_which_model_and_why() {
+    let world = World::new(count_up);
+    let engine = world.engine(&config());
+    let model = world.model("m");
+    world.break_next_load(Mishap::Fault(Fault::Model("l3.axmodel is cut short".into())));
+    let error = engine.load(model.clone(), None).await.unwrap_err();
+    assert_eq!(
+        error,
+        EngineError::ModelLoad { model: "m:latest".into(), reason: "l3.axmodel is cut short".into() }
+    );
+    world.break_next_load(Mishap::Fault(Fault::OutOfMemory("4 GB wanted".into())));
+    let error = engine.generate(request(&model, &[1], 1)).await.unwrap_err();
+    assert!(error.to_string().contains("model requires more system memory"), "{error}");
+    assert_eq!(tokens(&engine, request(&model, &[1], 1)).await.0, [2]);
+}
+
+#[tokio::test]
+async fn no_card_is_an_error_at_the_start() {
+    let world = World::new(count_up);
+    world.break_next_open(Fault::Call("no driver found in /usr/lib".into()));
+    let error = world.try_engine(&config()).unwrap_err();
+    assert_eq!(error, EngineError::NoCard("no driver found in /usr/lib".into()));
+}
+
+#[tokio::test]
+async fn memory_for_fewer_sequences_means_waiting() {
+    let world = World::new(count_up);
+    world.limit_sequences(1);
+    let engine = world.engine(&EngineConfig { sequences: 4, ..EngineConfig::default() });
+    let model = world.model("m");
+    let all = (1..=5).map(|n| tokens(&engine, request(&model, &[n * 10], 3)));
+    let all = futures_util::future::join_all(all).await;
+    for (n, (tokens, _)) in (1..=5).zip(all) {
+        assert_eq!(tokens, [n * 10 + 1, n * 10 + 2, n * 10 + 3]);
+    }
+    assert_eq!(engine.counters().sequences, 1);
+    let world = World::new(count_up);
+    world.limit_sequences(0);
+    let engine = world.engine(&config());
+    let error = engine.generate(request(&world.model("m"), &[1], 1)).await.unwrap_err();
+    assert!(matches!(error, EngineError::OutOfMemory { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn shutdown_ends_every_request_with_an_error() {
+    let world = World::new(count_up);
+    let engine = world.engine(&EngineConfig { sequences: 1, ..EngineConfig::default() });
+    let model = world.model("m");
+    world.permit_layers(6);
+    let running = engine.generate(request(&model, &[1, 2, 3, 4], 50)).await.unwrap();
+    world.until_layers(6).await;
+    let queued = tokio::spawn({
+        let (engine, request) = (engine.clone(), request(&model, &[7], 1));
+        async move { engine.generate(request).await }
+    });
+    eventually(|| engine.counters().queued == 1).await;
+    assert_eq!(engine.ended(), None);
+    tokio::join!(engine.shutdown(), engine.shutdown());
+    assert_eq!(world.layers_run(), 6, "the step was stopped before its next layer");
+    assert_eq!(engine.ended().as_deref(), Some("shut down"));
+    let (text, last) = read(running).await;
+    assert_eq!((text.as_str(), last), ("e", Event::Error(EngineError::ShuttingDown)));
+    assert_eq!(queued.await.unwrap().unwrap_err(), EngineError::ShuttingDown);
+    assert_eq!(engine.generate(request(&model, &[1], 1)).await.unwrap_err(), EngineError::ShuttingDown);
+    assert_eq!(engine.load(model, Some(KeepAlive::Forever)).await.unwrap_err(), EngineError::ShuttingDown);
+    assert_eq!(world.log().last().unwrap(), "unload m");
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_gives_the_card_back() {
+    let world = World::new(count_up);
+    let engine = world.engine(&config());
+    let model = world.model("m");
+    let generation = engine.generate(request(&model, &[1], -1)).await.unwrap();
+    drop(engine);
+    assert_eq!(world.log().last().unwrap(), "unload m");
+    let (_, last) = tokio::time::timeout(Duration::from_secs(5), read(generation)).await.unwrap();
+    assert!(matches!(last, Event::Error(EngineError::ShuttingDown) | Event::Done(_)), "{last:?}");
+}
