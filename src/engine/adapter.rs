@@ -34,8 +34,8 @@ pub(crate) struct DeviceSequence {
 
 impl DeviceCard {
     /// Opens the card. Call on the thread that will use it.
-    pub(crate) fn open(choice: &DeviceChoice, options: &DriverOptions) -> Result<Self, Fault> {
-        let driver = Driver::open(choice, options)?;
+    pub(crate) fn open(choice: DeviceChoice, options: &DriverOptions) -> Result<Self, Fault> {
+        let driver = Driver::open(&choice, options)?;
         Ok(Self { driver })
     }
 }
@@ -49,8 +49,7 @@ impl Card for DeviceCard {
 
     fn load(&self, model: &Arc<Model>) -> Result<DeviceModel, Fault> {
         // The files that need no card come first: what is wrong with them should not cost a load.
-        let text =
-            TextModel::open(&model.dir).map(Arc::new).map_err(|error| Fault::Model(error.to_string()))?;
+        let text = model.text().map_err(|error| Fault::Model(error.to_string()))?;
         let embedding = model.embedding().map_err(|error| Fault::Model(error.to_string()))?;
         let spec = ModelSpec {
             layers: model.files.layers.clone(),
@@ -148,7 +147,7 @@ impl From<DeviceError> for Fault {
             DeviceError::OutOfMemory { .. } => Self::OutOfMemory(text),
             DeviceError::Model(_) => Self::Model(text),
             DeviceError::ContextFull { .. } => Self::Request(text),
-            DeviceError::Lost { .. } => Self::Lost(text),
+            DeviceError::Lost { .. } | DeviceError::NoCard(_) => Self::Lost(text),
             _ => Self::Call(text),
         }
     }
