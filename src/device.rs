@@ -17,6 +17,8 @@ mod files;
 mod model;
 mod open;
 mod sequence;
+#[cfg(test)]
+mod tests;
 
 pub use cancel::CancelFlag;
 pub use choice::{DeviceChoice, ParseDeviceChoiceError};

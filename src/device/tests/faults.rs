@@ -1,0 +1,171 @@
+//! Cards and files that fail: typed errors that name the place, and nothing left behind.
+
+use ax650_sim::testing::{TinySpec, write_tiny_model};
+
+use super::super::error::Place;
+use super::{Bench, CancelFlag, DeviceChoice, DeviceError, Driver, DriverOptions, ModelSpec, VOCAB};
+
+/// `AXCL_ERR_RT_ENGINE_EXECUTE_FAIL`, which says nothing of the cause.
+const EXECUTE_FAIL: i32 = 0x8030_070C_u32.cast_signed();
+/// `AX_ERR_CMM_NOMEM`.
+const NO_MEMORY: i32 = 0x800B_0018_u32.cast_signed();
+
+fn load_error(bench: &Bench, spec: &ModelSpec) -> DeviceError {
+    let error = bench.driver.load(spec, &mut |_| {}).unwrap_err();
+    assert_eq!((bench.control.models(), bench.control.allocations()), (0, 0), "left behind after: {error}");
+    error
+}
+
+#[test]
+fn a_load_that_fails_at_any_call_leaves_nothing() {
+    let bench = Bench::new(&TinySpec::default());
+    drop(bench.load());
+    let calls = bench.control.all_calls();
+    let fallible = calls.iter().filter(|(name, _)| !can_never_fail(name));
+    let mut tried = 0;
+    for (name, _) in fallible {
+        for nth in [1, 2, 3] {
+            bench.control.fail_call(name, nth, EXECUTE_FAIL);
+            let error = load_error(&bench, &bench.spec());
+            let text = error.to_string();
+            assert!(text.contains(name) && text.contains("0x8030070C"), "{name}: {text}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 30, "{tried}");
+    drop(bench.load());
+}
+
+/// Calls that are made outside a load, that only give back, or that return no code.
+fn can_never_fail(name: &str) -> bool {
+    let given = ["Init", "Finalize", "SetDevice", "ResetDevice", "DeviceList", "FullVersion", "SocName"];
+    let back = ["Free", "Unload", "DestroyIO", "DestroyIOInfo"];
+    let plain = ["NumInputs", "NumOutputs", "SizeByIndex", "NameByIndex"];
+    let names = given.iter().chain(&back).chain(&plain);
+    names.into_iter().any(|end| name.ends_with(end))
+}
+
+#[test]
+fn a_failed_run_names_layer_file_call_and_code_and_counts_no_row() {
+    let bench = Bench::new(&TinySpec::default());
+    let model = bench.load();
+    let mut sequence = model.new_sequence().unwrap();
+    bench.prefill(&mut sequence, 0, 5, 128);
+    bench.control.fail_call("axclrtEngineExecute", 2, EXECUTE_FAIL);
+    let error = sequence.prefill(&bench.text(5, 9), None, &CancelFlag::new()).unwrap_err();
+    let DeviceError::Call { call, place, code, .. } = &error else { panic!("{error}") };
+    assert_eq!((call.as_str(), code.0), ("axclrtEngineExecute", EXECUTE_FAIL));
+    assert_eq!(*place, Place { layer: Some(1), file: Some(bench.files.layers[1].clone()) });
+    assert!(error.to_string().contains("in layer 1 (") && error.to_string().contains("runtime, engine"));
+    assert_eq!(sequence.len(), 5);
+
+    bench.control.fail_call("axclrtEngineExecute", 3, EXECUTE_FAIL);
+    let error = sequence.decode(&bench.text(5, 6), &mut vec![0; VOCAB], &CancelFlag::new()).unwrap_err();
+    assert!(error.to_string().contains("in the head ("), "{error}");
+    assert_eq!(sequence.len(), 5);
+    bench.decode(&mut sequence, 5);
+}
+
+#[test]
+fn memory_that_runs_out_is_told_as_such() {
+    let bench = Bench::new(&TinySpec::default());
+    bench.control.set_memory_bytes(2048);
+    let budget = load_error(&bench, &bench.spec());
+    assert!(matches!(budget, DeviceError::OutOfMemory { .. }), "{budget}");
+    assert!(budget.to_string().contains("layer 0"), "{budget}");
+    bench.control.set_memory_bytes(1 << 30);
+    bench.control.fail_call("axclrtMalloc", 3, NO_MEMORY);
+    assert!(matches!(load_error(&bench, &bench.spec()), DeviceError::OutOfMemory { .. }));
+
+    let model = bench.load();
+    let allocations = bench.control.allocations();
+    bench.control.fail_call("axclrtMalloc", 3, NO_MEMORY);
+    let error = model.new_sequence().unwrap_err();
+    assert!(matches!(error, DeviceError::OutOfMemory { .. }), "{error}");
+    assert_eq!(bench.control.allocations(), allocations);
+    drop(model.new_sequence().unwrap());
+}
+
+#[test]
+fn layers_that_do_not_fit_together_are_refused_by_name() {
+    let bench = Bench::new(&TinySpec::default());
+    let other = tempfile::tempdir().unwrap();
+    let shorter = TinySpec { kv_len: 200, architecture: "qwen2", ..TinySpec::default() };
+    let odd = write_tiny_model(other.path(), &shorter).unwrap().layers[1].clone();
+    let mut spec = bench.spec();
+    spec.layers[1].clone_from(&odd);
+    let text = load_error(&bench, &spec).to_string();
+    assert!(text.contains(&odd.display().to_string()) && text.contains("layer 0"), "{text}");
+
+    let spec = ModelSpec { vocab: VOCAB + 1, ..bench.spec() };
+    let text = load_error(&bench, &spec).to_string();
+    assert!(text.contains("post.axmodel") && text.contains("vocabulary"), "{text}");
+    let spec = ModelSpec { hidden: 65, ..bench.spec() };
+    assert!(load_error(&bench, &spec).to_string().contains("_l0_together"));
+    let spec = ModelSpec { head: bench.files.layers[0].clone(), ..bench.spec() };
+    assert!(matches!(load_error(&bench, &spec), DeviceError::Model(_)));
+}
+
+#[test]
+fn files_that_are_not_models_are_refused_by_name() {
+    let bench = Bench::new(&TinySpec::default());
+    let bad = bench.files.layers[1].clone();
+    let whole = std::fs::read(&bad).unwrap();
+    for contents in
+        [&b""[..], b"version https://git-lfs.github.com/spec/v1\n", b"garbage", &whole[..whole.len() / 2]]
+    {
+        std::fs::write(&bad, contents).unwrap();
+        let text = load_error(&bench, &bench.spec()).to_string();
+        assert!(text.contains(&bad.display().to_string()), "{text}");
+    }
+    std::fs::remove_file(&bad).unwrap();
+    assert!(matches!(load_error(&bench, &bench.spec()), DeviceError::Model(_)));
+}
+
+#[test]
+fn a_panic_of_the_progress_callback_passes_and_unloads() {
+    let bench = Bench::new(&TinySpec::default());
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        bench.driver.load(&bench.spec(), &mut |_| panic!("from the callback"))
+    }));
+    assert!(outcome.is_err());
+    assert_eq!(bench.control.models(), 0);
+}
+
+#[test]
+fn errors_of_giving_back_are_kept() {
+    let bench = Bench::new(&TinySpec::default());
+    let model = bench.load();
+    let sequence = model.new_sequence().unwrap();
+    bench.control.fail_call("axclrtEngineDestroyIO", 1, EXECUTE_FAIL);
+    drop(sequence);
+    drop(model);
+    let errors = bench.driver.take_drop_errors();
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].to_string().contains("axclrtEngineDestroyIO"), "{}", errors[0]);
+    assert_eq!(bench.control.models(), 0, "one failure does not stop the rest");
+}
+
+#[test]
+fn a_card_can_be_opened_again() {
+    let bench = Bench::new(&TinySpec::default());
+    drop(bench.load());
+    drop(bench);
+    drop(Bench::new(&TinySpec::default()).load());
+}
+
+#[test]
+fn auto_says_in_one_line_why_it_took_the_software_card() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = DriverOptions { driver_path: Some(directory.path().into()), software_threads: Some(1) };
+    let driver = Driver::open(&DeviceChoice::Auto, &options).unwrap();
+    let info = driver.info();
+    assert_eq!(info.kind, "software");
+    assert!(info.summary.contains("no driver library libaxcl_rt.so"), "{}", info.summary);
+    assert!(!info.summary.contains('\n') && !info.version.is_empty() && info.total_memory > 0);
+
+    let error = Driver::open(&DeviceChoice::Pcie(0), &options).unwrap_err();
+    assert!(matches!(error, DeviceError::NoDriver(_)), "{error}");
+    let error = Driver::open(&DeviceChoice::Board, &options).unwrap_err();
+    assert!(error.to_string().contains("libax_sys.so"), "{error}");
+}
