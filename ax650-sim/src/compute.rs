@@ -11,13 +11,21 @@
 //! Inside a head the channels that rope turns together are neighbours, whatever the model's convention
 //! (the packing reorders the outputs of the query and key projections; scores do not notice). `K_cache_out` has that order.
 
+mod attention;
 mod config;
 mod error;
 mod file;
 mod head;
 mod layer;
+mod linear;
+mod micro;
 mod pool;
+mod rope;
 mod scratch;
+mod shared;
+mod simd;
+mod vector;
+mod visible;
 
 use std::path::Path;
 
@@ -175,3 +183,6 @@ fn elements_mut<'a, T: bytemuck::Pod>(
 ) -> Result<&'a mut [T], RunError> {
     bytemuck::try_cast_slice_mut(bytes).map_err(|_| RunError::Alignment { tensor })
 }
+
+#[cfg(test)]
+mod tests;
