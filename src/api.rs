@@ -1,1 +1,143 @@
 //! The HTTP surface.
+//!
+//! [`router`] turns an [`AppState`] (engine, store, settings) into an axum router; [`serve`] runs it on a listener. The
+//! rules that hold on every route live here and in the files beside: request bodies are read whatever their content type
+//! ([`body`], [`fields`]), one table maps errors to statuses ([`error`]), foreign hosts and origins are refused
+//! ([`guard`], [`cors`]), a panic in a handler is a 500 and not the end of the server.
+//!
+//! Handlers never block and never see a device: reading files, rendering and tokenising go to worker threads
+//! ([`lookup`]), everything else is a message to the engine. A client that disconnects drops the handler or the body
+//! stream, with it the generation, and that cancels the work on the card.
+
+mod body;
+mod cors;
+pub mod error;
+mod fields;
+mod guard;
+pub mod host;
+mod lookup;
+mod ollama;
+mod serve;
+pub mod settings;
+mod time;
+
+use std::any::Any;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::{LOCATION, SERVER};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use body::MAX_BODY_BYTES;
+pub use cors::{OriginError, Origins};
+pub use ollama::{COMPATIBLE_VERSION, describe_model};
+pub use serve::{ServeError, bind, serve};
+
+use self::error::ApiError;
+use self::settings::Settings;
+use crate::engine::Engine;
+use crate::models::store::Store;
+
+/// Name and version of this program, in every answer's `Server` header.
+const PROGRAM: &str = concat!("ax650/", env!("CARGO_PKG_VERSION"));
+
+/// What every handler may use. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    pub(crate) engine: Engine,
+    pub(crate) store: Arc<Store>,
+    pub(crate) settings: Arc<Settings>,
+}
+
+impl AppState {
+    /// Puts the parts together.
+    pub fn new(engine: Engine, store: Arc<Store>, settings: Settings) -> Self {
+        Self { engine, store, settings: Arc::new(settings) }
+    }
+
+    /// Records where the server listens; the check of the `Host` header depends on it.
+    fn listen_on(&mut self, address: SocketAddr) {
+        let mut settings = Settings::clone(&self.settings);
+        settings.listening = Some(address);
+        self.settings = Arc::new(settings);
+    }
+}
+
+/// The routes with everything around them. Usable without a listener, through `tower::ServiceExt::oneshot`.
+pub fn router(state: AppState) -> Router {
+    let mut router = Router::new();
+    for (path, methods) in ollama::routes() {
+        router = router.route(path, methods);
+    }
+    router
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(state.clone(), cors::check))
+        .layer(middleware::from_fn_with_state(state.clone(), guard::check))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(finish))
+        .with_state(state)
+}
+
+/// Logs a request and signs its answer.
+async fn finish(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let started = std::time::Instant::now();
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(SERVER, HeaderValue::from_static(PROGRAM));
+    // Escaped: a path may carry terminal control sequences.
+    let path = path.escape_debug().to_string();
+    tracing::info!(status = response.status().as_u16(), %method, path, elapsed = ?started.elapsed(), "request");
+    response
+}
+
+/// 404, or a redirect for a known path with a slash too many.
+async fn unknown_path(method: Method, uri: Uri) -> Response {
+    let path = uri.path();
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.len() + 1 == path.len() && ollama::routes().iter().any(|(known, _)| *known == trimmed) {
+        let status = if method == Method::GET {
+            StatusCode::MOVED_PERMANENTLY
+        } else {
+            StatusCode::TEMPORARY_REDIRECT
+        };
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        return (status, [(LOCATION, format!("{trimmed}{query}"))]).into_response();
+    }
+    (StatusCode::NOT_FOUND, [body::TEXT], "404 page not found").into_response()
+}
+
+async fn method_not_allowed() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [body::TEXT], "405 method not allowed").into_response()
+}
+
+/// The answer when a handler panicked: the request fails, the server goes on.
+#[expect(clippy::needless_pass_by_value, reason = "the signature the layer asks for")]
+fn panicked(payload: Box<dyn Any + Send>) -> Response {
+    let text = payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(panic = text, "a request handler panicked");
+    ApiError::Internal("the request could not be handled; the server's log has the cause".into())
+        .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_without_its_text() {
+        let response = panicked(Box::new("secret"));
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let bytes = body::read(response.into_body()).await.unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains("secret"));
+    }
+}

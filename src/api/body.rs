@@ -1,0 +1,68 @@
+//! Bodies in and out: bounded reading, JSON answers.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::HeaderName;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use serde::Serialize;
+
+use super::error::ApiError;
+
+/// Largest request body in bytes. Pictures in base64 make chat requests of tens of megabytes normal.
+pub const MAX_BODY_BYTES: usize = 128 << 20;
+
+/// After a body has gone over the limit it is still read for this long, and thrown away: a client that is cut off while
+/// it writes sees a broken connection instead of the 413 that tells it why.
+const DISCARD_TIME: Duration = Duration::from_secs(10);
+
+/// Content type of every native JSON answer.
+pub(crate) const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json; charset=utf-8");
+/// Content type of native streams: one JSON object per line.
+pub(crate) const NDJSON: (HeaderName, &str) = (CONTENT_TYPE, "application/x-ndjson");
+/// Content type of the few plain texts.
+pub(crate) const TEXT: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; charset=utf-8");
+
+/// Reads a whole request body, whatever its content type says.
+///
+/// # Errors
+/// [`ApiError::BodyTooLarge`] above [`MAX_BODY_BYTES`], [`ApiError::BodyUnreadable`] if the connection breaks.
+pub(crate) async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
+    read_up_to(body, MAX_BODY_BYTES).await
+}
+
+async fn read_up_to(mut body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| ApiError::BodyUnreadable(error.to_string()))?;
+        let Some(chunk) = frame.data_ref() else { continue };
+        if bytes.len() + chunk.len() > limit {
+            drop(bytes);
+            let discard = async { while let Some(Ok(_)) = body.frame().await {} };
+            tokio::time::timeout(DISCARD_TIME, discard).await.ok();
+            return Err(ApiError::BodyTooLarge(limit));
+        }
+        bytes.extend_from_slice(chunk);
+    }
+    Ok(bytes)
+}
+
+/// A native JSON answer with status 200.
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<Response, ApiError> {
+    let bytes = serde_json::to_vec(value).map_err(|error| ApiError::Internal(error.to_string()))?;
+    Ok(([JSON], bytes).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_limit_is_exact() {
+        assert_eq!(read_up_to(Body::from("abcd"), 4).await.unwrap(), b"abcd");
+        let error = read_up_to(Body::from("abcde"), 4).await.unwrap_err();
+        assert_eq!(error.status().as_u16(), 413);
+    }
+}

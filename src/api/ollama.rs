@@ -1,0 +1,56 @@
+//! Ollama's own routes.
+//!
+//! [`routes`] is the one list of them; the router, the answers to wrong methods and the redirects of trailing slashes
+//! all follow from it.
+
+mod answer;
+mod chat;
+mod common;
+mod delete;
+mod generate;
+mod listing;
+mod options;
+mod prompt;
+mod records;
+mod show;
+mod think;
+
+pub use show::describe_model;
+
+use axum::response::{IntoResponse, Response};
+use axum::routing::{self, MethodRouter};
+use serde::Serialize;
+
+use super::error::ApiError;
+use super::{AppState, body};
+
+/// The version of Ollama whose routes and fields this server has. Clients compare it: some want at least 0.6.4, some
+/// parse every part as a number. What this program's own version is stands in the `Server` header.
+pub const COMPATIBLE_VERSION: &str = "0.32.0";
+
+/// Every path with its methods. GET includes HEAD unless it is excluded.
+pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
+    vec![
+        ("/", routing::get(alive)),
+        ("/api/version", routing::get(version)),
+        ("/api/tags", routing::get(listing::tags)),
+        // Upstream has no HEAD here.
+        ("/api/ps", routing::get(listing::ps).head(super::method_not_allowed)),
+        ("/api/show", routing::post(show::show)),
+        ("/api/generate", routing::post(generate::generate)),
+        ("/api/chat", routing::post(chat::chat)),
+        ("/api/delete", routing::delete(delete::delete)),
+    ]
+}
+
+async fn alive() -> Response {
+    ([body::TEXT], "Ollama is running").into_response()
+}
+
+async fn version() -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    struct Version {
+        version: &'static str,
+    }
+    body::json(&Version { version: COMPATIBLE_VERSION })
+}

@@ -1,0 +1,23 @@
+//! `DELETE /api/delete`: forgets a model. A loaded one stays on the card until it expires; clients unload it first.
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+
+use super::show::named_model;
+use crate::api::error::ApiError;
+use crate::api::fields::Fields;
+use crate::api::{AppState, body, lookup};
+use crate::models::name::ModelName;
+
+/// The handler.
+pub(super) async fn delete(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let body = body::read(request.into_body()).await?;
+    let mut fields = Fields::parse("DeleteRequest", &body)?;
+    let requested = named_model(&mut fields)?;
+    let name: ModelName = requested.parse().map_err(|_| ApiError::InvalidName(requested.clone()))?;
+    lookup::with_store(&state, move |store| {
+        store.remove(&name).map_err(|error| ApiError::from_store(error, &requested))
+    })
+    .await?;
+    Ok(().into_response())
+}

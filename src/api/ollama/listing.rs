@@ -1,0 +1,134 @@
+//! `GET /api/tags` and `GET /api/ps`: what is stored, and what is on the card.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::api::error::ApiError;
+use crate::api::{AppState, body, lookup, time};
+use crate::engine::LoadedInfo;
+use crate::models::manifest::Manifest;
+use crate::models::model::Model;
+
+/// The `details` of a model. Upstream's GGUF words where they apply: the format is `axmodel` here.
+#[derive(Debug, Serialize)]
+pub(super) struct Details {
+    parent_model: &'static str,
+    format: String,
+    family: String,
+    families: Vec<String>,
+    parameter_size: String,
+    quantization_level: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_length: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedding_length: Option<usize>,
+}
+
+impl Details {
+    /// The short form, as in `/api/show` and `/api/ps`.
+    pub(super) fn short(manifest: &Manifest) -> Self {
+        Self {
+            parent_model: "",
+            format: manifest.format.clone(),
+            family: manifest.family.clone(),
+            families: vec![manifest.family.clone()],
+            parameter_size: manifest.parameter_size.clone(),
+            quantization_level: manifest.quantization_level.clone(),
+            context_length: None,
+            embedding_length: None,
+        }
+    }
+
+    /// The form of `/api/tags`, with sizes. The context is the compiled one: what a client can really use.
+    fn long(manifest: &Manifest) -> Self {
+        Self {
+            context_length: Some(manifest.context_length),
+            embedding_length: Some(manifest.embedding_length),
+            ..Self::short(manifest)
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Models<T> {
+    models: Vec<T>,
+}
+
+#[derive(Debug, Serialize)]
+struct Stored {
+    name: String,
+    model: String,
+    modified_at: String,
+    size: u64,
+    digest: String,
+    details: Details,
+    capabilities: Vec<&'static str>,
+}
+
+impl From<&Model> for Stored {
+    fn from(model: &Model) -> Self {
+        Self {
+            name: model.name.to_string(),
+            model: model.name.to_string(),
+            modified_at: time::local(model.modified),
+            size: model.size,
+            digest: model.digest.clone(),
+            details: Details::long(&model.manifest),
+            capabilities: model.capabilities(),
+        }
+    }
+}
+
+/// Handler of `/api/tags`. A broken model is left out and logged: it must not hide the others.
+pub(super) async fn tags(State(state): State<AppState>) -> Result<Response, ApiError> {
+    let models = lookup::with_store(&state, |store| {
+        let entries = store.list().map_err(|error| ApiError::Model(error.to_string()))?;
+        let mut models = Vec::with_capacity(entries.len());
+        for entry in entries {
+            match entry.model {
+                Ok(model) => models.push(Stored::from(model.as_ref())),
+                Err(error) => tracing::warn!(model = %entry.name, %error, "model is broken and not listed"),
+            }
+        }
+        Ok(models)
+    })
+    .await?;
+    body::json(&Models { models })
+}
+
+#[derive(Debug, Serialize)]
+struct Running {
+    name: String,
+    model: String,
+    size: u64,
+    digest: String,
+    details: Details,
+    expires_at: String,
+    size_vram: u64,
+    context_length: usize,
+}
+
+impl From<LoadedInfo> for Running {
+    fn from(info: LoadedInfo) -> Self {
+        Self {
+            name: info.model.name.to_string(),
+            model: info.model.name.to_string(),
+            size: info.size_bytes,
+            digest: info.model.digest.clone(),
+            details: Details::short(&info.model.manifest),
+            expires_at: time::local(info.expires_at.unwrap_or_else(time::never)),
+            // Equal to `size`: clients then show the model as wholly on the accelerator.
+            size_vram: info.size_bytes,
+            context_length: info.context_len,
+        }
+    }
+}
+
+/// Handler of `/api/ps`: longest remaining life first.
+pub(super) async fn ps(State(state): State<AppState>) -> Result<Response, ApiError> {
+    let mut loaded = state.engine.loaded();
+    loaded.sort_by_key(|info| std::cmp::Reverse(info.expires_at.unwrap_or_else(time::never)));
+    let models = loaded.into_iter().map(Running::from).collect();
+    body::json(&Models { models })
+}

@@ -1,0 +1,127 @@
+//! From text to the tokens that the card gets, cut to the window where that is allowed.
+//!
+//! The window of a model is compiled into its layers. `num_ctx` of a request can narrow it for the prompt, never widen
+//! it. A conversation that does not fit loses its oldest messages; if the last message alone is too long and the window
+//! may slide (`shift`, the default), the first `num_keep` tokens and the newest part stay and about half of the window is
+//! left free for the answer, as upstream does. What is not done: sliding while an answer is generated. Rotated keys are
+//! on the card already, and moving them would give other answers than computing them anew; an answer that reaches the
+//! end of the compiled window ends with `done_reason` "length". With `shift: false` it ends so at `num_ctx`.
+
+use super::options::Options;
+use crate::api::error::ApiError;
+use crate::text::{Message, RenderOptions, TextError, TextModel, TokenId};
+
+/// How far prompts and answers may go, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Most tokens of a prompt.
+    pub(crate) limit: usize,
+    /// Tokens at the start that survive a cut.
+    num_keep: usize,
+    truncate: bool,
+    shift: bool,
+}
+
+impl Window {
+    /// The window of a request: the compiled context, narrowed by the request or else by the server's default.
+    pub(crate) fn new(
+        context_len: usize,
+        default_num_ctx: Option<usize>,
+        options: &Options,
+        truncate: bool,
+        shift: bool,
+    ) -> Self {
+        let wanted = options.num_ctx.or(default_num_ctx).unwrap_or(context_len);
+        Self { limit: wanted.min(context_len), num_keep: options.num_keep, truncate, shift }
+    }
+
+    /// Limits the answer to what is left of the window if it must not slide. The last token of an answer needs no place.
+    pub(crate) fn limit_answer(&self, prompt_len: usize, options: &mut Options) {
+        if self.shift {
+            return;
+        }
+        let room = i64::try_from(self.limit.saturating_sub(prompt_len) + 1).unwrap_or(i64::MAX);
+        let num_predict = &mut options.generate.num_predict;
+        if *num_predict < 0 || *num_predict > room {
+            *num_predict = room;
+        }
+    }
+
+    /// The tokens of a conversation, cut to the window.
+    pub(crate) fn fit_chat(
+        &self,
+        text: &TextModel,
+        messages: &[Message],
+        render: &RenderOptions,
+    ) -> Result<Vec<TokenId>, ApiError> {
+        match text.fit_chat(messages, render, self.limit, self.truncate) {
+            Err(TextError::PromptTooLong { .. }) if self.truncate && self.shift => {
+                let last = messages.len().saturating_sub(1);
+                let system = messages[..last].iter().filter(|message| message.role == "system");
+                let shortest: Vec<Message> = system.chain(&messages[last..]).cloned().collect();
+                self.fit_tokens(text.fit_chat(&shortest, render, usize::MAX, false)?)
+            }
+            fitted => Ok(fitted?),
+        }
+    }
+
+    /// Tokens cut to the window.
+    pub(crate) fn fit_tokens(&self, mut tokens: Vec<TokenId>) -> Result<Vec<TokenId>, ApiError> {
+        if tokens.len() <= self.limit {
+            return Ok(tokens);
+        }
+        if !(self.truncate && self.shift) {
+            return Err(ApiError::PromptTooLong);
+        }
+        let keep = self.num_keep.min(self.limit / 2);
+        let newest = (self.limit - keep).div_ceil(2);
+        tokens.drain(keep..tokens.len() - newest);
+        Ok(tokens)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+
+    use super::*;
+
+    fn window(limit: usize, truncate: bool, shift: bool) -> Window {
+        let options = Options::merged(&Map::new(), &Map::new()).unwrap();
+        Window::new(limit, None, &options, truncate, shift)
+    }
+
+    #[test]
+    fn the_request_narrows_the_window_and_never_widens_it() {
+        let mut options = Options::merged(&Map::new(), &Map::new()).unwrap();
+        assert_eq!(Window::new(512, Some(128), &options, true, true).limit, 128);
+        options.num_ctx = Some(256);
+        assert_eq!(Window::new(512, Some(128), &options, true, true).limit, 256);
+        options.num_ctx = Some(4096);
+        assert_eq!(Window::new(512, None, &options, true, true).limit, 512);
+    }
+
+    #[test]
+    fn a_long_prompt_keeps_its_start_and_its_newest_part() {
+        let tokens: Vec<TokenId> = (0..100).collect();
+        let cut = window(20, true, true).fit_tokens(tokens.clone()).unwrap();
+        assert_eq!(cut, [0, 1, 2, 3, 92, 93, 94, 95, 96, 97, 98, 99]);
+        assert_eq!(window(100, false, false).fit_tokens(tokens.clone()).unwrap(), tokens);
+        for (truncate, shift) in [(false, true), (true, false)] {
+            let error = window(99, truncate, shift).fit_tokens(tokens.clone()).unwrap_err();
+            assert!(matches!(error, ApiError::PromptTooLong));
+        }
+    }
+
+    #[test]
+    fn an_answer_that_must_not_slide_ends_with_the_window() {
+        let mut options = Options::merged(&Map::new(), &Map::new()).unwrap();
+        window(20, true, true).limit_answer(15, &mut options);
+        assert_eq!(options.generate.num_predict, -1);
+        window(20, true, false).limit_answer(15, &mut options);
+        assert_eq!(options.generate.num_predict, 6);
+        options.generate.num_predict = 3;
+        window(20, true, false).limit_answer(15, &mut options);
+        assert_eq!(options.generate.num_predict, 3);
+    }
+}

@@ -1,0 +1,204 @@
+//! The objects of native answers, field for field in the order Ollama emits them.
+//!
+//! "Omitted" fields are absent when empty or zero, never `null`: strict clients declare them optional, and a `null`
+//! number breaks some of them.
+
+use serde::Serialize;
+
+use crate::api::time;
+use crate::engine::{DoneReason, Summary, TokenLogprob};
+use crate::text::TokenId;
+
+/// One record of `/api/generate`.
+#[derive(Debug, Serialize)]
+pub(crate) struct GenerateRecord<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) created_at: String,
+    pub(crate) response: &'a str,
+    pub(crate) done: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) done_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[TokenId]>::is_empty")]
+    pub(crate) context: &'a [TokenId],
+    #[serde(flatten)]
+    pub(crate) metrics: Metrics,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) logprobs: Vec<Logprob>,
+}
+
+/// One record of `/api/chat`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ChatRecord<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) created_at: String,
+    pub(crate) message: AnswerMessage<'a>,
+    pub(crate) done: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) done_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) logprobs: Vec<Logprob>,
+    #[serde(flatten)]
+    pub(crate) metrics: Metrics,
+}
+
+/// The message of a chat record; `content` is always there.
+#[derive(Debug, Serialize)]
+pub(crate) struct AnswerMessage<'a> {
+    pub(crate) role: &'static str,
+    pub(crate) content: &'a str,
+}
+
+impl<'a> AnswerMessage<'a> {
+    /// A message of the assistant.
+    pub(crate) fn assistant(content: &'a str) -> Self {
+        Self { role: "assistant", content }
+    }
+}
+
+/// Counts and durations (nanoseconds) of the last record; all omitted in the others.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Metrics {
+    #[serde(skip_serializing_if = "is_zero")]
+    total_duration: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    load_duration: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    prompt_eval_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    prompt_eval_duration: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    eval_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    eval_duration: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+impl From<&Summary> for Metrics {
+    fn from(summary: &Summary) -> Self {
+        Self {
+            total_duration: time::nanos(summary.total),
+            load_duration: time::nanos(summary.load),
+            prompt_eval_count: summary.prompt_tokens as u64,
+            prompt_eval_duration: time::nanos(summary.prompt_eval),
+            eval_count: summary.eval_tokens as u64,
+            eval_duration: time::nanos(summary.eval),
+        }
+    }
+}
+
+/// The wire word for why an answer ended.
+pub(crate) fn done_reason(reason: DoneReason) -> &'static str {
+    match reason {
+        DoneReason::Stop => "stop",
+        DoneReason::Length => "length",
+    }
+}
+
+/// Probability of one generated token, and of those it was chosen from.
+#[derive(Debug, Serialize)]
+pub(crate) struct Logprob {
+    #[serde(flatten)]
+    chosen: Candidate,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    top_logprobs: Vec<Candidate>,
+}
+
+#[derive(Debug, Serialize)]
+struct Candidate {
+    token: String,
+    logprob: f32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    bytes: Vec<u8>,
+}
+
+impl From<TokenLogprob> for Candidate {
+    fn from(token: TokenLogprob) -> Self {
+        Self { bytes: token.token.clone().into_bytes(), token: token.token, logprob: token.logprob }
+    }
+}
+
+impl From<TokenLogprob> for Logprob {
+    fn from(mut token: TokenLogprob) -> Self {
+        let top = std::mem::take(&mut token.top);
+        Self { chosen: token.into(), top_logprobs: top.into_iter().map(Candidate::from).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn last_summary() -> Summary {
+        Summary {
+            reason: DoneReason::Length,
+            load: Duration::ZERO,
+            prompt_tokens: 4,
+            reused_tokens: 0,
+            prompt_eval: Duration::from_micros(5),
+            eval_tokens: 2,
+            eval: Duration::from_micros(3),
+            total: Duration::from_micros(9),
+            tokens: vec![7, 8],
+        }
+    }
+
+    fn logprob() -> Vec<Logprob> {
+        let plain =
+            |token: &str, logprob| TokenLogprob { id: 0, token: token.into(), logprob, top: Vec::new() };
+        let mut chosen = plain("é", -0.5);
+        chosen.top = vec![plain("é", -0.5), plain("", -1.0)];
+        vec![chosen.into()]
+    }
+
+    #[test]
+    fn generate_records_in_order() {
+        let mut record = GenerateRecord {
+            model: "m",
+            created_at: "T".into(),
+            response: "Hi",
+            done: false,
+            done_reason: None,
+            context: &[],
+            metrics: Metrics::default(),
+            logprobs: logprob(),
+        };
+        assert_eq!(
+            serde_json::to_string(&record).unwrap(),
+            r#"{"model":"m","created_at":"T","response":"Hi","done":false,"logprobs":[{"token":"é","logprob":-0.5,"bytes":[195,169],"top_logprobs":[{"token":"é","logprob":-0.5,"bytes":[195,169]},{"token":"","logprob":-1.0}]}]}"#
+        );
+        let summary = last_summary();
+        record.response = "";
+        record.done = true;
+        record.done_reason = Some(done_reason(summary.reason));
+        record.context = &[1, 2, 7, 8];
+        record.metrics = (&summary).into();
+        record.logprobs.clear();
+        assert_eq!(
+            serde_json::to_string(&record).unwrap(),
+            r#"{"model":"m","created_at":"T","response":"","done":true,"done_reason":"length","context":[1,2,7,8],"total_duration":9000,"load_duration":1,"prompt_eval_count":4,"prompt_eval_duration":5000,"eval_count":2,"eval_duration":3000}"#
+        );
+    }
+
+    #[test]
+    fn chat_records_in_order() {
+        let record = ChatRecord {
+            model: "m",
+            created_at: "T".into(),
+            message: AnswerMessage::assistant(""),
+            done: true,
+            done_reason: Some("stop"),
+            logprobs: Vec::new(),
+            metrics: (&last_summary()).into(),
+        };
+        assert_eq!(
+            serde_json::to_string(&record).unwrap(),
+            r#"{"model":"m","created_at":"T","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","total_duration":9000,"load_duration":1,"prompt_eval_count":4,"prompt_eval_duration":5000,"eval_count":2,"eval_duration":3000}"#
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! `POST /api/show`: everything about one model.
+
+use std::fmt::Write as _;
+
+use axum::extract::{Request, State};
+use axum::http::header::USER_AGENT;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::listing::Details;
+use crate::api::error::ApiError;
+use crate::api::fields::Fields;
+use crate::api::{AppState, body, lookup, time};
+use crate::models::model::Model;
+use crate::models::name::ModelName;
+
+/// This client matches models by their base name and wants to see the name it asked for.
+const COPILOT_AGENT: &str = "GitHubCopilotChat/";
+/// Column of the values in the text form of the parameters.
+const PARAMETER_WIDTH: usize = 30;
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    license: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    modelfile: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    parameters: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    template: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    system: String,
+    details: Details,
+    model_info: Map<String, Value>,
+    capabilities: Vec<&'static str>,
+    modified_at: String,
+}
+
+/// The handler.
+pub(super) async fn show(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let is_copilot = request
+        .headers()
+        .get(USER_AGENT)
+        .and_then(|agent| agent.to_str().ok())
+        .is_some_and(|agent| agent.starts_with(COPILOT_AGENT));
+    let body = body::read(request.into_body()).await?;
+    let mut fields = Fields::parse("ShowRequest", &body)?;
+    let requested = named_model(&mut fields)?;
+    let verbose = fields.boolean("verbose")?.unwrap_or(false);
+    let system = fields.string("system")?;
+    fields.string("template")?;
+    fields.object("options")?;
+    let name: ModelName = requested.parse().map_err(|_| ApiError::InvalidModelName)?;
+    let short = name.to_string();
+    let shown = lookup::with_store(&state, move |store| {
+        let model = store.resolve(&name).map_err(|error| ApiError::from_store(error, &short))?;
+        let mut shown = describe(&model, verbose, system);
+        if is_copilot {
+            shown.model_info.insert("general.basename".into(), requested.into());
+        }
+        Ok(shown)
+    })
+    .await?;
+    body::json(&shown)
+}
+
+/// The model a management route is about: `model`, or `name` as old clients have it.
+pub(super) fn named_model(fields: &mut Fields) -> Result<String, ApiError> {
+    let (model, name) = (fields.string("model")?, fields.string("name")?);
+    let named = if model.is_empty() { name } else { model };
+    if named.is_empty() { Err(ApiError::ModelRequired) } else { Ok(named) }
+}
+
+/// What `/api/show` answers for a model, for callers that have the store at hand and no server.
+pub fn describe_model(model: &Model) -> impl Serialize + use<> {
+    describe(model, false, String::new())
+}
+
+fn describe(model: &Model, verbose: bool, system: String) -> Shown {
+    let manifest = &model.manifest;
+    let template = template_of(model);
+    let system = if system.is_empty() { manifest.system.clone().unwrap_or_default() } else { system };
+    let license = manifest.license.clone().unwrap_or_default();
+    let mut model_info = manifest.model_info.clone();
+    model_info.remove("general.name");
+    model_info.remove("tokenizer.chat_template");
+    if !verbose {
+        for value in model_info.values_mut() {
+            if let Value::Array(items) = value {
+                items.clear();
+            }
+        }
+    }
+    Shown {
+        modelfile: modelfile(model, &template, &system, &license),
+        parameters: parameters(&manifest.parameters),
+        license,
+        template,
+        system,
+        details: Details::short(manifest),
+        model_info,
+        capabilities: model.capabilities(),
+        modified_at: time::local(model.modified),
+    }
+}
+
+/// The chat template; a broken tokenizer beside it is no reason to hide the rest of the model.
+fn template_of(model: &Model) -> String {
+    match model.text() {
+        Ok(text) => text.template_source().unwrap_or_default().to_owned(),
+        Err(error) => {
+            tracing::warn!(model = %model.name, %error, "cannot show the template");
+            String::new()
+        }
+    }
+}
+
+/// One line per value: the name in a column, then the value, strings quoted.
+fn parameters(parameters: &Map<String, Value>) -> String {
+    let mut lines = Vec::new();
+    for (name, value) in parameters {
+        match value {
+            Value::Array(values) => lines.extend(values.iter().map(|value| parameter_line(name, value))),
+            value => lines.push(parameter_line(name, value)),
+        }
+    }
+    lines.join("\n")
+}
+
+fn parameter_line(name: &str, value: &Value) -> String {
+    format!("{name:PARAMETER_WIDTH$} {value}")
+}
+
+/// The Modelfile that would make this model again.
+fn modelfile(model: &Model, template: &str, system: &str, license: &str) -> String {
+    let mut text = String::from("# Modelfile generated by \"ollama show\"\n");
+    text.push_str("# To build a new Modelfile based on this, replace FROM with:\n");
+    // Writing to a String cannot fail.
+    write!(text, "# FROM {}\n\nFROM {}\n", model.name, model.dir.display()).ok();
+    if !template.is_empty() {
+        writeln!(text, "TEMPLATE {}", quoted(template)).ok();
+    }
+    if !system.is_empty() {
+        writeln!(text, "SYSTEM {}", quoted(system)).ok();
+    }
+    for line in parameters(&model.manifest.parameters).lines() {
+        let (name, value) = line.split_once(' ').unwrap_or((line, ""));
+        writeln!(text, "PARAMETER {name} {}", value.trim_start()).ok();
+    }
+    if !license.is_empty() {
+        writeln!(text, "LICENSE {}", quoted(license)).ok();
+    }
+    text
+}
+
+/// A Modelfile string: three quotes where one would end too early.
+fn quoted(text: &str) -> String {
+    if text.contains('"') || text.contains('\n') {
+        format!("\"\"\"{text}\"\"\"")
+    } else {
+        format!("\"{text}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn parameters_are_lines_that_clients_can_split() {
+        let map = json!({"stop": ["<|im_end|>", "a b"], "temperature": 0.5});
+        assert_eq!(
+            parameters(map.as_object().unwrap()),
+            "stop                           \"<|im_end|>\"\n\
+             stop                           \"a b\"\n\
+             temperature                    0.5"
+        );
+    }
+
+    #[test]
+    fn strings_of_a_modelfile() {
+        assert_eq!(quoted("plain"), "\"plain\"");
+        assert_eq!(quoted("two\nlines"), "\"\"\"two\nlines\"\"\"");
+    }
+}
