@@ -1,0 +1,91 @@
+// The ollama package for JavaScript, unchanged, against a running server: ollama_js.mjs HOST MODEL.
+import assert from 'node:assert/strict'
+import { Ollama } from 'ollama'
+
+const [host, model] = process.argv.slice(2)
+const client = new Ollama({ host })
+const options = { temperature: 0, seed: 1, num_predict: 12 }
+const messages = [{ role: 'user', content: 'Say hello.' }]
+
+async function collect(stream) {
+  const parts = []
+  for await (const part of stream) parts.push(part)
+  return parts
+}
+
+const checks = {
+  async version() {
+    const { version } = await client.version()
+    assert.match(version, /^\d+\.\d+\.\d+$/)
+  },
+
+  async listing() {
+    const { models } = await client.list()
+    assert.ok(models.some((entry) => entry.name.split(':')[0] === model.split(':')[0]))
+    assert.equal(models[0].digest.length, 64)
+  },
+
+  async show() {
+    const shown = await client.show({ model })
+    assert.ok(shown.model_info['general.architecture'])
+    assert.ok(shown.capabilities.includes('completion'))
+  },
+
+  async generateWholeAndStreamedAreTheSame() {
+    const whole = await client.generate({ model, prompt: 'Say hello.', options })
+    const parts = await collect(await client.generate({ model, prompt: 'Say hello.', options, stream: true }))
+    assert.equal(parts.map((part) => part.response).join(''), whole.response)
+    assert.ok(parts.at(-1).done && parts.at(-1).eval_count > 0)
+    assert.ok(whole.total_duration > 0)
+  },
+
+  async chatWholeAndStreamedAreTheSame() {
+    const whole = await client.chat({ model, messages, options })
+    const parts = await collect(await client.chat({ model, messages, options, stream: true }))
+    assert.equal(parts.map((part) => part.message.content).join(''), whole.message.content)
+    assert.equal(whole.message.role, 'assistant')
+  },
+
+  async loadPsAndUnload() {
+    const loaded = await client.generate({ model, prompt: '', keep_alive: '2m' })
+    assert.equal(loaded.done_reason, 'load')
+    const { models } = await client.ps()
+    assert.equal(models.length, 1)
+    assert.equal(models[0].size_vram, models[0].size)
+    const unloaded = await client.chat({ model, messages: [], keep_alive: 0 })
+    assert.equal(unloaded.done_reason, 'unload')
+  },
+
+  async errors() {
+    await assert.rejects(client.chat({ model: 'no-such-model', messages }), {
+      status_code: 404,
+      message: "model 'no-such-model' not found",
+    })
+    await assert.rejects(client.generate({ model, prompt: 'x', format: 'json' }), { status_code: 501 })
+  },
+
+  async abort() {
+    const stream = await client.generate({ model, prompt: 'Tell a long story.', stream: true, options: { num_predict: 2000 } })
+    await assert.rejects(
+      (async () => {
+        for await (const _ of stream) stream.abort()
+      })(),
+      { name: 'AbortError' },
+    )
+    const started = performance.now()
+    await client.generate({ model, prompt: 'Hi', options: { ...options, num_predict: 1 } })
+    assert.ok(performance.now() - started < 5000, 'the next request waited')
+  },
+}
+
+let failed = 0
+for (const [name, run] of Object.entries(checks)) {
+  try {
+    await run()
+    console.log(`ok      ollama-js ${name}`)
+  } catch (error) {
+    failed += 1
+    console.log(`FAILED  ollama-js ${name}: ${error.stack ?? error}`)
+  }
+}
+process.exit(failed ? 1 : 0)

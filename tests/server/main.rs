@@ -1,0 +1,12 @@
+//! The server over real sockets: a tiny random model on the software card, and every rule that clients lean on.
+
+mod bodies;
+mod cancel;
+mod context;
+mod errors;
+mod fixture;
+mod generation;
+mod management;
+mod network;
+mod routes;
+mod shutdown;

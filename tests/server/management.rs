@@ -1,0 +1,106 @@
+//! `/api/tags`, `/api/show`, `/api/ps`, `/api/delete`.
+
+use serde_json::{Value, json};
+
+use crate::fixture::{CONTEXT, start, write_model};
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn tags_lists_the_newest_first() {
+    let server = start().await;
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    write_model(server.root.path(), "newer", "{{ messages }}");
+    let value = server.get("/api/tags").await.json();
+    let models = value["models"].as_array().unwrap();
+    assert_eq!(
+        models.iter().map(|model| &model["name"]).collect::<Vec<_>>(),
+        ["newer:latest", "tiny:latest"]
+    );
+    let tiny = &models[1];
+    assert_eq!(keys(tiny), ["name", "model", "modified_at", "size", "digest", "details", "capabilities"]);
+    assert_eq!(tiny["digest"].as_str().unwrap().len(), 64);
+    assert_eq!(
+        tiny["details"],
+        json!({"parent_model": "", "format": "axmodel", "family": "llama", "families": ["llama"],
+               "parameter_size": "100.0K", "quantization_level": "BF16", "context_length": CONTEXT,
+               "embedding_length": 64})
+    );
+    assert_eq!(tiny["capabilities"], json!(["completion"]));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_empty_store_is_an_empty_list() {
+    let server = start().await;
+    let answer = server.send("DELETE", "/api/delete", r#"{"name":"Tiny"}"#).await;
+    assert_eq!((answer.status, answer.text.as_str()), (200, ""));
+    assert_eq!(server.get("/api/tags").await.text, r#"{"models":[]}"#);
+    for (body, status, error) in [
+        (r#"{"model":"tiny"}"#, 404, "model 'tiny' not found"),
+        (r#"{"model":""}"#, 400, "model is required"),
+        (r#"{"model":"a b"}"#, 400, "name \"a b\" is invalid"),
+        (r#"{"model":"../.."}"#, 400, "name \"../..\" is invalid"),
+    ] {
+        let answer = server.send("DELETE", "/api/delete", body).await;
+        assert_eq!((answer.status, answer.error().as_str()), (status, error));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn show_describes_a_model() {
+    let server = start().await;
+    let value = server.post("/api/show", &json!({"model": "tiny"})).await.json();
+    assert_eq!(
+        keys(&value),
+        [
+            "license",
+            "modelfile",
+            "parameters",
+            "template",
+            "details",
+            "model_info",
+            "capabilities",
+            "modified_at"
+        ]
+    );
+    assert_eq!(
+        value["model_info"],
+        json!({"general.architecture": "llama", "llama.context_length": 2048, "tokenizer.ggml.tokens": []})
+    );
+    assert_eq!(value["parameters"], "temperature                    0");
+    let modelfile = value["modelfile"].as_str().unwrap();
+    assert!(
+        modelfile.contains("# FROM tiny:latest") && modelfile.contains("PARAMETER temperature 0"),
+        "{modelfile}"
+    );
+    assert!(value["details"].get("context_length").is_none());
+    let verbose = server.post("/api/show", &json!({"name": "tiny", "verbose": true})).await.json();
+    assert_eq!(verbose["model_info"]["tokenizer.ggml.tokens"], json!(["a", "b"]));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn ps_lists_what_is_on_the_card() {
+    let server = start().await;
+    assert_eq!(server.get("/api/ps").await.text, r#"{"models":[]}"#);
+    server.post("/api/generate", &json!({"model": "tiny", "keep_alive": "10m"})).await;
+    let value = server.get("/api/ps").await.json();
+    let model = &value["models"][0];
+    assert_eq!(
+        keys(model),
+        ["name", "model", "size", "digest", "details", "expires_at", "size_vram", "context_length"]
+    );
+    assert_eq!(
+        (model["name"].as_str(), model["context_length"].as_u64()),
+        (Some("tiny:latest"), Some(CONTEXT as u64))
+    );
+    assert!(model["size"].as_u64().unwrap() > 0 && model["size"] == model["size_vram"]);
+    let expires = chrono::DateTime::parse_from_rfc3339(model["expires_at"].as_str().unwrap()).unwrap();
+    let minutes = (expires.to_utc() - chrono::Utc::now()).num_minutes();
+    assert!((9..=10).contains(&minutes), "{minutes}");
+    server.stop().await;
+}
