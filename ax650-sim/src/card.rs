@@ -226,3 +226,84 @@ pub(crate) fn current() -> Arc<Card> {
         .or_else(|| LATEST.lock().upgrade())
         .unwrap_or_else(|| PROCESS.get_or_init(|| Card::new(CardOptions::default())).clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic;
+    use std::thread;
+
+    use super::*;
+    use crate::control::{SoftwareCard, claim};
+    use crate::pcie_table;
+
+    /// A claim reaches into every thread, so these tests take turns.
+    static TURN: Mutex<()> = Mutex::new(());
+
+    fn small() -> CardOptions {
+        CardOptions { threads: Some(1), memory_bytes: Some(1 << 20) }
+    }
+
+    /// Fills a table and initialises its card, on a thread of its own.
+    fn open_elsewhere() -> Arc<Card> {
+        let open = || {
+            let init = pcie_table(small()).axclInit.unwrap();
+            // SAFETY: the configuration may be null.
+            assert_eq!(unsafe { init(std::ptr::null()) }, 0);
+            current()
+        };
+        thread::spawn(open).join().unwrap()
+    }
+
+    #[test]
+    fn tables_share_a_card_within_a_thread_until_it_is_finalised() {
+        let _turn = TURN.lock();
+        let card = open_elsewhere();
+        assert_eq!(card.state.lock().users, 1);
+        let other = thread::spawn(|| {
+            pcie_table(small());
+            let first = current();
+            first.state.lock().users = 1;
+            pcie_table(small());
+            assert!(Arc::ptr_eq(&first, &current()));
+            first.state.lock().finalize();
+            pcie_table(small());
+            assert!(!Arc::ptr_eq(&first, &current()));
+            first
+        });
+        assert!(!Arc::ptr_eq(&card, &other.join().unwrap()));
+    }
+
+    #[test]
+    fn a_claim_covers_all_threads_and_ends() {
+        let _turn = TURN.lock();
+        let claimed = claim(small());
+        let card = open_elsewhere();
+        assert_eq!(claimed.calls("axclInit"), 1);
+        drop(claimed);
+        assert!(!Arc::ptr_eq(&card, &open_elsewhere()));
+    }
+
+    #[test]
+    fn a_claim_with_violations_fails_its_test() {
+        let _turn = TURN.lock();
+        let ended = panic::catch_unwind(|| {
+            let claimed = claim(small());
+            open_elsewhere().record("axclTest", Rule::Leak, "on purpose".into());
+            drop(claimed);
+        });
+        assert!(ended.is_err());
+    }
+
+    #[test]
+    fn attachments_nest() {
+        let (outer, inner) = (SoftwareCard::new(small()), SoftwareCard::new(small()));
+        let _outer = outer.attach();
+        let expected = current();
+        {
+            let _inner = inner.attach();
+            pcie_table(small());
+            assert!(!Arc::ptr_eq(&expected, &current()), "the control interface goes first");
+        }
+        assert!(Arc::ptr_eq(&expected, &current()));
+    }
+}

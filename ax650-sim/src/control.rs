@@ -6,7 +6,8 @@
 //!   it to its thread. Tests run side by side, each with its own card.
 //! - A test of code that starts its own threads [claims](claim) the process: until the claim is dropped,
 //!   every function table, on any thread, is over the claimed card. Claims wait for each other, and a claim
-//!   that is dropped fails the test if a violation was neither taken nor expected.
+//!   that is dropped fails the test if violations were not taken. A claim also catches the tables of tests
+//!   that run beside it without one: in a test binary either all tests that open a card claim, or none.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;

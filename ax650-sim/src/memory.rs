@@ -209,6 +209,8 @@ fn rounded(bytes: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn rule(result: Result<impl Sized, Fault>) -> Rule {
@@ -273,5 +275,74 @@ mod tests {
         assert_eq!(memory.bytes(second + 60, 4).unwrap(), [1, 2, 3, 4]);
         assert_eq!(rule(memory.copy(first + 2, first, 4)), Rule::Overlap);
         assert_eq!(rule(memory.copy(second + 61, first, 4)), Rule::OutOfRange);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Allocate(u64),
+        Free(usize),
+        Write(usize, u64, u64, u8),
+        Copy(usize, u64, usize, u64, u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let (which, offset, len) = (0_usize..8, 0_u64..400, 0_u64..400);
+        let step = prop_oneof![
+            (1_u64..400).prop_map(Step::Allocate),
+            which.clone().prop_map(Step::Free),
+            (which.clone(), offset.clone(), len.clone(), any::<u8>())
+                .prop_map(|(block, at, len, value)| Step::Write(block, at, len, value)),
+            (which.clone(), offset.clone(), which, offset, len)
+                .prop_map(|(to, to_at, from, from_at, len)| Step::Copy(to, to_at, from, from_at, len)),
+        ];
+        prop::collection::vec(step, 0..60)
+    }
+
+    proptest! {
+        /// Against plain vectors: what is legal does the same, what is not changes nothing.
+        #[test]
+        fn memory_behaves_like_separate_vectors(steps in steps()) {
+            let mut memory = DeviceMemory::new(1 << 20);
+            let mut model: Vec<(u64, Option<Vec<u8>>)> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Allocate(len) => {
+                        let bytes = vec![0xFF; usize::try_from(len).unwrap()];
+                        model.push((memory.allocate(len).unwrap(), Some(bytes)));
+                    }
+                    Step::Free(block) => {
+                        let Some((address, bytes)) = model.get_mut(block) else { continue };
+                        prop_assert_eq!(memory.free(*address).is_ok(), bytes.take().is_some());
+                    }
+                    Step::Write(block, at, len, value) => {
+                        let Some((address, bytes)) = model.get_mut(block) else { continue };
+                        let end = usize::try_from(at + len).unwrap();
+                        let target = bytes.as_mut().filter(|bytes| at < bytes.len() as u64);
+                        let target = target.and_then(|bytes| bytes.get_mut(usize::try_from(at).unwrap()..end));
+                        let written = memory.bytes_mut(*address + at, len);
+                        prop_assert_eq!(written.is_ok(), target.is_some());
+                        if let (Ok(written), Some(target)) = (written, target) {
+                            written.fill(value);
+                            target.fill(value);
+                        }
+                    }
+                    Step::Copy(to, to_at, from, from_at, len) => {
+                        let (Some(source), Some(target)) = (model.get(from), model.get(to)) else { continue };
+                        let (target, source) = (target.0 + to_at, source.0 + from_at);
+                        let copied = memory.bytes(source, len).map(<[u8]>::to_vec);
+                        if memory.copy(target, source, len).is_ok() {
+                            let at = usize::try_from(to_at).unwrap();
+                            let bytes = copied.unwrap();
+                            model[to].1.as_mut().unwrap()[at..at + bytes.len()].copy_from_slice(&bytes);
+                        }
+                    }
+                }
+            }
+            for (address, bytes) in model {
+                if let Some(bytes) = bytes {
+                    prop_assert_eq!(memory.bytes(address, bytes.len() as u64).unwrap(), &bytes[..]);
+                }
+            }
+        }
     }
 }
