@@ -74,7 +74,7 @@ impl<'a> TensorReader<'a> {
                 TensorError::Io { tensor, path, source }
             },
         )?;
-        let values = decode(self.tensor.kind, raw, count * self.tensor.columns)
+        let values = decode(self.tensor.kind, &raw, count * self.tensor.columns)
             .map_err(|reason| TensorError::Decode { tensor: self.tensor.name.to_owned(), reason })?;
         match values.iter().position(|value| !value.is_finite()) {
             None => Ok(values),
@@ -93,7 +93,7 @@ impl<'a> TensorReader<'a> {
 }
 
 /// Decodes `raw` as `elements` values of `kind`. `raw` has exactly the bytes that they take.
-pub fn decode(kind: TensorKind, raw: Vec<u8>, elements: usize) -> Result<Vec<f32>, String> {
+pub fn decode(kind: TensorKind, raw: &[u8], elements: usize) -> Result<Vec<f32>, String> {
     let wanted = elements / kind.block_elements() * kind.block_bytes();
     if raw.len() != wanted || !elements.is_multiple_of(kind.block_elements()) {
         return Err(format!("{} bytes are not {elements} values of {kind}", raw.len()));
@@ -102,8 +102,8 @@ pub fn decode(kind: TensorKind, raw: Vec<u8>, elements: usize) -> Result<Vec<f32
         TensorKind::F32 => {
             return Ok(raw.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect());
         }
-        TensorKind::F16 => return Ok(widen(&raw, half::f16::from_bits)),
-        TensorKind::BF16 => return Ok(widen(&raw, half::bf16::from_bits)),
+        TensorKind::F16 => return Ok(widen(raw, half::f16::from_bits)),
+        TensorKind::BF16 => return Ok(widen(raw, half::bf16::from_bits)),
         TensorKind::Q4_0 => GgmlDType::Q4_0,
         TensorKind::Q4_1 => GgmlDType::Q4_1,
         TensorKind::Q5_0 => GgmlDType::Q5_0,
@@ -119,9 +119,9 @@ pub fn decode(kind: TensorKind, raw: Vec<u8>, elements: usize) -> Result<Vec<f32
     };
     // candle casts the bytes to blocks in place and insists on their alignment, at most that of f32, which a byte
     // vector need not have.
-    let aligned: Vec<u32> = match bytemuck::try_cast_slice::<u8, u32>(&raw) {
-        Ok(_) => return unpack(blocks, &raw, elements),
-        Err(_) => bytemuck::pod_collect_to_vec(&raw),
+    let aligned: Vec<u32> = match bytemuck::try_cast_slice::<u8, u32>(raw) {
+        Ok(_) => return unpack(blocks, raw, elements),
+        Err(_) => bytemuck::pod_collect_to_vec(raw),
     };
     let bytes = bytemuck::cast_slice::<u32, u8>(&aligned);
     unpack(blocks, &bytes[..raw.len()], elements)
@@ -178,7 +178,7 @@ mod tests {
         for (kind, dtype, bound) in BLOCK_KINDS {
             let raw = QTensor::quantize(&tensor, dtype).unwrap().data().unwrap().into_owned();
             assert_eq!(raw.len(), 512 / kind.block_elements() * kind.block_bytes(), "{kind}");
-            let decoded = decode(kind, raw, 512).unwrap();
+            let decoded = decode(kind, &raw, 512).unwrap();
             let worst = values.iter().zip(&decoded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(worst <= bound, "{kind}: {worst}");
         }
@@ -187,13 +187,13 @@ mod tests {
     #[test]
     fn decodes_plain_floats() {
         let values = [1.5_f32, -0.25, 3.0, 0.0];
-        let f32s = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        assert_eq!(decode(TensorKind::F32, f32s, 4).unwrap(), values);
-        let f16s = values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect();
-        assert_eq!(decode(TensorKind::F16, f16s, 4).unwrap(), values);
-        let bf16s = values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect();
-        assert_eq!(decode(TensorKind::BF16, bf16s, 4).unwrap(), values);
-        assert!(decode(TensorKind::F32, vec![0; 15], 4).is_err());
-        assert!(decode(TensorKind::Q8_0, vec![0; 34], 33).is_err());
+        let f32s: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        assert_eq!(decode(TensorKind::F32, &f32s, 4).unwrap(), values);
+        let f16s: Vec<u8> = values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect();
+        assert_eq!(decode(TensorKind::F16, &f16s, 4).unwrap(), values);
+        let bf16s: Vec<u8> = values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect();
+        assert_eq!(decode(TensorKind::BF16, &bf16s, 4).unwrap(), values);
+        assert!(decode(TensorKind::F32, &[0; 15], 4).is_err());
+        assert!(decode(TensorKind::Q8_0, &[0; 34], 33).is_err());
     }
 }

@@ -101,7 +101,9 @@ impl EmbeddingTable {
             .read_exact_at(bytemuck::cast_slice_mut(out), offset)
             .map_err(|source| EmbeddingError::Io { path: self.path.clone(), source })?;
         if cfg!(target_endian = "big") {
-            out.iter_mut().for_each(|value| *value = u16::from_le(*value));
+            for value in out {
+                *value = u16::from_le(*value);
+            }
         }
         Ok(())
     }

@@ -267,19 +267,17 @@ fn layer_file<'a>(
 /// Divisors of the rope frequencies: Llama 3's own, or the one factor of linear scaling.
 fn rope_factors(plan: &Plan<'_>, file: &GgufFile) -> Result<Option<Vec<f32>>, ImportError> {
     #[expect(clippy::cast_possible_truncation, reason = "a factor is kept as f32")]
-    let scale = plan.rope_scale as f32;
+    let scale = plan.rope_scale.unwrap_or(1.0) as f32;
     let factors = match plan.rope_factors {
         Some(tensor) => file.reader(tensor).read_all()?,
-        None if plan.rope_scale > 1.0 || plan.rope_scale < 1.0 => vec![1.0; plan.head_dim / 2],
+        None if plan.rope_scale.is_some() => vec![1.0; plan.head_dim / 2],
         None => return Ok(None),
     };
-    match factors.iter().all(|&factor| factor > 0.0) {
-        true => Ok(Some(factors.iter().map(|factor| factor * scale).collect())),
-        false => Err(PlanError::Unsupported {
-            what: "tensor \"rope_freqs.weight\"".to_owned(),
-            detail: "it has a factor that is not above 0".to_owned(),
-        })?,
+    if factors.iter().any(|&factor| factor <= 0.0) {
+        let detail = "it has a factor that is not above 0".to_owned();
+        return Err(PlanError::Unsupported { what: "tensor \"rope_freqs.weight\"".to_owned(), detail }.into());
     }
+    Ok(Some(factors.iter().map(|factor| factor * scale).collect()))
 }
 
 fn head_file<'a>(plan: &Plan<'a>, file: &'a GgufFile, weights: Weights) -> Result<FilePlan<'a>, ImportError> {

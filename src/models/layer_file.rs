@@ -144,14 +144,15 @@ impl SoftwareHead {
 /// up to the first that covers every history a chunk can start at, which is at most `kv_len - 1`.
 pub fn history_ladder(kv_len: usize) -> Vec<usize> {
     let mut ladder = vec![1];
+    if kv_len == 1 {
+        return ladder;
+    }
     let mut step = CHUNK;
-    while kv_len > 1 {
-        ladder.push(step.min(kv_len));
-        if step + 1 >= kv_len {
-            break;
-        }
+    while step + 1 < kv_len {
+        ladder.push(step);
         step *= 2;
     }
+    ladder.push(step.min(kv_len));
     ladder
 }
 

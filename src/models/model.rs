@@ -146,9 +146,10 @@ impl Model {
         check_sizes(dir, &manifest)?;
 
         let template = dir.join(CHAT_TEMPLATE_FILE);
-        let template = match template.exists() {
-            true => Some(String::from_utf8_lossy(&read_small(&template, MAX_CONFIG_BYTES)?).into_owned()),
-            false => None,
+        let template = if template.exists() {
+            Some(String::from_utf8_lossy(&read_small(&template, MAX_CONFIG_BYTES)?).into_owned())
+        } else {
+            None
         };
         Ok(Self {
             name,

@@ -85,7 +85,9 @@ pub fn bf16_bytes(values: &[f32]) -> Vec<u8> {
     let mut halves = vec![bf16::ZERO; values.len()];
     halves.convert_from_f32_slice(values);
     if cfg!(target_endian = "big") {
-        halves.iter_mut().for_each(|half| *half = bf16::from_bits(half.to_bits().to_le()));
+        for half in &mut halves {
+            *half = bf16::from_bits(half.to_bits().to_le());
+        }
     }
     bytemuck::cast_slice(&halves).to_vec()
 }

@@ -61,6 +61,7 @@ pub enum StoreError {
 
 impl Store {
     /// A store under `root`; nothing is created before the first import.
+    #[expect(clippy::needless_pass_by_value, reason = "callers have made the path for this")]
     pub fn open(root: PathBuf) -> Self {
         Self { folder: root.join(FOLDER), opened: Mutex::default() }
     }

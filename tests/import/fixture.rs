@@ -52,13 +52,15 @@ impl Meta {
                 kind(out, 9);
                 kind(out, 8);
                 out.extend((values.len() as u64).to_le_bytes());
-                values.iter().for_each(|value| text(out, value));
+                for value in values {
+                    text(out, value);
+                }
             }
             Self::I32s(values) => {
                 kind(out, 9);
                 kind(out, 5);
                 out.extend((values.len() as u64).to_le_bytes());
-                values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+                out.extend(values.iter().flat_map(|value| value.to_le_bytes()));
             }
         }
     }
@@ -128,7 +130,7 @@ impl Gguf {
         for tensor in &self.tensors {
             text(&mut out, &tensor.name);
             out.extend(u32::try_from(tensor.dimensions.len()).unwrap().to_le_bytes());
-            tensor.dimensions.iter().for_each(|one| out.extend(one.to_le_bytes()));
+            out.extend(tensor.dimensions.iter().flat_map(|one| one.to_le_bytes()));
             out.extend(tensor.kind.to_le_bytes());
             out.extend(tensor.offset.unwrap_or(offset).to_le_bytes());
             offset += (tensor.data.len() as u64).next_multiple_of(32);

@@ -81,7 +81,7 @@ fn check_digests(dir: &std::path::Path, manifest: &Manifest) {
     for entry in &manifest.files {
         let bytes = fs::read(dir.join(&entry.name)).unwrap();
         assert_eq!(bytes.len() as u64, entry.size, "{}", entry.name);
-        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = format!("{:x}", Sha256::digest(&bytes));
         assert_eq!(digest, entry.sha256, "{}", entry.name);
     }
 }

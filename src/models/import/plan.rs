@@ -128,8 +128,8 @@ pub(super) struct Plan<'a> {
     pub(super) intermediate: usize,
     pub(super) rms_eps: f64,
     pub(super) rope_theta: f64,
-    /// Factor of linear rope scaling, 1 if there is none.
-    pub(super) rope_scale: f64,
+    /// Factor of linear rope scaling, if there is one.
+    pub(super) rope_scale: Option<f64>,
     pub(super) vocab: usize,
     pub(super) trained_context: usize,
     pub(super) context: usize,
@@ -377,7 +377,7 @@ fn choose_context(keys: &Keys<'_, '_>, asked: Option<usize>, trained: usize) -> 
 }
 
 /// The factor of linear rope scaling; everything beyond linear is refused.
-fn rope_scale(keys: &Keys<'_, '_>) -> Result<f64, PlanError> {
+fn rope_scale(keys: &Keys<'_, '_>) -> Result<Option<f64>, PlanError> {
     let key = keys.key("rope.scaling.type");
     let kind = keys.header.optional_str(&key)?;
     let factor = match keys.positive("rope.scaling.factor", 1e6)? {
@@ -385,8 +385,8 @@ fn rope_scale(keys: &Keys<'_, '_>) -> Result<f64, PlanError> {
         None => keys.positive("rope.scale_linear", 1e6)?,
     };
     match kind {
-        None | Some("linear") => Ok(factor.unwrap_or(1.0)),
-        Some("none") => Ok(1.0),
+        None | Some("linear") => Ok(factor),
+        Some("none") => Ok(None),
         Some(other) => Err(PlanError::Unsupported {
             what: format!("{key:?}"),
             detail: format!(
@@ -427,9 +427,8 @@ fn refuse_what_is_not_computed(header: &Header<'_>, prefix: &str) -> Result<(), 
     ] {
         let key = format!("{prefix}.{suffix}");
         // 0 stands for "not set", and multiplying by 1 changes nothing; attention.scale replaces a factor instead.
-        let multiplier = suffix.ends_with("_scale");
-        let neutral =
-            |value: &Value<'_>| matches!(value, Value::Float(v) if *v == 0.0 || multiplier && *v == 1.0);
+        let neutral_values: &[f64] = if suffix.ends_with("_scale") { &[0.0, 1.0] } else { &[0.0] };
+        let neutral = |value: &Value<'_>| matches!(value, Value::Float(v) if neutral_values.contains(v));
         if header.metadata().get(key.as_str()).is_some_and(|value| !neutral(value)) {
             return unsupported(&key, "the model needs a step that is not computed");
         }

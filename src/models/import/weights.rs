@@ -44,7 +44,7 @@ impl<'a> FilePlan<'a> {
     }
 
     /// Sets metadata key `ax650.<key>`.
-    pub(super) fn set(&mut self, key: &str, value: impl ToString) {
+    pub(super) fn set(&mut self, key: &str, value: impl std::fmt::Display) {
         self.metadata.insert(format!("ax650.{key}"), value.to_string().into());
     }
 
