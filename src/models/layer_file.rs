@@ -22,7 +22,7 @@ const MAX_HEADER_BYTES: u64 = 1 << 20;
 
 /// What the first bytes of a layer or head file say.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum FileHead {
+pub enum FileHead {
     /// A file for the software card, checked: its data has exactly the length its header says.
     Software(SoftwareHead),
     /// Something only the vendor's driver can judge.
@@ -31,10 +31,11 @@ pub(super) enum FileHead {
 
 /// Header of a file for the software card.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct SoftwareHead {
-    pub(super) metadata: BTreeMap<String, String>,
+pub struct SoftwareHead {
+    /// Hyper-parameters, keys `ax650.*`.
+    pub metadata: BTreeMap<String, String>,
     /// Shape of every tensor.
-    pub(super) shapes: BTreeMap<String, Vec<usize>>,
+    pub shapes: BTreeMap<String, Vec<usize>>,
 }
 
 #[derive(Deserialize)]
@@ -45,7 +46,7 @@ struct RawTensor {
 }
 
 /// Reads the header of the file at `path`. The error says what is wrong with the file, without naming it.
-pub(super) fn read_head(path: &Path) -> Result<FileHead, String> {
+pub fn read_head(path: &Path) -> Result<FileHead, String> {
     let io = |error: std::io::Error| format!("cannot be read: {error}");
     let file = File::open(path).map_err(io)?;
     let file_bytes = file.metadata().map_err(io)?.len();
@@ -75,7 +76,8 @@ pub(super) fn read_head(path: &Path) -> Result<FileHead, String> {
     parse_head(&header, data_bytes).map(FileHead::Software)
 }
 
-fn parse_head(header: &[u8], data_bytes: u64) -> Result<SoftwareHead, String> {
+/// Reads the JSON header of a file for the software card, `data_bytes` of data following it.
+pub fn parse_head(header: &[u8], data_bytes: u64) -> Result<SoftwareHead, String> {
     let mut raw: BTreeMap<String, serde_json::Value> =
         serde_json::from_slice(header).map_err(|error| format!("has a broken header: {error}"))?;
     let metadata = raw.remove("__metadata__").ok_or("has no metadata; it is not a file of this program")?;
@@ -112,13 +114,13 @@ fn parse_head(header: &[u8], data_bytes: u64) -> Result<SoftwareHead, String> {
 
 impl SoftwareHead {
     /// The number under metadata key `key`.
-    pub(super) fn number(&self, key: &str) -> Result<usize, String> {
+    pub fn number(&self, key: &str) -> Result<usize, String> {
         let text = self.metadata.get(key).ok_or_else(|| format!("lacks the metadata key {key}"))?;
         text.parse().map_err(|_| format!("has {key} = {text:?} in its metadata, a number is needed"))
     }
 
     /// Checks that metadata key `key` is `wanted`.
-    pub(super) fn expect(&self, key: &str, wanted: &str) -> Result<(), String> {
+    pub fn expect(&self, key: &str, wanted: &str) -> Result<(), String> {
         match self.metadata.get(key) {
             Some(found) if found == wanted => Ok(()),
             Some(found) => {
@@ -129,7 +131,7 @@ impl SoftwareHead {
     }
 
     /// Checks that tensor `name` is there with shape `wanted`.
-    pub(super) fn expect_shape(&self, name: &str, wanted: &[usize]) -> Result<(), String> {
+    pub fn expect_shape(&self, name: &str, wanted: &[usize]) -> Result<(), String> {
         match self.shapes.get(name) {
             Some(found) if found == wanted => Ok(()),
             Some(found) => {

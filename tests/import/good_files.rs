@@ -81,8 +81,11 @@ fn check_digests(dir: &std::path::Path, manifest: &Manifest) {
     for entry in &manifest.files {
         let bytes = fs::read(dir.join(&entry.name)).unwrap();
         assert_eq!(bytes.len() as u64, entry.size, "{}", entry.name);
-        let digest = format!("{:x}", Sha256::digest(&bytes));
-        assert_eq!(digest, entry.sha256, "{}", entry.name);
+        let digest = Sha256::digest(&bytes);
+        let pairs = entry.sha256.as_bytes().as_chunks::<2>().0;
+        let listed: Vec<u8> =
+            pairs.iter().map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect();
+        assert_eq!(digest.as_slice(), listed, "{}", entry.name);
     }
 }
 
