@@ -26,6 +26,9 @@ mod penalties;
 mod random;
 mod scan;
 
+#[cfg(test)]
+mod tests;
+
 use candidates::Candidates;
 pub use log_probs::{LogProbs, log_prob, top_log_probs};
 use penalties::Penalties;

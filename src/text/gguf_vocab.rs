@@ -193,3 +193,6 @@ fn post_processor(
         .map(Some)
         .map_err(|error| TextError::Vocabulary(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -219,3 +219,6 @@ fn end_ids(tokenizer: &Tokenizer, eos_text: Option<&str>, configured: &Value) ->
     );
     ids.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests;

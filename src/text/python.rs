@@ -73,7 +73,12 @@ impl Writer {
             ValueKind::String => self.string(value.as_str().unwrap_or_default())?,
             ValueKind::Seq | ValueKind::Iterable => {
                 let items: Vec<Value> = value.try_iter()?.collect();
-                self.items(("[", "]"), &items, depth, |writer, item| writer.value(item, depth + 1))?;
+                let brackets = match items.len() {
+                    1 if !json && value.is_tuple() => ("(", ",)"),
+                    _ if !json && value.is_tuple() => ("(", ")"),
+                    _ => ("[", "]"),
+                };
+                self.items(brackets, &items, depth, |writer, item| writer.value(item, depth + 1))?;
             }
             ValueKind::Map => {
                 let mut pairs = Vec::new();

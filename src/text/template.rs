@@ -1,7 +1,9 @@
 //! Chat templates: Jinja2 as Hugging Face renders it.
 //!
-//! A template is part of a model, so it comes from a stranger. It runs on a budget of work that also bounds its memory
-//! ([`FUEL`]), without a file system, without a loader.
+//! A template is part of a model, so it comes from a stranger. It runs without a file system and without a loader, on a
+//! budget of work that also bounds its memory ([`FUEL`]), and on a stack that nothing it builds within that budget can
+//! exhaust ([`STACK_BYTES`]). Known gap: minijinja (3.1) does not charge for joining lists by `+` until they are used,
+//! so a template that doubles a list a few dozen times is not stopped by the budget.
 //!
 //! The dialect (facts: `transformers`, `chat_template_utils`): `trim_blocks` and `lstrip_blocks`, no escaping, loop
 //! controls, `{% generation %}` blocks, the filter `tojson` as `json.dumps` writes it, the functions `raise_exception`
@@ -12,7 +14,7 @@ use std::{collections::HashSet, fmt, fmt::Write as _};
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, Value, syntax::SyntaxConfig, value::Serde,
 };
-use serde_json::{Map, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::{Message, RenderOptions, TextError, python};
 
@@ -21,6 +23,10 @@ const NAME: &str = "chat_template";
 /// Work that one rendering may cost: about one unit per step and per 64 bytes made, so that no template allocates more
 /// than some 128 MB. The longest templates need a few hundred units per message.
 const FUEL: u64 = 2_000_000;
+
+/// Stack of the thread that renders. Dropping a list in a list in a list... takes some 100 bytes of stack per level, and
+/// the budget pays for a few hundred thousand levels. Only the pages that are used take memory.
+const STACK_BYTES: usize = 128 << 20;
 
 /// A compiled chat template.
 pub struct ChatTemplate {
@@ -95,8 +101,25 @@ impl ChatTemplate {
         if let Some(level) = &options.think_level {
             context.insert("reasoning_effort".into(), json!(level));
         }
-        let template = self.environment.get_template(NAME).map_err(|error| template_error(&error))?;
-        template.render(Value::from(Serde(context))).map_err(|error| template_error(&error))
+        self.render_context(context)
+    }
+
+    /// Renders on a thread of its own, for its stack.
+    fn render_context(&self, context: Map<String, Json>) -> Result<String, TextError> {
+        let render = || {
+            let template = self.environment.get_template(NAME).map_err(|error| template_error(&error))?;
+            template.render(Value::from(Serde(context))).map_err(|error| template_error(&error))
+        };
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new()
+                .name("chat-template".into())
+                .stack_size(STACK_BYTES)
+                .spawn_scoped(scope, render)
+                .map_err(|error| {
+                    TextError::Template(format!("cannot start a thread to render it: {error}"))
+                })?;
+            thread.join().unwrap_or_else(|_| Err(TextError::Template("the renderer panicked".into())))
+        })
     }
 
     /// Returns the template as the model came with it.
@@ -186,3 +209,6 @@ fn replace_generation_tags(source: &str) -> String {
     out.push_str(rest);
     out
 }
+
+#[cfg(test)]
+mod tests;

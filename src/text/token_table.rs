@@ -163,8 +163,13 @@ pub(crate) fn byte_of_char(character: char) -> Option<u8> {
     if let Ok(byte) = u8::try_from(code) {
         return is_printable(byte).then_some(byte);
     }
-    let index = usize::try_from(code.checked_sub(0x100)?).ok()?;
-    (0..=u8::MAX).filter(|&byte| !is_printable(byte)).nth(index)
+    // The bytes without a printable form are 0x00-0x20, 0x7f-0xa0 and 0xad.
+    match u8::try_from(code - 0x100).ok()? {
+        index @ 0..=32 => Some(index),
+        index @ 33..=66 => Some(index + (0x7f - 33)),
+        67 => Some(0xad),
+        _ => None,
+    }
 }
 
 fn is_printable(byte: u8) -> bool {

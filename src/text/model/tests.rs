@@ -1,0 +1,118 @@
+//! Opening directories of several origins.
+
+use serde_json::json;
+
+use super::*;
+use crate::text::{GgufTokenizer, build_tokenizer};
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(ToString::to_string).collect()
+}
+
+fn tokenizer() -> Tokenizer {
+    let tokens = strings(&["<s>", "</s>", "<|im_end|>", "a", "b", "Ġ", "Ã", "©"]);
+    build_tokenizer(&GgufTokenizer {
+        model: "gpt2",
+        pre: "gpt-2",
+        tokens: &tokens,
+        token_types: &[3, 3, 3, 1, 1, 1, 1, 1],
+        bos: Some(0),
+        eos: Some(1),
+        add_bos: Some(true),
+        ..GgufTokenizer::default()
+    })
+    .unwrap()
+}
+
+fn open(files: &[(&str, String)]) -> Result<TextModel, TextError> {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        fs::write(dir.path().join(name), content).unwrap();
+    }
+    TextModel::open(dir.path())
+}
+
+fn tokenizer_file() -> (&'static str, String) {
+    ("tokenizer.json", tokenizer().to_string(false).unwrap())
+}
+
+#[test]
+fn a_full_directory() {
+    let config = json!({ "bos_token": "<s>", "eos_token": { "content": "</s>" }, "chat_template": "unused" });
+    let model = open(&[
+        tokenizer_file(),
+        ("tokenizer_config.json", config.to_string()),
+        ("generation_config.json", json!({ "eos_token_id": [1, 4] }).to_string()),
+        (
+            "chat_template.jinja",
+            "{{ bos_token }}{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}".into(),
+        ),
+    ])
+    .unwrap();
+    assert_eq!(model.end_ids(), [1, 2, 4]);
+    assert!(model.is_end(2) && !model.is_end(0));
+    assert!(model.template_source().unwrap().starts_with("{{ bos_token }}"));
+    let messages = [Message::new("user", "a b")];
+    let options = RenderOptions::default();
+    assert_eq!(model.render(&messages, &options).unwrap(), "<s>a b</s>");
+    // One beginning, although both the template and the tokenizer would write it.
+    assert_eq!(model.fit_chat(&messages, &options, 9, true).unwrap(), [0, 3, 5, 4, 1]);
+    assert_eq!(model.encode("a", true).unwrap(), [0, 3]);
+    assert_eq!(model.encode("a", false).unwrap(), [3]);
+    assert_eq!(model.decode(&[0, 3, 6, 7, 1, 6]).unwrap(), "aé\u{fffd}");
+    assert_eq!(model.token_bytes(6), [0xc3]);
+    assert!(model.token_bytes(0).is_empty());
+    assert_eq!(model.token_name(2).unwrap(), "<|im_end|>");
+    assert_eq!(model.vocab_len(), 8);
+}
+
+#[test]
+fn a_tokenizer_alone() {
+    let model = open(&[tokenizer_file()]).unwrap();
+    assert_eq!(model.end_ids(), [2]);
+    assert!(model.template().is_none());
+    let messages = [Message::new("system", "a"), Message::new("user", "b")];
+    assert_eq!(model.render(&messages, &RenderOptions::default()).unwrap(), "a\n\nb");
+    assert!(matches!(model.render(&[], &RenderOptions::default()), Err(TextError::NoMessages)));
+}
+
+#[test]
+fn templates_inside_the_tokenizer_config() {
+    let one = json!({ "chat_template": "x{{ messages[0].content }}" });
+    let named = json!({ "chat_template": [
+        { "name": "tool_use", "template": "t" }, { "name": "default", "template": "d" } ] });
+    for (config, expected) in [(one, "x{{ messages[0].content }}"), (named, "d")] {
+        let model = open(&[tokenizer_file(), ("tokenizer_config.json", config.to_string())]).unwrap();
+        assert_eq!(model.template_source(), Some(expected));
+    }
+}
+
+#[test]
+fn broken_files_are_named() {
+    let error = open(&[]).unwrap_err().to_string();
+    assert!(error.contains("cannot read") && error.contains("tokenizer.json"), "{error}");
+    let error = open(&[("tokenizer.json", String::new())]).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json is broken"), "{error}");
+    let error = open(&[tokenizer_file(), ("generation_config.json", "{".into())]).unwrap_err().to_string();
+    assert!(error.contains("generation_config.json is broken"), "{error}");
+    let error =
+        open(&[tokenizer_file(), ("chat_template.jinja", "{% if %}".into())]).unwrap_err().to_string();
+    assert!(error.contains("chat template failed"), "{error}");
+}
+
+#[test]
+fn sentencepiece_decoders_lose_one_space_at_the_beginning() {
+    let json = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+        "normalizer": null, "pre_tokenizer": null, "post_processor": null,
+        "decoder": { "type": "Sequence", "decoders": [
+            { "type": "Replace", "pattern": { "String": "▁" }, "content": " " },
+            { "type": "ByteFallback" }, { "type": "Fuse" },
+            { "type": "Strip", "content": " ", "start": 1, "stop": 0 } ] },
+        "model": { "type": "BPE", "unk_token": null, "byte_fallback": true, "merges": [],
+            "vocab": { "▁Hi": 0, "▁": 1, "<0xC3>": 2, "<0xA9>": 3, "x": 4 } }
+    });
+    let model = open(&[("tokenizer.json", json.to_string())]).unwrap();
+    assert_eq!(model.decode(&[0, 0, 1, 2, 3, 4]).unwrap(), "Hi Hi éx");
+    assert_eq!(model.decode(&[4, 0]).unwrap(), "x Hi");
+}
