@@ -306,3 +306,50 @@ fn a_cache_that_nobody_cleared_is_noticed() {
     assert_eq!(client.execute(&layer, DECODE), 0);
     assert_eq!(client.broken(), [Rule::NeverWritten]);
 }
+
+/// Additive mask values in bf16: 0, and -65536 for what a row must not see.
+fn mask(rows: usize, columns: usize, sees: impl Fn(usize, usize) -> bool) -> Vec<u8> {
+    let cells = (0..rows * columns).map(|cell| sees(cell / columns, cell % columns));
+    cells.flat_map(|visible| if visible { [0, 0] } else { [0x80, 0xC7] }).collect()
+}
+
+#[test]
+fn a_chunk_gives_the_bits_of_decode_steps() {
+    let tokens = 5;
+    for architecture in ["llama", "qwen2", "qwen3"] {
+        let spec = TinySpec { architecture, ..TinySpec::default() };
+        let (client, files, _dir) = Client::with_model(&spec);
+        let embedding = std::fs::read(&files.embedding).expect("an embedding");
+        let (hidden, row) = (spec.hidden * 2, spec.kv_dim() * 2);
+
+        let chunk = client.bind(&files.layers[0], 1);
+        let positions: Vec<u8> = (0..tokens).flat_map(|position: u32| position.to_le_bytes()).collect();
+        let real = positions.len() / 4;
+        assert_eq!(client.write(chunk.inputs[INDICES].0, &positions), 0);
+        assert_eq!(client.write(chunk.inputs[INPUT].0, &embedding[..real * hidden]), 0);
+        let visible = mask(CHUNK, CHUNK, |row, column| row < real && column <= row);
+        assert_eq!(client.write(chunk.inputs[MASK].0, &visible), 0);
+        assert_eq!(client.execute(&chunk, 1), 0);
+
+        let step = client.bind(&files.layers[0], DECODE);
+        for token in 0..real {
+            assert_eq!(client.write(step.inputs[INDICES].0, &positions[token * 4..][..4]), 0);
+            assert_eq!(client.write(step.inputs[INPUT].0, &embedding[token * hidden..][..hidden]), 0);
+            let visible = mask(1, spec.kv_len + 1, |_, column| column < token || column == spec.kv_len);
+            assert_eq!(client.write(step.inputs[MASK].0, &visible), 0);
+            for (output, cache) in [(K_OUT, K_CACHE), (K_OUT + 1, K_CACHE + 1)] {
+                let slot = step.inputs[cache].0.wrapping_byte_add(token * row);
+                client.rebind_output(&step, output, slot, row as u64);
+            }
+            assert_eq!(client.execute(&step, DECODE), 0);
+            let expected = client.read(chunk.outputs[OUTPUT].0.wrapping_byte_add(token * hidden), hidden);
+            assert_eq!(client.read(step.outputs[OUTPUT].0, hidden), expected, "{architecture}, row {token}");
+            assert!(expected.iter().any(|&byte| byte != 0));
+        }
+        for (output, cache) in [(K_OUT, K_CACHE), (K_OUT + 1, K_CACHE + 1)] {
+            let rows = client.read(chunk.outputs[output].0, real * row);
+            assert_eq!(client.read(step.inputs[cache].0, real * row), rows, "{architecture}");
+        }
+        assert!(client.broken().is_empty());
+    }
+}
