@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Runs every check, also after one failed, and sums up at the end. `.ci/test.sh lint unit` runs only those.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+steps=("$@")
+[ ${#steps[@]} -gt 0 ] || steps=(check-fmt lint unit doc deny check-bindings loop fuzz clients smoke)
+
+deploy/deps.sh test || exit 1
+
+logs=.cache/ci
+mkdir -p "$logs"
+declare -a rows
+passed=0 failed=0
+for step in "${steps[@]}"; do
+    printf '\n== %s\n' "$step"
+    start=$SECONDS
+    if make --no-print-directory "$step" 2>&1 | tee "$logs/$step.log"; then
+        result=ok passed=$((passed + 1))
+    else
+        result=FAILED failed=$((failed + 1))
+    fi
+    rows+=("$(printf '%-16s %-7s %4d s' "$step" "$result" $((SECONDS - start)))")
+done
+
+printf '\n== summary\n'
+printf '%s\n' "${rows[@]}"
+# The closing lines of the test runners themselves.
+for log in "${steps[@]/#/$logs/}"; do
+    grep -hE '^ *Summary \[|^test result:|[0-9]+ passed' "$log.log" 2>/dev/null | sed 's/\x1b\[[0-9;]*m//g' | sort -u | tail -4
+done
+[ "${AX650_TEST_LARGE:-0}" = 1 ] || echo "not run: Qwen2.5-Coder-0.5B (491 MB); AX650_TEST_LARGE=1 includes it"
+echo "checks: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]

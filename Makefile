@@ -1,0 +1,53 @@
+# `make help` lists the targets. Everything fetched or built for development lies in .cache/ and target/.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench bindings fmt lint doc unit deny loop fuzz clients smoke check-fmt check-bindings
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
+
+demo: ## build, fetch a small model, serve it and chat once over HTTP
+	@deploy/demo.sh
+
+test: ## everything the project checks, on a new machine too
+	@.ci/test.sh
+
+bench: ## speed and memory against llama.cpp, same model, same machine
+	@benches/run.sh
+
+bindings: ## write the Rust bindings of vendor/include again (installs libclang)
+	@ax650-sys/bindings.sh
+
+fmt: ## format the sources
+	cargo fmt --all
+
+check-fmt: ## fail if a source is not formatted
+	cargo fmt --all --check
+
+lint: ## clippy on everything, warnings are errors
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+doc: ## reference documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+
+unit: ## Rust tests: units, integration, doctests; fetches the golden models
+	@.ci/unit.sh
+
+deny: ## licences, banned crates, sources
+	@.ci/deny.sh
+
+check-bindings: ## fail if the checked-in bindings differ from vendor/include
+	@ax650-sys/bindings.sh --check
+
+loop: ## the C loop under AddressSanitizer and UBSan
+	@ax650-sys/loop/tests/run.sh
+
+fuzz: ## fuzz the file readers, 20 seconds each
+	@fuzz/run.sh 20
+
+clients: ## real Ollama clients against the server
+	@tests/clients/run.sh
+
+smoke: ## the demo twice, the second time within seconds
+	@.ci/smoke.sh

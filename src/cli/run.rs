@@ -1,0 +1,155 @@
+//! `ax650 run`: one prompt, or a conversation.
+
+use std::{
+    io::{self, IsTerminal, Read},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::{
+    CardArguments,
+    connect::{self, Session},
+    terminal::Output,
+};
+use answer::{Ended, Show};
+
+mod answer;
+mod command;
+mod conversation;
+mod editor;
+mod interrupt;
+mod parameter;
+
+/// Exit code after Ctrl-C or a termination signal, as shells expect it.
+const INTERRUPTED: u8 = 130;
+
+/// Ask a model, or talk with it when no PROMPT is given
+///
+/// Uses the server at OLLAMA_HOST when one runs; otherwise the engine starts inside this process and leaves with it.
+/// Text piped to standard input is put before PROMPT.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    ax650 run smollm2 \"Why is the sky blue?\"\n  \
+    ax650 run smollm2                          talk; /? lists the commands, /bye leaves\n  \
+    ax650 run smollm2 \"Summarise:\" < notes.txt\n  \
+    ax650 run smollm2 --verbose \"Hello\"        also print durations and tokens per second\n  \
+    ax650 run smollm2 --device software \"Hi\"   without a server: compute on the CPU")]
+pub(super) struct Arguments {
+    /// Name of the model
+    model: String,
+
+    /// What to ask; words are joined by blanks
+    prompt: Vec<String>,
+
+    /// Print durations and rates after each answer
+    #[arg(long)]
+    verbose: bool,
+
+    /// Constrain the answer: json
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<String>,
+
+    /// How long the model stays on the card afterwards: 10s, 5m, 1h, 0 (server default: 5m)
+    #[arg(long, value_name = "DURATION")]
+    keepalive: Option<String>,
+
+    /// Let a thinking model think (true or false)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    think: Option<bool>,
+
+    /// Do not show what a model thinks
+    #[arg(long)]
+    hidethinking: bool,
+
+    #[command(flatten)]
+    card: CardArguments,
+}
+
+/// What a conversation, or a single question, carries from turn to turn.
+#[derive(Debug, Clone)]
+struct Settings {
+    model: String,
+    options: Map<String, Value>,
+    system: Option<String>,
+    format: Option<String>,
+    keep_alive: Option<String>,
+    think: Option<bool>,
+    show: Show,
+}
+
+impl Settings {
+    /// The fields every request of this run has in common.
+    fn request(&self) -> Map<String, Value> {
+        let mut request = Map::new();
+        request.insert("model".into(), json!(self.model));
+        let mut set = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                request.insert(key.into(), value);
+            }
+        };
+        set("options", (!self.options.is_empty()).then(|| Value::Object(self.options.clone())));
+        set("format", self.format.as_ref().map(|format| json!(format)));
+        set("keep_alive", self.keep_alive.as_ref().map(|duration| json!(duration)));
+        set("think", self.think.map(|think| json!(think)));
+        request
+    }
+}
+
+impl Arguments {
+    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        super::start_logging("warn");
+        let piped = (!io::stdin().is_terminal()).then(read_stdin).transpose()?;
+        let settings = Settings {
+            model: self.model,
+            options: Map::new(),
+            system: None,
+            format: self.format,
+            keep_alive: self.keepalive,
+            think: self.think,
+            show: Show { verbose: self.verbose, thinking: !self.hidethinking },
+        };
+        let question: Vec<&str> =
+            piped.as_deref().into_iter().chain(self.prompt.iter().map(String::as_str)).collect();
+        let question = question.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ");
+        let talk = piped.is_none() && self.prompt.is_empty();
+
+        super::runtime()?.block_on(async {
+            let session = connect::session(&self.card).await?;
+            let result = async {
+                // Fails early and with the right words for a model that does not exist.
+                session.client().post("/api/show", &json!({"model": settings.model})).await?;
+                if talk { conversation::talk(&session, settings).await } else { ask(&session, &settings, &question).await }
+            }
+            .await;
+            session.close().await;
+            result
+        })
+    }
+}
+
+/// One question, one answer.
+async fn ask(session: &Session, settings: &Settings, question: &str) -> anyhow::Result<ExitCode> {
+    let mut request = settings.request();
+    request.insert("prompt".into(), json!(question));
+    let mut interrupts = interrupt::Interrupts::install()?;
+    let output = Output::new();
+    let answer =
+        answer::stream(session.client(), "/api/generate", &Value::Object(request), &output, settings.show, &mut interrupts)
+            .await?;
+    if !answer.text.is_empty() && (output.is_terminal() || !answer.text.ends_with('\n')) {
+        output.text("\n")?;
+    }
+    Ok(match answer.ended {
+        Ended::Complete => ExitCode::SUCCESS,
+        Ended::Interrupted | Ended::Terminated => ExitCode::from(INTERRUPTED),
+    })
+}
+
+fn read_stdin() -> anyhow::Result<String> {
+    let mut text = String::new();
+    io::stdin().lock().read_to_string(&mut text).context("read the prompt from standard input")?;
+    Ok(text)
+}
