@@ -24,9 +24,12 @@ done
 
 printf '\n== summary\n'
 printf '%s\n' "${rows[@]}"
-# The closing lines of the test runners themselves.
-for log in "${steps[@]/#/$logs/}"; do
-    grep -hE '^ *Summary \[|^test result:|[0-9]+ passed' "$log.log" 2>/dev/null | sed 's/\x1b\[[0-9;]*m//g' | sort -u | tail -4
+# The closing lines of the test runners themselves, without colours.
+for step in "${steps[@]}"; do
+    sed 's/\x1b\[[0-9;]*m//g' "$logs/$step.log" 2>/dev/null | awk -v step="$step" '
+        /^ *Summary \[/ { print step ":" $0 }
+        /^test result:/ { passed += $4; failed += $6; seen = 1 }
+        END { if (seen) print step ": cargo test: " passed + 0 " passed, " failed + 0 " failed" }'
 done
 [ "${AX650_TEST_LARGE:-0}" = 1 ] || echo "not run: Qwen2.5-Coder-0.5B (491 MB); AX650_TEST_LARGE=1 includes it"
 echo "checks: $passed passed, $failed failed"
