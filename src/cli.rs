@@ -24,7 +24,7 @@ mod run;
 mod serve;
 mod show;
 mod stop;
-pub mod terminal;
+mod terminal;
 mod verify;
 mod version;
 
@@ -91,7 +91,10 @@ struct CardArguments {
 
 impl CardArguments {
     fn driver_options(&self) -> DriverOptions {
-        DriverOptions { driver_path: self.driver_path.clone(), software_threads: self.threads.map(usize::from) }
+        DriverOptions {
+            driver_path: self.driver_path.clone(),
+            software_threads: self.threads.map(usize::from),
+        }
     }
 }
 
@@ -128,7 +131,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             Cli::command().print_help()?;
             return Ok(ExitCode::from(2));
         }
-        return version::Arguments {}.execute();
+        return version::execute();
     };
     match command {
         Command::Serve(command) => command.execute(),
@@ -136,11 +139,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Create(command) => command.execute(),
         Command::List(command) => command.execute(),
         Command::Show(command) => command.execute(),
-        Command::Ps(command) => command.execute(),
+        Command::Ps(ps::Arguments {}) => ps::execute(),
         Command::Stop(command) => command.execute(),
         Command::Rm(command) => command.execute(),
         Command::Verify(command) => command.execute(),
-        Command::Version(command) => command.execute(),
+        Command::Version(version::Arguments {}) => version::execute(),
     }
 }
 

@@ -6,7 +6,6 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::{Method, Request, StatusCode, header};
-use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -249,7 +248,9 @@ fn refused(status: StatusCode, body: &[u8]) -> ClientError {
         .as_ref()
         .and_then(|value| value.get("error")?.as_str())
         .map(str::to_owned)
-        .or_else(|| std::str::from_utf8(body).ok().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned))
+        .or_else(|| {
+            std::str::from_utf8(body).ok().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned)
+        })
         .unwrap_or_else(|| format!("the server answered {status} without a reason"));
     ClientError::Refused { status, message }
 }
@@ -297,7 +298,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_route_is_not_found_with_its_text() {
-        let client = Client::in_process(Router::new().fallback(|| async { (StatusCode::NOT_FOUND, "404 page") }));
+        let client =
+            Client::in_process(Router::new().fallback(|| async { (StatusCode::NOT_FOUND, "404 page") }));
         let error = client.get("/nowhere").await.unwrap_err();
         assert!(error.is_not_found());
         assert_eq!(error.to_string(), "404 page");

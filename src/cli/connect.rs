@@ -15,7 +15,9 @@ use crate::{
 pub(super) fn remote() -> anyhow::Result<Client> {
     let host = settings()?.host;
     if host.scheme == "https" {
-        anyhow::bail!("OLLAMA_HOST names https://{host}, but this client speaks plain HTTP only; use http://");
+        anyhow::bail!(
+            "OLLAMA_HOST names https://{host}, but this client speaks plain HTTP only; use http://"
+        );
     }
     Ok(Client::http(host.client_url())?)
 }

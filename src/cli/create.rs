@@ -58,13 +58,15 @@ impl Arguments {
         super::start_logging("warn");
         let name = connect::name(&self.name)?;
         let options = ImportOptions { weights: self.weights.into(), context: self.context };
-        let bar = ProgressBar::new(0)
-            .with_style(ProgressStyle::with_template("{msg:<24} {wide_bar} {bytes}/{total_bytes} {eta}")?);
+        let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
+            "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {eta}",
+        )?);
         let start = Instant::now();
-        let created = Store::from_env().import(&name, &self.from, &options, &mut |progress| show(&bar, &progress));
+        let created =
+            Store::from_env().import(&name, &self.from, &options, &mut |progress| show(&bar, &progress));
         bar.finish_and_clear();
         let model = created?;
-        Output::new().line(&format!(
+        Output::open().line(&format!(
             "created '{}': {}, {} parameters, {}, context {}, {} in {}",
             model.name,
             model.manifest.family,
@@ -75,5 +77,13 @@ impl Arguments {
             format::duration(start.elapsed()),
         ))?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn show(bar: &ProgressBar, progress: &Progress<'_>) {
+    bar.set_length(progress.total_bytes);
+    bar.set_position(progress.done_bytes);
+    if bar.message() != progress.file {
+        bar.set_message(progress.file.to_owned());
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Bytes in decimal units, three significant figures: `92 MB`, `1.6 GB`.
-pub fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [(&str, u64); 4] =
         [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000)];
     for (unit, size) in UNITS {
@@ -16,7 +16,7 @@ pub fn bytes(count: u64) -> String {
 }
 
 /// A span in the largest unit that fits, in words: `3 minutes`, `2 days`.
-pub fn span(duration: Duration) -> String {
+pub(crate) fn span(duration: Duration) -> String {
     const UNITS: [(&str, u64); 5] =
         [("year", 31_536_000), ("month", 2_592_000), ("day", 86_400), ("hour", 3_600), ("minute", 60)];
     let seconds = duration.as_secs();
@@ -26,7 +26,7 @@ pub fn span(duration: Duration) -> String {
 }
 
 /// A measured duration as ollama prints it: `1.204s`, `35.1ms`, `2m3.5s`.
-pub fn duration(duration: Duration) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if seconds >= 60.0 {
         let minutes = duration.as_secs() / 60;
@@ -41,9 +41,10 @@ pub fn duration(duration: Duration) -> String {
 }
 
 /// Left-aligned columns, four blanks apart, no blanks at line ends.
-pub fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
@@ -70,7 +71,7 @@ mod tests {
         );
         assert_eq!(span(Duration::from_secs(1)), "1 second");
         assert_eq!(span(Duration::from_secs(119)), "1 minute");
-        assert_eq!(span(Duration::from_secs(3 * 86_400)), "3 days");
+        assert_eq!(span(Duration::from_hours(72)), "3 days");
         assert_eq!(duration(Duration::from_micros(35_100)), "35.1ms");
         assert_eq!(duration(Duration::from_millis(123_500)), "2m3.5s");
     }

@@ -48,7 +48,7 @@ impl Arguments {
         let head = ["NAME", "ID", "SIZE", "MODIFIED"].map(str::to_owned).to_vec();
         let shown = rows.iter().filter(|row| row.name.to_lowercase().starts_with(&prefix));
         let table: Vec<_> = std::iter::once(head).chain(shown.map(|row| row.cells(now))).collect();
-        Output::new().text(&format::table(&table))?;
+        Output::open().text(&format::table(&table))?;
         Ok(ExitCode::SUCCESS)
     }
 }

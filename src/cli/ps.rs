@@ -11,26 +11,26 @@ use super::{connect, format, terminal::Output};
 
 /// List the models on the card
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  ax650 ps\n\nA model stays on the card for OLLAMA_KEEP_ALIVE (5m) after its last use; \
-    `ax650 stop MODEL` frees it at once.")]
+#[command(
+    after_help = "Examples:\n  ax650 ps\n\nA model stays on the card for OLLAMA_KEEP_ALIVE (5m) after its last use; \
+    `ax650 stop MODEL` frees it at once."
+)]
 pub(super) struct Arguments {}
 
-impl Arguments {
-    pub(super) fn execute(&self) -> anyhow::Result<ExitCode> {
-        let client = connect::remote()?;
-        super::runtime()?.block_on(async {
-            if !client.is_alive().await {
-                bail!("{}", connect::no_server(&client));
-            }
-            let answer = client.get("/api/ps").await?;
-            let models = answer.get("models").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-            let now = Utc::now();
-            let head = ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"].map(str::to_owned).to_vec();
-            let rows = models.iter().map(|model| row(model, now));
-            Output::new().text(&format::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()))?;
-            Ok(ExitCode::SUCCESS)
-        })
-    }
+pub(super) fn execute() -> anyhow::Result<ExitCode> {
+    let client = connect::remote()?;
+    super::runtime()?.block_on(async {
+        if !client.is_alive().await {
+            bail!("{}", connect::no_server(&client));
+        }
+        let answer = client.get("/api/ps").await?;
+        let models = answer.get("models").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let now = Utc::now();
+        let head = ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"].map(str::to_owned).to_vec();
+        let rows = models.iter().map(|model| row(model, now));
+        Output::open().text(&format::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()))?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 fn row(model: &Value, now: DateTime<Utc>) -> Vec<String> {
@@ -86,6 +86,9 @@ mod tests {
 
     #[test]
     fn shares_of_the_card() {
-        assert_eq!([processor(100, 100), processor(100, 25), processor(100, 0)], ["100% NPU", "75%/25% CPU/NPU", "100% CPU"]);
+        assert_eq!(
+            [processor(100, 100), processor(100, 25), processor(100, 0)],
+            ["100% NPU", "75%/25% CPU/NPU", "100% CPU"]
+        );
     }
 }

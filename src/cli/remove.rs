@@ -22,7 +22,7 @@ impl Arguments {
     pub(super) fn execute(&self) -> anyhow::Result<ExitCode> {
         let client = connect::remote()?;
         let store = Store::from_env();
-        let output = Output::new();
+        let output = Output::open();
         super::runtime()?.block_on(async {
             let server = client.is_alive().await.then_some(&client);
             for model in &self.models {

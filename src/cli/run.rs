@@ -28,7 +28,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Ask a model, or talk with it when no PROMPT is given
 ///
-/// Uses the server at OLLAMA_HOST when one runs; otherwise the engine starts inside this process and leaves with it.
+/// Uses the running server if there is one; otherwise the engine starts inside this process and leaves with it.
 /// Text piped to standard input is put before PROMPT.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -121,7 +121,11 @@ impl Arguments {
             let result = async {
                 // Fails early and with the right words for a model that does not exist.
                 session.client().post("/api/show", &json!({"model": settings.model})).await?;
-                if talk { conversation::talk(&session, settings).await } else { ask(&session, &settings, &question).await }
+                if talk {
+                    conversation::talk(&session, settings).await
+                } else {
+                    ask(&session, &settings, &question).await
+                }
             }
             .await;
             session.close().await;
@@ -135,10 +139,16 @@ async fn ask(session: &Session, settings: &Settings, question: &str) -> anyhow::
     let mut request = settings.request();
     request.insert("prompt".into(), json!(question));
     let mut interrupts = interrupt::Interrupts::install()?;
-    let output = Output::new();
-    let answer =
-        answer::stream(session.client(), "/api/generate", &Value::Object(request), &output, settings.show, &mut interrupts)
-            .await?;
+    let output = Output::open();
+    let answer = answer::stream(
+        session.client(),
+        "/api/generate",
+        &Value::Object(request),
+        &output,
+        settings.show,
+        &mut interrupts,
+    )
+    .await?;
     if !answer.text.is_empty() && (output.is_terminal() || !answer.text.ends_with('\n')) {
         output.text("\n")?;
     }

@@ -11,8 +11,8 @@ use crate::api;
 
 /// Answer Ollama clients
 ///
-/// Listens on OLLAMA_HOST (127.0.0.1:11434) until Ctrl-C or SIGTERM. Answers that are being made end then, but never in
-/// the middle of a call into the card.
+/// Listens until Ctrl-C or SIGTERM. Answers that are being made end then, but never in the middle of a call into the
+/// card.
 #[derive(Debug, Args)]
 #[command(
     visible_alias = "start",
@@ -22,7 +22,7 @@ use crate::api;
         ax650 serve --device pcie:1                the second PCIe card\n  \
         OLLAMA_HOST=0.0.0.0 ax650 serve            reachable from other machines\n  \
         OLLAMA_KEEP_ALIVE=-1 ax650 serve           never unload an idle model\n\n\
-        Environment: OLLAMA_HOST, OLLAMA_MODELS, OLLAMA_KEEP_ALIVE, OLLAMA_CONTEXT_LENGTH, OLLAMA_MAX_QUEUE, \
+        Environment: OLLAMA_HOST (127.0.0.1:11434), OLLAMA_MODELS, OLLAMA_KEEP_ALIVE, OLLAMA_CONTEXT_LENGTH, OLLAMA_MAX_QUEUE, \
         OLLAMA_ORIGINS, OLLAMA_DEBUG"
 )]
 pub(super) struct Arguments {

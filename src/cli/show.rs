@@ -22,8 +22,10 @@ pub(super) struct Arguments {
     part: Part,
 }
 
+/// At most one of them.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 struct Part {
     /// Only the licence
     #[arg(long)]
@@ -52,9 +54,11 @@ impl Arguments {
         let name = connect::name(&self.model)?;
         let answer = super::runtime()?.block_on(async {
             if client.is_alive().await {
-                return Ok::<_, anyhow::Error>(client.post("/api/show", &json!({"model": self.model})).await?);
+                return Ok::<_, anyhow::Error>(
+                    client.post("/api/show", &json!({"model": self.model})).await?,
+                );
             }
-            Ok(api::ollama::show::describe(&*Store::from_env().resolve(&name)?)?)
+            Ok(serde_json::to_value(api::describe_model(&*Store::from_env().resolve(&name)?))?)
         })?;
         let part = &self.part;
         let wanted = [
@@ -69,7 +73,7 @@ impl Arguments {
             None => describe(&answer),
         };
         if !text.is_empty() {
-            Output::new().line(text.trim_end())?;
+            Output::open().line(text.trim_end())?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -77,7 +81,8 @@ impl Arguments {
 
 /// Overview of an answer of `/api/show`.
 pub(super) fn describe(answer: &Value) -> String {
-    let detail = |key: &str| answer.pointer(&format!("/details/{key}")).and_then(Value::as_str).unwrap_or_default();
+    let detail =
+        |key: &str| answer.pointer(&format!("/details/{key}")).and_then(Value::as_str).unwrap_or_default();
     let architecture = info(answer, "general.architecture");
     let mut facts = vec![vec!["architecture".to_owned(), architecture.clone()]];
     for (label, value) in [
@@ -97,8 +102,12 @@ pub(super) fn describe(answer: &Value) -> String {
     let field = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default();
     text.push_str(&section("Parameters", field("parameters")));
     text.push_str(&section("System", field("system")));
-    let license: Vec<&str> =
-        field("license").lines().filter(|line| !line.trim().is_empty()).take(LICENSE_LINES).map(str::trim).collect();
+    let license: Vec<&str> = field("license")
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .take(LICENSE_LINES)
+        .map(str::trim)
+        .collect();
     text.push_str(&section("License", &license.join("\n")));
     text
 }
@@ -117,8 +126,8 @@ fn section(title: &str, content: &str) -> String {
     if content.trim().is_empty() {
         return String::new();
     }
-    let lines: String = content.lines().map(|line| format!("    {line}\n")).collect();
-    format!("  {title}\n{lines}\n")
+    let lines: Vec<&str> = content.lines().collect();
+    format!("  {title}\n    {}\n\n", lines.join("\n    "))
 }
 
 #[cfg(test)]

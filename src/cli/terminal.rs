@@ -7,24 +7,24 @@ use std::{
 
 /// Standard output of a command. Text from models and from model files goes through [`Output::text`].
 #[derive(Debug)]
-pub struct Output {
+pub(crate) struct Output {
     terminal: bool,
 }
 
 impl Output {
     /// Looks once whether standard output is a terminal.
-    pub fn new() -> Self {
+    pub(crate) fn open() -> Self {
         Self { terminal: io::stdout().is_terminal() }
     }
 
     /// Whether a person reads along.
-    pub fn is_terminal(&self) -> bool {
+    pub(crate) fn is_terminal(&self) -> bool {
         self.terminal
     }
 
     /// Writes text that did not come from us and flushes, so that a stream appears as it is made.
     /// On a terminal its control characters are made visible; in a pipe it is passed on byte by byte.
-    pub fn text(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn text(&self, text: &str) -> io::Result<()> {
         let shown = if self.terminal { sanitise(text) } else { Cow::Borrowed(text) };
         let mut stdout = io::stdout().lock();
         stdout.write_all(shown.as_bytes())?;
@@ -32,21 +32,21 @@ impl Output {
     }
 
     /// Writes one line; its content is treated like [`Output::text`].
-    pub fn line(&self, line: &str) -> io::Result<()> {
+    pub(crate) fn line(&self, line: &str) -> io::Result<()> {
         self.text(line)?;
         self.text("\n")
     }
 }
 
 /// Writes one line of ours to standard error. A closed standard error is nobody's fault and no reason to stop.
-pub fn note(line: &str) {
+pub(crate) fn note(line: &str) {
     let mut stderr = io::stderr().lock();
     drop(writeln!(stderr, "{line}"));
 }
 
 /// Makes control characters visible, so that text cannot move the cursor, change colours, set the window title or
 /// fill the clipboard. Line feeds and tabs stay; carriage returns go (they would overwrite the line).
-pub fn sanitise(text: &str) -> Cow<'_, str> {
+pub(crate) fn sanitise(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
     }

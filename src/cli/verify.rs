@@ -8,7 +8,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{CardArguments, connect, format, terminal::Output, terminal::note};
 use crate::{
-    engine::{sampler, teacher::Teacher},
+    engine::{
+        SamplingOptions,
+        sampler::{Sampler, log_prob},
+        teacher::Teacher,
+    },
     models::store::Store,
     text::{Message, RenderOptions, TextModel},
 };
@@ -72,7 +76,8 @@ impl Arguments {
         let model = store.resolve(&connect::name(&self.model)?)?;
         let text = model.text()?;
 
-        let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{msg} {pos}/{len} {wide_bar}")?);
+        let bar =
+            ProgressBar::new(0).with_style(ProgressStyle::with_template("{msg} {pos}/{len} {wide_bar}")?);
         bar.set_message("load");
         let mut teacher =
             Teacher::open(&self.card.device, &self.card.driver_options(), &model, &mut |done, total| {
@@ -87,7 +92,7 @@ impl Arguments {
         let start = Instant::now();
         let mut report = Report::default();
         for case in &golden.cases {
-            let steps = run_case(&mut teacher, case)
+            let steps = run_case(&mut teacher, model.vocab(), case)
                 .with_context(|| format!("case '{}' of {}", case.name, self.golden.display()))?;
             report.add_case(&case.name, case.prompt_token_ids.len(), steps, prompt_equals(&text, case));
         }
@@ -100,7 +105,7 @@ impl Arguments {
     }
 
     fn print(&self, report: &Report, start: Instant) -> anyhow::Result<()> {
-        let output = Output::new();
+        let output = Output::open();
         if self.json {
             output.line(&serde_json::to_string(&report.summary()?)?)?;
         } else {
@@ -148,25 +153,27 @@ fn prompt_equals(text: &TextModel, case: &Case) -> bool {
     })
 }
 
-fn run_case(teacher: &mut Teacher, case: &Case) -> anyhow::Result<Vec<Step>> {
+fn run_case(teacher: &mut Teacher, vocab: usize, case: &Case) -> anyhow::Result<Vec<Step>> {
+    // Temperature 0 is the product's own argmax, and it refuses logits that are not numbers.
+    let greedy = SamplingOptions { temperature: 0.0, ..SamplingOptions::default() };
+    let mut sampler = Sampler::new(greedy, vocab, 0);
     let mut steps = Vec::with_capacity(case.greedy_token_ids.len());
     let mut broken = None;
     teacher.force(&case.prompt_token_ids, &case.greedy_token_ids, &mut |index, logits| {
         let chosen = case.greedy_token_ids[index];
-        let log_prob = sampler::log_prob(logits, chosen);
-        // A NaN among the logits makes every comparison meaningless: that is a fault, not a difference.
-        if !log_prob.is_finite() {
-            broken.get_or_insert(index);
-            return;
+        match sampler.sample(logits).and_then(|ours| Ok((ours, log_prob(logits, chosen)?))) {
+            Ok((ours, log_prob)) => steps.push(Step {
+                agrees: ours == chosen,
+                margin: case.top1_top2_margin[index],
+                difference: (f64::from(log_prob) - case.logprob_of_chosen[index]).abs(),
+            }),
+            Err(error) => {
+                broken.get_or_insert((index, error));
+            }
         }
-        steps.push(Step {
-            agrees: sampler::argmax(logits) == Some(chosen),
-            margin: case.top1_top2_margin[index],
-            difference: (f64::from(log_prob) - case.logprob_of_chosen[index]).abs(),
-        });
     })?;
     match broken {
-        Some(index) => bail!("the logits of step {index} are not finite"),
+        Some((index, error)) => bail!("step {index}: {error}"),
         None => Ok(steps),
     }
 }

@@ -7,7 +7,10 @@ fn every_command_has_help_with_an_example() {
     let program = Program::new();
     for command in ["serve", "run", "create", "list", "show", "ps", "stop", "rm", "verify", "version"] {
         let text = stdout(&program.run(&[command, "--help"]).success());
-        assert!(text.contains(&format!("ax650 {command}")) || command == "list" && text.contains("ax650 ls"), "{text}");
+        assert!(
+            text.contains(&format!("ax650 {command}")) || command == "list" && text.contains("ax650 ls"),
+            "{text}"
+        );
         assert!(text.contains("Examples:"), "{command} has no example:\n{text}");
     }
 }
@@ -21,8 +24,13 @@ fn no_command_prints_help_and_fails() {
 #[test]
 fn wrong_command_lines_end_with_2() {
     let program = Program::new();
-    for arguments in [&["fly"][..], &["run"], &["create", "x"], &["serve", "--device", "quantum"], &["serve", "--threads", "0"]]
-    {
+    for arguments in [
+        &["fly"][..],
+        &["run"],
+        &["create", "x"],
+        &["serve", "--device", "quantum"],
+        &["serve", "--threads", "0"],
+    ] {
         let assert = program.run(arguments).code(2);
         assert!(!stderr(&assert).is_empty(), "{arguments:?}");
     }
@@ -42,7 +50,8 @@ fn the_version_names_number_and_revision() {
 fn a_closed_pipe_is_no_error() {
     let program = Program::new();
     let mut command = program.command(&["list"]);
-    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");

@@ -9,13 +9,18 @@ fn create_list_show_rm() {
     let program = Program::new();
     let file = program.path("tiny.gguf");
     crate::gguf::write_tiny_llama(&file);
-    let made = stdout(&program.run(&["create", "tiny", "--from", file.to_str().unwrap(), "--context", "256"]).success());
+    let made = stdout(
+        &program.run(&["create", "tiny", "--from", file.to_str().unwrap(), "--context", "256"]).success(),
+    );
     assert!(made.starts_with("created 'tiny:latest': llama, "), "{made}");
     assert!(made.contains("W8A16") && made.contains("context 256"), "{made}");
 
     let listed = stdout(&program.run(&["ls"]).success());
     let mut lines = listed.lines();
-    assert_eq!(lines.next().unwrap().split_whitespace().collect::<Vec<_>>(), ["NAME", "ID", "SIZE", "MODIFIED"]);
+    assert_eq!(
+        lines.next().unwrap().split_whitespace().collect::<Vec<_>>(),
+        ["NAME", "ID", "SIZE", "MODIFIED"]
+    );
     let row: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
     assert_eq!((row[0], row[1].len()), ("tiny:latest", 12));
     assert!(!stdout(&program.run(&["list", "other"]).success()).contains("tiny"));

@@ -25,7 +25,10 @@ fn commands_for_a_server_say_that_none_runs() {
     let program = Program::new();
     for arguments in [&["ps"][..], &["stop", "x"]] {
         let text = stderr(&program.run(arguments).code(1));
-        assert!(text.contains("no server runs at http://127.0.0.1:1") && text.contains("ax650 serve"), "{text}");
+        assert!(
+            text.contains("no server runs at http://127.0.0.1:1") && text.contains("ax650 serve"),
+            "{text}"
+        );
     }
 }
 

@@ -15,7 +15,10 @@ fn commands_use_the_server_and_it_ends_well() {
 
     assert!(!stdout(&program.run(&["run", "tiny", "hello"]).success()).is_empty());
     let loaded = stdout(&program.run(&["ps"]).success());
-    assert!(loaded.contains("tiny:latest") && loaded.contains("100% NPU") && loaded.contains("from now"), "{loaded}");
+    assert!(
+        loaded.contains("tiny:latest") && loaded.contains("100% NPU") && loaded.contains("from now"),
+        "{loaded}"
+    );
 
     program.run(&["stop", "tiny"]).success();
     let text = stderr(&program.run(&["stop", "nope"]).code(1));

@@ -89,7 +89,8 @@ impl Writer {
 
     /// Between -2 and 2, always the same row of numbers.
     fn next(&mut self) -> f32 {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.random >> 40) as f32 / (1 << 22) as f32 - 2.0
     }
 
@@ -142,7 +143,8 @@ pub fn write_tiny_llama(path: &Path) {
     let mut tokens = byte_tokens();
     let bytes = tokens.len();
     tokens.extend(["<|endoftext|>", "<|im_start|>", "<|im_end|>", "he"].map(str::to_owned));
-    let kinds: Vec<i32> = (0..tokens.len()).map(|id| if (bytes..bytes + 3).contains(&id) { 3 } else { 1 }).collect();
+    let kinds: Vec<i32> =
+        (0..tokens.len()).map(|id| if (bytes..bytes + 3).contains(&id) { 3 } else { 1 }).collect();
 
     let mut file = Writer::default();
     file.text("general.architecture", "llama");

@@ -44,7 +44,10 @@ fn ax650(store: &Path, arguments: &[&str]) -> String {
 fn check(model: &str, weights: &str, bounds: &Bounds) {
     let file = gguf(model);
     let store = tempfile::tempdir().unwrap();
-    ax650(store.path(), &["create", "m", "--from", file.to_str().unwrap(), "--weights", weights, "--context", "1024"]);
+    ax650(
+        store.path(),
+        &["create", "m", "--from", file.to_str().unwrap(), "--weights", weights, "--context", "1024"],
+    );
     let golden = root().join(format!("tests/golden/{model}.json"));
     let text = ax650(store.path(), &["verify", "m", "--golden", golden.to_str().unwrap(), "--json"]);
     println!("{model} {weights}: {}", text.trim());
@@ -78,7 +81,11 @@ fn qwen3_tiny_bf16() {
 #[test]
 fn qwen2_5_coder_w8a16() {
     if std::env::var("AX650_TEST_LARGE").is_ok_and(|value| value == "1") {
-        check("qwen2.5-coder-0.5b", "w8a16", &Bounds { agree: 0.96, agree_sure: 0.99, median: 0.02, p95: 0.12 });
+        check(
+            "qwen2.5-coder-0.5b",
+            "w8a16",
+            &Bounds { agree: 0.96, agree_sure: 0.99, median: 0.02, p95: 0.12 },
+        );
     } else {
         println!("not run: AX650_TEST_LARGE=1 fetches the model (491 MB)");
     }

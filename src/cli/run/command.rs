@@ -94,7 +94,9 @@ fn set<'a>(line: &'a str, rest: &[&'a str]) -> Command<'a> {
         ["think"] => Setting::Think(true),
         ["nothink"] => Setting::Think(false),
         [] => return Command::Help(Topic::Set),
-        [other, ..] => return Command::Unknown(format!("there is no '/set {other}'; /? set lists what there is")),
+        [other, ..] => {
+            return Command::Unknown(format!("there is no '/set {other}'; /? set lists what there is"));
+        }
     })
 }
 
@@ -160,8 +162,14 @@ mod tests {
     fn commands_are_understood() {
         assert_eq!(parse("/bye"), Some(Command::Bye));
         assert_eq!(parse("  /show license "), Some(Command::Show(Section::License)));
-        assert_eq!(parse("/set system  Answer in   rhyme. "), Some(Command::Set(Setting::System("Answer in   rhyme."))));
-        assert_eq!(parse("/set parameter stop a b"), Some(Command::Set(Setting::Parameter(vec!["stop", "a", "b"]))));
+        assert_eq!(
+            parse("/set system  Answer in   rhyme. "),
+            Some(Command::Set(Setting::System("Answer in   rhyme.")))
+        );
+        assert_eq!(
+            parse("/set parameter stop a b"),
+            Some(Command::Set(Setting::Parameter(vec!["stop", "a", "b"])))
+        );
         assert_eq!(parse("/? set"), Some(Command::Help(Topic::Set)));
         assert!(matches!(parse("/quit"), Some(Command::Unknown(_))));
         assert!(matches!(parse("/set colour red"), Some(Command::Unknown(_))));

@@ -24,11 +24,12 @@ const FENCE: &str = "\"\"\"";
 /// Talks until `/bye`, Ctrl-D or a termination signal.
 pub(super) async fn talk(session: &Session, settings: Settings) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::install()?;
-    let output = Output::new();
+    let output = Output::open();
     // Loads the model while the user types nothing yet: the first answer then starts at once.
     let load = Value::Object(settings.request());
     let loaded =
-        answer::stream(session.client(), "/api/generate", &load, &output, settings.show, &mut interrupts).await?;
+        answer::stream(session.client(), "/api/generate", &load, &output, settings.show, &mut interrupts)
+            .await?;
     if loaded.ended != Ended::Complete {
         return Ok(ExitCode::from(INTERRUPTED));
     }
@@ -38,7 +39,8 @@ pub(super) async fn talk(session: &Session, settings: Settings) -> anyhow::Resul
 
 /// Typed lines outlive the program, unless `OLLAMA_NOHISTORY` is set.
 fn history_file() -> Option<PathBuf> {
-    let off = std::env::var("OLLAMA_NOHISTORY").is_ok_and(|value| !matches!(value.trim(), "" | "0" | "false"));
+    let off =
+        std::env::var("OLLAMA_NOHISTORY").is_ok_and(|value| !matches!(value.trim(), "" | "0" | "false"));
     let directory = std::env::home_dir()?.join(".ollama");
     if off || std::fs::create_dir_all(&directory).is_err() {
         return None;
@@ -161,10 +163,11 @@ impl Conversation<'_> {
     }
 
     async fn show(&self, section: Section) -> anyhow::Result<()> {
-        let answer = match self.session.client().post("/api/show", &json!({"model": self.settings.model})).await {
-            Ok(answer) => answer,
-            Err(error) => return Ok(self.output.line(&format!("Error: {error}"))?),
-        };
+        let answer =
+            match self.session.client().post("/api/show", &json!({"model": self.settings.model})).await {
+                Ok(answer) => answer,
+                Err(error) => return Ok(self.output.line(&format!("Error: {error}"))?),
+            };
         let field = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let text = match section {
             Section::Info => show::describe(&answer),
@@ -175,7 +178,8 @@ impl Conversation<'_> {
             Section::Parameters => {
                 let mut text = field("parameters");
                 for (name, value) in &self.settings.options {
-                    text.push_str(&format!("{}{name:<30} {value}", if text.is_empty() { "" } else { "\n" }));
+                    let line_end = if text.is_empty() { "" } else { "\n" };
+                    text.extend([line_end, &format!("{name:<30} {value}")]);
                 }
                 text
             }

@@ -65,7 +65,8 @@ pub(super) fn help() -> String {
             Kind::Number => "<float>",
             Kind::Texts => "<text> ...",
         };
-        text.push_str(&format!("\n  /set parameter {:<30} {meaning}", format!("{name} {value}")));
+        let example = format!("{name} {value}");
+        text.extend(["\n  /set parameter ", &format!("{example:<30} {meaning}")]);
     }
     text
 }
@@ -86,7 +87,9 @@ mod tests {
     #[test]
     fn mistakes_are_named_and_change_nothing() {
         let mut options = Map::new();
-        for words in [&["top_k", "many"][..], &["top_q", "1"], &["seed"], &["seed", "1", "2"], &["top_p", "nan"], &[]] {
+        for words in
+            [&["top_k", "many"][..], &["top_q", "1"], &["seed"], &["seed", "1", "2"], &["top_p", "nan"], &[]]
+        {
             assert!(set(&mut options, words).is_err(), "{words:?}");
         }
         assert!(options.is_empty());

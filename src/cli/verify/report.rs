@@ -51,7 +51,13 @@ pub(super) struct Summary {
 }
 
 impl Report {
-    pub(super) fn add_case(&mut self, name: &str, prompt_tokens: usize, steps: Vec<Step>, prompt_equal: bool) {
+    pub(super) fn add_case(
+        &mut self,
+        name: &str,
+        prompt_tokens: usize,
+        steps: Vec<Step>,
+        prompt_equal: bool,
+    ) {
         self.cases.push(CaseReport { name: name.to_owned(), prompt_tokens, steps, prompt_equal });
     }
 
@@ -93,22 +99,22 @@ impl Report {
         rows.push(row("all", "", &all, ""));
         let summary = self.summary()?;
         let mut table = format::table(&rows);
-        table.push_str(&format!(
+        let legend = format!(
             "\nAGREE: likeliest token equals the reference's; SURE: the same where its margin is {SURE} or more;\n\
              MEDIAN, P95, MAX: absolute log-probability difference in nats; TEXT: chat template and token ids\n\
              Tokenizer: {} of {} texts give the reference's ids\n",
             summary.tokenizer_equal, summary.tokenizer_cases
-        ));
-        for text in &self.tokenizer_failed {
-            table.push_str(&format!("  differs: {text:?}\n"));
-        }
+        );
+        table.push_str(&legend);
+        table.extend(self.tokenizer_failed.iter().map(|text| format!("  differs: {text:?}\n")));
         Ok(table)
     }
 }
 
 fn row(name: &str, prompt: &str, steps: &[Step], text: &str) -> Vec<String> {
     let differences = sorted_differences(steps);
-    let figure = |share| quantile(&differences, share).map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
+    let figure =
+        |share| quantile(&differences, share).map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
     vec![
         name.to_owned(),
