@@ -40,7 +40,7 @@ pub(super) fn name(text: &str) -> anyhow::Result<ModelName> {
 /// Opens the card that the command line asks for. Blocks while the driver is found.
 pub(super) fn start_engine(card: &CardArguments, settings: &Settings) -> anyhow::Result<Engine> {
     let config = EngineConfig {
-        device: card.device.clone(),
+        device: card.device,
         driver: card.driver_options(),
         max_queue: settings.max_queue,
         keep_alive: settings.keep_alive,
