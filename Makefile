@@ -47,7 +47,7 @@ fuzz: ## fuzz the file readers, 20 seconds each
 	@fuzz/run.sh 20
 
 clients: ## real Ollama clients against the server
-	@tests/clients/run.sh
+	@.ci/clients.sh
 
 smoke: ## the demo twice, the second time within seconds
 	@.ci/smoke.sh

@@ -32,6 +32,7 @@ mod resident;
 pub mod sampler;
 mod scheduler;
 mod status;
+pub mod teacher;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

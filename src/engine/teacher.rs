@@ -4,7 +4,9 @@
 //! is the path prompt chunks -> decode steps -> head, without sampling, caching or other conversations.
 
 use crate::{
-    device::{CancelFlag, DeviceChoice, DeviceError, DeviceInfo, Driver, DriverOptions, LoadedModel, ModelSpec},
+    device::{
+        CancelFlag, DeviceChoice, DeviceError, DeviceInfo, Driver, DriverOptions, LoadedModel, ModelSpec,
+    },
     models::{
         embedding::{EmbeddingError, EmbeddingTable},
         model::Model,
@@ -26,7 +28,9 @@ pub enum TeacherError {
     #[error("the prompt has no tokens")]
     EmptyPrompt,
     /// Prompt and forced tokens do not fit into the K/V cache.
-    #[error("{needed} tokens do not fit into the model's context of {context}; create it with a larger --context")]
+    #[error(
+        "{needed} tokens do not fit into the model's context of {context}; create it with a larger --context"
+    )]
     TooLong {
         /// Tokens whose K/V rows would be written.
         needed: usize,

@@ -26,7 +26,7 @@ fn create_list_show_rm() {
     assert!(!stdout(&program.run(&["list", "other"]).success()).contains("tiny"));
 
     let shown = stdout(&program.run(&["show", "tiny"]).success());
-    for fact in ["llama", "256", "W8A16", "completion"] {
+    for fact in ["llama", "512", "W8A16", "completion"] {
         assert!(shown.contains(fact), "{fact}: {shown}");
     }
     assert!(stdout(&program.run(&["show", "tiny", "--template"]).success()).contains("<|im_start|>"));
