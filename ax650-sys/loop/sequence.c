@@ -20,7 +20,10 @@ static axl_status open_layers(axl_seq *seq)
     return axl_ok();
 }
 
-/* No io may go on naming memory that is given back: a later sequence could get the same address. */
+/*
+ * A later sequence may get the same addresses. They are bound anew then: a library may have looked them up
+ * when they were bound.
+ */
 static void forget_bindings(const axl_model *model)
 {
     for (uint32_t layer = 0; layer < model->layers; layer++) {

@@ -13,11 +13,11 @@ enum {
     EXECUTE_FAIL = (int)AXCL_ERR_RT_ENGINE_EXECUTE_FAIL,
 };
 
-/* Two decode groups, then no history, a part of the context, and the rest; not in order on purpose. */
+/* Two decode groups, and prefill groups that do not reach the end; not in order on purpose. */
 static const struct {
     int32_t rows;
     int32_t history;
-} groups[FAKE_GROUPS] = {{1, FAKE_CONTEXT}, {FAKE_CHUNK, 13}, {1, 5}, {FAKE_CHUNK, 0}, {FAKE_CHUNK, 4}};
+} groups[FAKE_GROUPS] = {{1, FAKE_CONTEXT}, {FAKE_CHUNK, 9}, {1, 5}, {FAKE_CHUNK, 0}, {FAKE_CHUNK, 4}};
 
 static const char *const input_names[INPUTS] = {"K_cache", "V_cache_3", "indices", "input", "mask"};
 static const char *const output_names[OUTPUTS] = {"K_cache_out", "V_cache_out", "output"};
@@ -29,11 +29,8 @@ typedef struct fake_io {
     uint64_t sizes[INPUTS + OUTPUTS];
 } fake_io;
 
-static uint32_t loaded;
-
 void fake_reset(void)
 {
-    loaded = 0;
     fake = (fake_card){.devices = 1, .free_kib = 1u << 20, .fail_code = EXECUTE_FAIL, .groups = FAKE_GROUPS, .rank = 3};
 }
 
@@ -116,7 +113,7 @@ static axclError engine_finalize(void) { return destroy(); }
 static axclError load(const char *path, uint64_t *model)
 {
     STEP();
-    *model = 40 + loaded++;
+    *model = 40 + fake.loaded++;
     fake.objects++;
     return path[0] == 'l' || path[0] == 'h' ? 0 : -1;
 }
@@ -140,7 +137,7 @@ static axclError create_io(axclrtEngineIOInfo info, axclrtEngineIO *io) { return
 static axclError destroy_io(axclrtEngineIO io) { free(io); return destroy(); }
 
 static bool is_head(const fake_io *io) { return io->file == 3; }
-static bool is_bad(const fake_io *io) { return fake.bad_layer == io->file; }
+static bool is_bad(const fake_io *io) { return fake.bad_layer == io->file || fake.bad_layer == FAKE_ALL; }
 
 static axclError group_count(axclrtEngineIOInfo info, int32_t *count)
 {
@@ -233,13 +230,17 @@ static axclError bind_output(axclrtEngineIO io, uint32_t i, const void *ptr, uin
     return bind(io, is_head(io) ? 1 : INPUTS + i, ptr, size);
 }
 
-/* Masks hold 0 or the pattern of -65536; any other value would be a fault of the loop. */
-static bool sees(const uint16_t *mask)
+static void require(bool condition, const char *rule)
 {
-    if (*mask != 0 && *mask != 0xC780) {
-        fprintf(stderr, "fake card: a mask value of %#x\n", (unsigned)*mask);
+    if (!condition) {
+        fprintf(stderr, "fake card: %s\n", rule);
         abort();
     }
+}
+
+static bool sees(const uint16_t *mask)
+{
+    require(*mask == 0 || *mask == 0xC780, "a mask holds 0 or the pattern of -65536");
     return *mask == 0;
 }
 
@@ -256,14 +257,18 @@ static void run_row(const fake_io *io, uint32_t group, int32_t row)
     const uint16_t *v_out = io->buffers[6];
     uint16_t *output = (uint16_t *)io->buffers[7] + row * FAKE_HIDDEN;
     uint32_t sum = indices[row] * 7u;
+    bool padding = true;
     for (int32_t column = 0; column < columns; column++) {
-        if (!sees(&mask[column])) {
-            continue;
-        }
         const int32_t own = column - groups[group].history;
         const uint32_t at = (uint32_t)(own < 0 ? column : own) * FAKE_KV;
-        sum += own < 0 ? k[at] * 3u + v[at + 1] : k_out[at] * 3u + v_out[at + 1];
+        require(own >= 0 || k[at] != 0xFFFF, "a NaN poisons attention, visible or not");
+        if (sees(&mask[column])) {
+            sum += own < 0 ? k[at] * 3u + v[at + 1] : k_out[at] * 3u + v_out[at + 1];
+            padding = false;
+        }
     }
+    static const uint16_t zeros[FAKE_HIDDEN];
+    require(!padding || (indices[row] == 0 && memcmp(input, zeros, sizeof zeros) == 0), "padding is zero");
     for (int32_t i = 0; i < FAKE_HIDDEN; i++) {
         output[i] = (uint16_t)(input[i] * 5u + sum + (uint32_t)i + io->file);
     }

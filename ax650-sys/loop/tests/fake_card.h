@@ -20,6 +20,7 @@ enum {
     FAKE_CHUNK = 4,
     FAKE_CONTEXT = 14,
     FAKE_GROUPS = 5,
+    FAKE_ALL = 1000,
 };
 
 /* What a test changes, and what it looks at afterwards. */
@@ -27,6 +28,7 @@ typedef struct fake_card {
     uint32_t calls;       /* so far, of functions that can fail */
     uint32_t fail_at;     /* this call fails; 0: none does */
     int32_t fail_code;
+    uint32_t loaded;      /* files so far: the third is the head */
     uint32_t objects;     /* alive: allocations, models, infos, ios, initialisations */
     uint32_t cancel_after; /* runs after which the flag is set; 0: never */
     int32_t cancel;
@@ -34,7 +36,7 @@ typedef struct fake_card {
     uint64_t free_kib;
     bool npu_is_up;       /* EngineInit fails */
     /* Faults of the model files: */
-    uint32_t bad_layer;   /* counted from 1: the faults below are this file's; 0: none */
+    uint32_t bad_layer;   /* counted from 1: the faults below are this file's; 0: none's; FAKE_ALL */
     const char *rename_from;
     const char *rename_to;
     int32_t groups;

@@ -285,20 +285,79 @@ static void test_models_that_do_not_fit(void)
     expect_bad_model(AXL_ERR_DEVICE_MEMORY, 0, "free memory");
 }
 
-static void test_model_without_prefill_or_history(void)
+static void test_specs_that_are_wrong(void)
 {
     fake_reset();
-    fake.bad_layer = 1;
-    fake.groups = 1; /* decode only */
     axl_driver *driver = open_driver();
-    static const axl_file one_layer[] = {{"l0", 1}, {"l1", 1}};
-    const axl_model_spec headless = {one_layer, 1, FAKE_HIDDEN, FAKE_VOCAB};
     axl_model *model = NULL;
+    const axl_model_spec headless = {files, 1, FAKE_HIDDEN, FAKE_VOCAB};
     CHECK(axl_model_open(driver, &headless, NULL, NULL, &model).code == AXL_ERR_ARGUMENT);
-    const axl_model_spec absurd = {files, 3, 0, FAKE_VOCAB};
-    CHECK(axl_model_open(driver, &absurd, NULL, NULL, &model).code == AXL_ERR_ARGUMENT);
+    const axl_model_spec empty = {files, 3, 0, FAKE_VOCAB};
+    CHECK(axl_model_open(driver, &empty, NULL, NULL, &model).code == AXL_ERR_ARGUMENT);
     const axl_model_spec wide = {files, 3, FAKE_HIDDEN * 2, FAKE_VOCAB};
     CHECK(axl_model_open(driver, &wide, NULL, NULL, &model).code == AXL_ERR_MODEL);
+    OK(axl_driver_close(driver));
+    CHECK(fake.objects == 0);
+}
+
+static void test_a_model_without_prefill_groups(void)
+{
+    fake_reset();
+    axl_driver *driver = open_driver();
+    axl_model *model = open_model(driver);
+    axl_seq *seq = NULL;
+    uint16_t expected[FAKE_VOCAB];
+    OK(axl_seq_open(model, &seq));
+    OK(decode(seq, 0, expected));
+    OK(decode(seq, 1, expected));
+    OK(axl_seq_close(seq));
+    OK(axl_model_close(model));
+
+    fake.bad_layer = FAKE_ALL;
+    fake.groups = 1;
+    fake.loaded = 0;
+    model = open_model(driver);
+    axl_model_info info;
+    axl_model_query(model, &info);
+    CHECK(info.chunk == 1 && info.context == FAKE_CONTEXT);
+    uint16_t logits[FAKE_VOCAB];
+    OK(axl_seq_open(model, &seq));
+    OK(prefill(seq, 0, 1, NULL, NULL));
+    OK(prefill(seq, 1, 1, logits, NULL));
+    CHECK(memcmp(logits, expected, sizeof logits) == 0);
+    OK(axl_seq_close(seq));
+    OK(axl_model_close(model));
+    OK(axl_driver_close(driver));
+}
+
+static void test_two_sequences_are_apart(void)
+{
+    fake_reset();
+    axl_driver *driver = open_driver();
+    axl_model *model = open_model(driver);
+    axl_seq *seqs[2] = {NULL, NULL};
+    uint16_t expected[2][FAKE_VOCAB];
+    uint16_t logits[FAKE_VOCAB];
+    for (uint32_t s = 0; s < 2; s++) {
+        OK(axl_seq_open(model, &seqs[s]));
+        OK(prefill(seqs[s], s * 20, 4, NULL, NULL));
+        OK(decode(seqs[s], s * 20 + 4, expected[s]));
+        OK(axl_seq_close(seqs[s]));
+    }
+    OK(axl_seq_open(model, &seqs[0]));
+    OK(axl_seq_open(model, &seqs[1]));
+    for (uint32_t i = 0; i < 5; i++) {
+        for (uint32_t s = 0; s < 2; s++) {
+            OK(decode(seqs[s], s * 20 + i, logits));
+            CHECK(i < 4 || memcmp(logits, expected[s], sizeof logits) == 0);
+        }
+    }
+    OK(axl_seq_close(seqs[1]));
+    OK(axl_seq_truncate(seqs[0], 4));
+    OK(decode(seqs[0], 4, logits));
+    CHECK(memcmp(logits, expected[0], sizeof logits) == 0);
+    OK(axl_seq_close(seqs[0]));
+    OK(axl_model_close(model));
     OK(axl_driver_close(driver));
     CHECK(fake.objects == 0);
 }
@@ -332,7 +391,9 @@ int main(void)
     test_steps_fail_at_each_call();
     test_cancel_stops_before_the_next_layer();
     test_models_that_do_not_fit();
-    test_model_without_prefill_or_history();
+    test_specs_that_are_wrong();
+    test_a_model_without_prefill_groups();
+    test_two_sequences_are_apart();
     test_drivers_that_do_not_open();
     puts("loop: all tests passed");
     return 0;
