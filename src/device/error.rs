@@ -137,12 +137,10 @@ impl Context<'_> {
         let place = self.place(status.layer);
         let code = VendorCode(status.vendor_code);
         Err(match status.code {
-            c::AXL_ERR_CALL if place.file.is_none() && is_absence(code) => {
+            c::AXL_ERR_CALL if self.files.is_empty() && is_absence(code) => {
                 DeviceError::NoCard(format!("{what} gave {code}"))
             }
-            c::AXL_ERR_CALL if code.is_lost() && !self.software => {
-                DeviceError::Lost { call: what, place, code }
-            }
+            c::AXL_ERR_CALL if code.is_lost() => DeviceError::Lost { call: what, place, code },
             c::AXL_ERR_CALL => DeviceError::Call { call: what, place, code, reason: self.reason(code) },
             c::AXL_ERR_DEVICE_MEMORY if code.0 != 0 => {
                 DeviceError::OutOfMemory { place, what: format!("{what} gave {code}") }

@@ -7,6 +7,8 @@ use super::{Bench, CancelFlag, DeviceChoice, DeviceError, Driver, DriverOptions,
 
 /// `AXCL_ERR_RT_ENGINE_EXECUTE_FAIL`, which says nothing of the cause.
 const EXECUTE_FAIL: i32 = 0x8030_070C_u32.cast_signed();
+/// `AXCL_ERR_RT_DEVICE_NO_CONNECT`.
+const NO_CONNECT: i32 = 0x8030_0181_u32.cast_signed();
 /// `AX_ERR_CMM_NOMEM`.
 const NO_MEMORY: i32 = 0x800B_0018_u32.cast_signed();
 
@@ -144,6 +146,22 @@ fn errors_of_giving_back_are_kept() {
     assert_eq!(errors.len(), 1);
     assert!(errors[0].to_string().contains("axclrtEngineDestroyIO"), "{}", errors[0]);
     assert_eq!(bench.control.models(), 0, "one failure does not stop the rest");
+}
+
+#[test]
+fn a_card_that_drops_off_the_bus_is_lost() {
+    let bench = Bench::new(&TinySpec::default());
+    let model = bench.load();
+    let mut sequence = model.new_sequence().unwrap();
+    bench.control.fail_all(Some(NO_CONNECT));
+    let mut logits = vec![0; VOCAB];
+    let error = sequence.decode(&bench.text(0, 1), &mut logits, &CancelFlag::new()).unwrap_err();
+    assert!(matches!(error, DeviceError::Lost { .. }), "{error}");
+    assert!(error.to_string().contains("no card is connected"), "{error}");
+    let error = Driver::open(&DeviceChoice::Software, &DriverOptions::default()).unwrap_err();
+    assert!(matches!(error, DeviceError::NoCard(_)), "{error}");
+    bench.control.fail_all(None);
+    bench.decode(&mut sequence, 0);
 }
 
 #[test]
