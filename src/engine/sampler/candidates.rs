@@ -38,11 +38,14 @@ impl Candidates {
     pub(super) fn fill(&mut self, logits: &[u16], limit: usize, penalties: &Penalties) {
         self.list.clear();
         if limit == 0 || limit >= logits.len() {
-            let all = logits.iter().enumerate().map(|(index, &raw)| {
-                let token = scan::token(index);
-                (token, penalties.apply(token, float_of(raw)))
-            });
-            self.list.extend(all.filter(|(_, logit)| *logit > f32::NEG_INFINITY).map(Candidate::from));
+            let all = logits.iter().enumerate().filter(|&(_, &raw)| scan::key(raw) > KEY_MASKED);
+            self.list.extend(all.map(|(index, &raw)| Candidate::from((scan::token(index), float_of(raw)))));
+            for token in penalties.tokens() {
+                if let Ok(place) = self.list.binary_search_by_key(&token, |candidate| candidate.token) {
+                    let logit = &mut self.list[place].logit;
+                    *logit = penalties.apply(token, *logit);
+                }
+            }
             return;
         }
         // A penalty may also be a bonus, so all penalised tokens come in, and so many of the others.
