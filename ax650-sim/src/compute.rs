@@ -11,6 +11,11 @@
 //! Inside a head the channels that rope turns together are neighbours, whatever the model's convention
 //! (the packing reorders the outputs of the query and key projections; scores do not notice). `K_cache_out` has that order.
 
+#![allow(
+    clippy::inline_always,
+    reason = "vector intrinsics become calls unless all between them and the entry is inlined"
+)]
+
 mod attention;
 mod config;
 mod error;
@@ -78,6 +83,7 @@ impl TensorInfo {
 
 /// A loaded layer or head. Immutable: may be shared and run by several threads, each with its own [`Scratch`].
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a handful per model, each in front of megabytes of weights")]
 pub enum Engine {
     /// A transformer layer: one decode group (0), then the prefill groups.
     Layer(LayerModel),

@@ -56,29 +56,32 @@ struct Partial {
     greatest: [f32; QUERIES],
     sum: [f32; QUERIES],
     /// `[query][head_dim]`, not yet divided by the sum.
-    values: [f32; VALUES],
+    values: Vec<f32>,
 }
 
 impl Partial {
-    const EMPTY: Self =
-        Self { greatest: [f32::NEG_INFINITY; QUERIES], sum: [0.0; QUERIES], values: [0.0; VALUES] };
+    fn new() -> Self {
+        Self { greatest: [0.0; QUERIES], sum: [0.0; QUERIES], values: vec![0.0; VALUES] }
+    }
 }
 
-/// Working memory of one thread.
+/// Working memory of one thread, about 90 KB.
 struct Buffers {
     total: Partial,
     block: Partial,
-    scores: [f32; QUERIES * KEYS],
-    panel: [f32; CHANNELS * BLOCK],
+    /// `[query][key of the block]`.
+    scores: Vec<f32>,
+    /// Some channels of some keys, transposed: `[channel][key]`.
+    panel: Vec<f32>,
 }
 
 thread_local! {
-    static BUFFERS: RefCell<Box<Buffers>> = RefCell::new(Box::new(Buffers {
-        total: Partial::EMPTY,
-        block: Partial::EMPTY,
-        scores: [0.0; QUERIES * KEYS],
-        panel: [0.0; CHANNELS * BLOCK],
-    }));
+    static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers {
+        total: Partial::new(),
+        block: Partial::new(),
+        scores: vec![0.0; QUERIES * KEYS],
+        panel: vec![0.0; CHANNELS * BLOCK],
+    });
 }
 
 /// Computes attention of all computed rows into `output`, `[computed rows][stride]`, heads side by side.
@@ -176,7 +179,6 @@ impl Kernel for Whole<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { job, buffers, output, stride } = self;
-        buffers.total.greatest.fill(f32::NEG_INFINITY);
         for block in 0..job.blocks() {
             job.block(simd, block, buffers);
             job.merge(
@@ -217,7 +219,6 @@ impl Kernel for Join<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let queries = self.job.queries();
-        self.buffers.total.greatest.fill(f32::NEG_INFINITY);
         for block in 0..self.job.blocks() {
             let (greatest, rest) = self.from[block * self.part..].split_at(queries);
             let (sum, values) = rest.split_at(queries);
@@ -418,8 +419,8 @@ impl Job<'_> {
                 total.greatest[query] = new;
                 total.sum[query] = simd.lanes(both)[0];
                 for (to, from) in to.as_chunks_mut::<LANES>().0.iter_mut().zip(from.as_chunks::<LANES>().0) {
-                    let old = simd.mul(simd.from_slice(to), kept);
-                    simd.to_slice(simd.fma(simd.from_slice(from), added, old), to);
+                    let old = simd.mul(simd.read(to), kept);
+                    simd.write(simd.fma(simd.read(from), added, old), to);
                 }
             }
         }
@@ -444,7 +445,7 @@ impl Job<'_> {
                 let scale = simd.splat(1.0 / total.sum[query]);
                 let from = total.values[query * head_dim..][..head_dim].as_chunks::<LANES>().0;
                 for (to, from) in to.as_chunks_mut::<LANES>().0.iter_mut().zip(from) {
-                    simd.to_slice(simd.mul(simd.from_slice(from), scale), to);
+                    simd.write(simd.mul(simd.read(from), scale), to);
                 }
             }
         }
@@ -458,15 +459,15 @@ fn softmax<S: Simd>(simd: S, scores: &mut [f32], count: usize) -> (f32, f32) {
     scores[count..whole].fill(f32::NEG_INFINITY);
     let mut greatest = simd.splat(f32::NEG_INFINITY);
     for scores in scores[..whole].as_chunks::<LANES>().0 {
-        greatest = simd.max(greatest, simd.from_slice(scores));
+        greatest = simd.max(greatest, simd.read(scores));
     }
     let greatest = simd.greatest(greatest);
     let shift = simd.splat(greatest);
     let mut sum = simd.splat(0.0);
     for scores in scores[..whole].as_chunks_mut::<LANES>().0 {
-        let weight = simd.exp(simd.sub(simd.from_slice(scores), shift));
+        let weight = simd.exp(simd.sub(simd.read(scores), shift));
         sum = simd.add(sum, weight);
-        simd.to_slice(weight, scores);
+        simd.write(weight, scores);
     }
     // The lanes beyond `count` weigh exp(-87) or so: far below half a unit in the last place of a sum above 1.
     (greatest, simd.sum(sum))
@@ -474,12 +475,7 @@ fn softmax<S: Simd>(simd: S, scores: &mut [f32], count: usize) -> (f32, f32) {
 
 /// Some channels of up to 32 keys, as `panel[channel][key]`; keys that are not there are 0.
 #[inline(always)]
-fn transpose_keys<S: Simd>(
-    simd: S,
-    keys: &[&[u16]],
-    channels: std::ops::Range<usize>,
-    panel: &mut [f32; CHANNELS * BLOCK],
-) {
+fn transpose_keys<S: Simd>(simd: S, keys: &[&[u16]], channels: std::ops::Range<usize>, panel: &mut [f32]) {
     for (half, keys) in keys.chunks(LANES).enumerate() {
         for first in channels.clone().step_by(LANES) {
             let mut square = [simd.splat(0.0); LANES];
@@ -490,7 +486,7 @@ fn transpose_keys<S: Simd>(
             }
             let square = simd.transpose(square);
             for (i, row) in square.into_iter().enumerate() {
-                simd.to_slice(row, &mut panel[(first - channels.start + i) * BLOCK + half * LANES..]);
+                simd.write(row, &mut panel[(first - channels.start + i) * BLOCK + half * LANES..]);
             }
         }
     }

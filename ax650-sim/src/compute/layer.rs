@@ -396,7 +396,7 @@ impl Kernel for SplitHeads<'_> {
             }
             rotate(simd, query, self.rope.0, self.rope.1);
             for x in query.as_chunks_mut::<LANES>().0 {
-                simd.to_slice(simd.mul(simd.from_slice(x), scale), x);
+                simd.write(simd.mul(simd.read(x), scale), x);
             }
         }
         let mut key = [0.0; MAX_HEAD_DIM];

@@ -243,7 +243,7 @@ impl Task<'_> {
                 let from = data[start * BLOCK..][..len * BLOCK].as_chunks::<LANES>().0;
                 for (to, from) in panel.as_chunks_mut::<LANES>().0.iter_mut().zip(from) {
                     // SAFETY: `from` is an array of 16 elements.
-                    simd.to_slice(unsafe { T::load(simd, from.as_ptr()) }, to);
+                    simd.write(unsafe { T::load(simd, from.as_ptr()) }, to);
                 }
                 let x = Rows { data: &self.x.data[first * self.x.stride + start..], stride: self.x.stride };
                 let weights = Weights { data: &panel[..], stride: BLOCK, block: 0 };
@@ -256,45 +256,46 @@ impl Task<'_> {
         }
     }
 
+    /// Scale and bias of 16 outputs from `out` on.
+    #[inline(always)]
+    fn value<S: Simd>(&self, simd: S, out: usize, sums: &[f32]) -> S::V {
+        let scaled = simd.mul(simd.read(sums), simd.read(&self.linear.scale[out..]));
+        match &self.linear.bias {
+            Some(bias) => simd.add(scaled, simd.read(&bias[out..])),
+            None => scaled,
+        }
+    }
+
     /// Scale, bias, and the way out for one row of one block.
     #[inline(always)]
     fn finish<S: Simd>(&self, simd: S, row: usize, block: usize, sums: &[f32; BLOCK]) {
         let out = block * BLOCK;
-        let value = |half: usize| {
-            let at = out + half * LANES;
-            let scaled =
-                simd.mul(simd.from_slice(&sums[half * LANES..]), simd.from_slice(&self.linear.scale[at..]));
-            match &self.linear.bias {
-                Some(bias) => simd.add(scaled, simd.from_slice(&bias[at..])),
-                None => scaled,
-            }
-        };
-        let values = [value(0), value(1)];
+        let values = [self.value(simd, out, sums), self.value(simd, out + LANES, &sums[LANES..])];
         match self.output {
             Output::Store { to, stride } => {
                 // SAFETY: this task alone has this block, and rows of a block do not overlap.
                 let to = unsafe { to.part(row * stride + out..row * stride + out + BLOCK) };
-                simd.to_slice(values[0], to);
-                simd.to_slice(values[1], &mut to[LANES..]);
+                simd.write(values[0], to);
+                simd.write(values[1], &mut to[LANES..]);
             }
             Output::Add { to, stride } => {
                 // SAFETY: as for Store.
                 let to = unsafe { to.part(row * stride + out..row * stride + out + BLOCK) };
-                let sum = simd.add(simd.from_slice(to), values[0]);
-                simd.to_slice(sum, to);
-                let sum = simd.add(simd.from_slice(&to[LANES..]), values[1]);
-                simd.to_slice(sum, &mut to[LANES..]);
+                let sum = simd.add(simd.read(to), values[0]);
+                simd.write(sum, to);
+                let sum = simd.add(simd.read(&to[LANES..]), values[1]);
+                simd.write(sum, &mut to[LANES..]);
             }
             Output::Gated { to, stride } => {
                 let start = row * stride + block * LANES;
                 // SAFETY: this task alone has this block.
                 let to = unsafe { to.part(start..start + LANES) };
-                simd.to_slice(gated(simd, values[0], values[1]), to);
+                simd.write(gated(simd, values[0], values[1]), to);
             }
             Output::Bf16 { to, len } => {
                 let mut floats = [0.0; BLOCK];
-                simd.to_slice(values[0], &mut floats);
-                simd.to_slice(values[1], &mut floats[LANES..]);
+                simd.write(values[0], &mut floats);
+                simd.write(values[1], &mut floats[LANES..]);
                 // SAFETY: this task alone has this block.
                 let to = unsafe { to.part(out.min(len)..(out + BLOCK).min(len)) };
                 round_to_bf16(&floats, to);

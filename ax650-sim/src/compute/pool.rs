@@ -51,7 +51,8 @@ impl Shared {
                 return worked;
             }
             let claimed = self.state.fetch_add(1, Ordering::SeqCst);
-            let (index, tasks) = (claimed & 0xFFFF_FFFF, claimed >> 32);
+            #[expect(clippy::cast_possible_truncation, reason = "two halves of 64 bits")]
+            let (index, tasks) = (claimed as u32, (claimed >> 32) as u32);
             if index >= tasks {
                 return worked;
             }
@@ -161,7 +162,7 @@ impl Pool {
             std::hint::spin_loop();
             turns += 1;
             // On a machine with fewer free cores than threads the last task may wait for this very core.
-            if turns.is_multiple_of(4096) {
+            if turns.is_multiple_of(512) {
                 thread::yield_now();
             }
         }

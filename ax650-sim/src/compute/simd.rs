@@ -97,7 +97,7 @@ pub(super) trait Simd: Copy + Send + Sync {
 
     /// The first 16 floats of a slice.
     #[inline(always)]
-    fn from_slice(self, from: &[f32]) -> Self::V {
+    fn read(self, from: &[f32]) -> Self::V {
         let from = &from[..LANES];
         // SAFETY: the slice has 16 floats.
         unsafe { self.load(from.as_ptr()) }
@@ -105,7 +105,7 @@ pub(super) trait Simd: Copy + Send + Sync {
 
     /// Writes the first 16 floats of a slice.
     #[inline(always)]
-    fn to_slice(self, value: Self::V, to: &mut [f32]) {
+    fn write(self, value: Self::V, to: &mut [f32]) {
         let to = &mut to[..LANES];
         // SAFETY: the slice has 16 floats.
         unsafe { self.store(value, to.as_mut_ptr()) };

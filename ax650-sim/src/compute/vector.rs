@@ -30,9 +30,7 @@ pub(super) fn round_to_bf16(from: &[f32], to: &mut [u16]) {
         let rounded = bits.wrapping_add(0x7FFF + ((bits >> 16) & 1));
         // A NaN could be rounded into an infinity; its quiet bit survives the cut.
         let chosen = if bits & 0x7FFF_FFFF > 0x7F80_0000 { bits | 0x0040_0000 } else { rounded };
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half of 32 bits")]
-        let upper = (chosen >> 16) as u16;
-        *to = upper;
+        *to = (chosen >> 16) as u16;
     }
 }
 
@@ -42,15 +40,15 @@ pub(super) fn round_to_bf16(from: &[f32], to: &mut [u16]) {
 pub(super) fn rms_norm<S: Simd>(simd: S, x: &[f32], len: usize, eps: f32, weight: &[f32], out: &mut [f32]) {
     let mut squares = simd.splat(0.0);
     for x in x.as_chunks::<LANES>().0 {
-        let x = simd.from_slice(x);
+        let x = simd.read(x);
         squares = simd.fma(x, x, squares);
     }
     let scale = simd.splat(1.0 / (simd.sum(squares) / len as f32 + eps).sqrt());
     let (x, weight, out) =
         (x.as_chunks::<LANES>().0, weight.as_chunks::<LANES>().0, out.as_chunks_mut::<LANES>().0);
     for ((x, weight), out) in x.iter().zip(weight).zip(out) {
-        let scaled = simd.mul(simd.from_slice(x), scale);
-        simd.to_slice(simd.mul(scaled, simd.from_slice(weight)), out);
+        let scaled = simd.mul(simd.read(x), scale);
+        simd.write(simd.mul(scaled, simd.read(weight)), out);
     }
 }
 
@@ -59,13 +57,13 @@ pub(super) fn rms_norm<S: Simd>(simd: S, x: &[f32], len: usize, eps: f32, weight
 pub(super) fn head_norm<S: Simd>(simd: S, head: &mut [f32], eps: f32, weight: &[f32]) {
     let mut squares = simd.splat(0.0);
     for x in head.as_chunks::<LANES>().0 {
-        let x = simd.from_slice(x);
+        let x = simd.read(x);
         squares = simd.fma(x, x, squares);
     }
     let scale = simd.splat(1.0 / (simd.sum(squares) / head.len() as f32 + eps).sqrt());
     for (x, weight) in head.as_chunks_mut::<LANES>().0.iter_mut().zip(weight.as_chunks::<LANES>().0) {
-        let scaled = simd.mul(simd.from_slice(x), scale);
-        simd.to_slice(simd.mul(scaled, simd.from_slice(weight)), x);
+        let scaled = simd.mul(simd.read(x), scale);
+        simd.write(simd.mul(scaled, simd.read(weight)), x);
     }
 }
 
@@ -74,9 +72,9 @@ pub(super) fn head_norm<S: Simd>(simd: S, head: &mut [f32], eps: f32, weight: &[
 pub(super) fn rotate<S: Simd>(simd: S, head: &mut [f32], cos: &[f32], sin: &[f32]) {
     let (cos, sin) = (cos.as_chunks::<LANES>().0, sin.as_chunks::<LANES>().0);
     for ((x, cos), sin) in head.as_chunks_mut::<LANES>().0.iter_mut().zip(cos).zip(sin) {
-        let value = simd.from_slice(x);
-        let crossed = simd.mul(simd.swap_pairs(value), simd.from_slice(sin));
-        simd.to_slice(simd.fma(value, simd.from_slice(cos), crossed), x);
+        let value = simd.read(x);
+        let crossed = simd.mul(simd.swap_pairs(value), simd.read(sin));
+        simd.write(simd.fma(value, simd.read(cos), crossed), x);
     }
 }
 

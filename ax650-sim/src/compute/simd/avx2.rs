@@ -1,5 +1,6 @@
 //! AVX2 with FMA: two registers are one vector.
 
+#[allow(clippy::wildcard_imports, reason = "every second name of this file is an intrinsic")]
 use std::arch::x86_64::*;
 
 use super::{Kernel, Simd, intrinsic};
@@ -27,9 +28,14 @@ fn enter<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
 
 type V = [__m256; 2];
 
+/// 2 to the power of integers.
 #[inline(always)]
-fn map2(a: V, b: V, f: impl Fn(__m256, __m256) -> __m256) -> V {
-    [f(a[0], b[0]), f(a[1], b[1])]
+fn power(a: __m256) -> __m256 {
+    let integers = intrinsic!(_mm256_cvtps_epi32(a));
+    let bias = intrinsic!(_mm256_set1_epi32(127));
+    let offset = intrinsic!(_mm256_add_epi32(integers, bias));
+    let shifted = intrinsic!(_mm256_slli_epi32::<23>(offset));
+    intrinsic!(_mm256_castsi256_ps(shifted))
 }
 
 /// Interleaves two registers: `a0 b0 .. a3 b3` and `a4 b4 .. a7 b7`.
@@ -75,10 +81,8 @@ impl Simd for Avx2 {
         // SAFETY: 16 readable bytes are the caller's promise; the unaligned load.
         let bytes = unsafe { _mm_loadu_si128(from.cast()) };
         let second = intrinsic!(_mm_unpackhi_epi64(bytes, bytes));
-        [bytes, second].map(|half| {
-            let wide = intrinsic!(_mm256_cvtepi8_epi32(half));
-            intrinsic!(_mm256_cvtepi32_ps(wide))
-        })
+        let wide = [intrinsic!(_mm256_cvtepi8_epi32(bytes)), intrinsic!(_mm256_cvtepi8_epi32(second))];
+        [intrinsic!(_mm256_cvtepi32_ps(wide[0])), intrinsic!(_mm256_cvtepi32_ps(wide[1]))]
     }
     #[inline(always)]
     unsafe fn load_bf16(self, from: *const u16) -> V {
@@ -86,27 +90,26 @@ impl Simd for Avx2 {
         let values = unsafe { _mm256_loadu_si256(from.cast()) };
         let low = intrinsic!(_mm256_castsi256_si128(values));
         let high = intrinsic!(_mm256_extracti128_si256::<1>(values));
-        [low, high].map(|half| {
-            let wide = intrinsic!(_mm256_cvtepu16_epi32(half));
-            let shifted = intrinsic!(_mm256_slli_epi32::<16>(wide));
-            intrinsic!(_mm256_castsi256_ps(shifted))
-        })
+        let wide = [intrinsic!(_mm256_cvtepu16_epi32(low)), intrinsic!(_mm256_cvtepu16_epi32(high))];
+        let low = intrinsic!(_mm256_slli_epi32::<16>(wide[0]));
+        let high = intrinsic!(_mm256_slli_epi32::<16>(wide[1]));
+        [intrinsic!(_mm256_castsi256_ps(low)), intrinsic!(_mm256_castsi256_ps(high))]
     }
     #[inline(always)]
     fn add(self, a: V, b: V) -> V {
-        map2(a, b, |a, b| intrinsic!(_mm256_add_ps(a, b)))
+        [intrinsic!(_mm256_add_ps(a[0], b[0])), intrinsic!(_mm256_add_ps(a[1], b[1]))]
     }
     #[inline(always)]
     fn sub(self, a: V, b: V) -> V {
-        map2(a, b, |a, b| intrinsic!(_mm256_sub_ps(a, b)))
+        [intrinsic!(_mm256_sub_ps(a[0], b[0])), intrinsic!(_mm256_sub_ps(a[1], b[1]))]
     }
     #[inline(always)]
     fn mul(self, a: V, b: V) -> V {
-        map2(a, b, |a, b| intrinsic!(_mm256_mul_ps(a, b)))
+        [intrinsic!(_mm256_mul_ps(a[0], b[0])), intrinsic!(_mm256_mul_ps(a[1], b[1]))]
     }
     #[inline(always)]
     fn div(self, a: V, b: V) -> V {
-        map2(a, b, |a, b| intrinsic!(_mm256_div_ps(a, b)))
+        [intrinsic!(_mm256_div_ps(a[0], b[0])), intrinsic!(_mm256_div_ps(a[1], b[1]))]
     }
     #[inline(always)]
     fn fma(self, a: V, b: V, c: V) -> V {
@@ -114,29 +117,26 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn max(self, a: V, b: V) -> V {
-        map2(a, b, |a, b| intrinsic!(_mm256_max_ps(a, b)))
+        [intrinsic!(_mm256_max_ps(a[0], b[0])), intrinsic!(_mm256_max_ps(a[1], b[1]))]
     }
     #[inline(always)]
     fn min(self, a: V, b: V) -> V {
-        map2(a, b, |a, b| intrinsic!(_mm256_min_ps(a, b)))
+        [intrinsic!(_mm256_min_ps(a[0], b[0])), intrinsic!(_mm256_min_ps(a[1], b[1]))]
     }
     #[inline(always)]
     fn round(self, a: V) -> V {
-        a.map(|half| intrinsic!(_mm256_round_ps::<0x08>(half)))
+        [intrinsic!(_mm256_round_ps::<0x08>(a[0])), intrinsic!(_mm256_round_ps::<0x08>(a[1]))]
     }
     #[inline(always)]
     fn exp2i(self, a: V) -> V {
-        a.map(|half| {
-            let integers = intrinsic!(_mm256_cvtps_epi32(half));
-            let bias = intrinsic!(_mm256_set1_epi32(127));
-            let biased = intrinsic!(_mm256_add_epi32(integers, bias));
-            let bits = intrinsic!(_mm256_slli_epi32::<23>(biased));
-            intrinsic!(_mm256_castsi256_ps(bits))
-        })
+        [power(a[0]), power(a[1])]
     }
     #[inline(always)]
     fn swap_pairs(self, a: V) -> V {
-        a.map(|half| intrinsic!(_mm256_permute_ps::<0b10_11_00_01>(half)))
+        [
+            intrinsic!(_mm256_permute_ps::<0b10_11_00_01>(a[0])),
+            intrinsic!(_mm256_permute_ps::<0b10_11_00_01>(a[1])),
+        ]
     }
     #[inline(always)]
     fn zip_lo(self, a: V, b: V) -> V {

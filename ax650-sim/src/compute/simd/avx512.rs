@@ -1,5 +1,6 @@
 //! AVX-512 (F, BW, DQ, VL): one register is one vector.
 
+#[allow(clippy::wildcard_imports, reason = "every second name of this file is an intrinsic")]
 use std::arch::x86_64::*;
 
 use super::{Kernel, Simd, intrinsic};
@@ -102,9 +103,9 @@ impl Simd for Avx512 {
     fn exp2i(self, a: V) -> V {
         let integers = intrinsic!(_mm512_cvtps_epi32(a));
         let bias = intrinsic!(_mm512_set1_epi32(127));
-        let biased = intrinsic!(_mm512_add_epi32(integers, bias));
-        let bits = intrinsic!(_mm512_slli_epi32::<23>(biased));
-        intrinsic!(_mm512_castsi512_ps(bits))
+        let offset = intrinsic!(_mm512_add_epi32(integers, bias));
+        let shifted = intrinsic!(_mm512_slli_epi32::<23>(offset));
+        intrinsic!(_mm512_castsi512_ps(shifted))
     }
     #[inline(always)]
     fn swap_pairs(self, a: V) -> V {

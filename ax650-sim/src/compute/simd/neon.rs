@@ -1,5 +1,6 @@
 //! NEON: four registers are one vector.
 
+#[allow(clippy::wildcard_imports, reason = "every second name of this file is an intrinsic")]
 use std::arch::aarch64::*;
 
 use super::{Kernel, Simd, intrinsic};
@@ -27,9 +28,40 @@ fn enter<K: Kernel>(simd: Neon, kernel: K) -> K::Output {
 
 type V = [float32x4_t; 4];
 
+/// 2 to the power of integers.
 #[inline(always)]
-fn map2(a: V, b: V, f: impl Fn(float32x4_t, float32x4_t) -> float32x4_t) -> V {
-    [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
+fn power(a: float32x4_t) -> float32x4_t {
+    let integers = intrinsic!(vcvtnq_s32_f32(a));
+    let bias = intrinsic!(vdupq_n_s32(127));
+    let offset = intrinsic!(vaddq_s32(integers, bias));
+    let shifted = intrinsic!(vshlq_n_s32::<23>(offset));
+    intrinsic!(vreinterpretq_f32_s32(shifted))
+}
+
+/// Four bytes, already widened once, as floats.
+#[inline(always)]
+fn floats(quarter: int16x4_t) -> float32x4_t {
+    let wide = intrinsic!(vmovl_s16(quarter));
+    intrinsic!(vcvtq_f32_s32(wide))
+}
+
+/// Four bf16 values as floats.
+#[inline(always)]
+fn widened(quarter: uint16x4_t) -> float32x4_t {
+    let wide = intrinsic!(vshll_n_u16::<16>(quarter));
+    intrinsic!(vreinterpretq_f32_u32(wide))
+}
+
+/// One intrinsic for each quarter of one, two or three vectors.
+macro_rules! quarters {
+    ($name:ident, $($vector:ident),+) => {
+        [
+            intrinsic!($name($($vector[0]),+)),
+            intrinsic!($name($($vector[1]),+)),
+            intrinsic!($name($($vector[2]),+)),
+            intrinsic!($name($($vector[3]),+)),
+        ]
+    };
 }
 
 impl Simd for Neon {
@@ -65,65 +97,53 @@ impl Simd for Neon {
             intrinsic!(vget_low_s16(high)),
             intrinsic!(vget_high_s16(high)),
         ];
-        quarters.map(|quarter| {
-            let wide = intrinsic!(vmovl_s16(quarter));
-            intrinsic!(vcvtq_f32_s32(wide))
-        })
+        [floats(quarters[0]), floats(quarters[1]), floats(quarters[2]), floats(quarters[3])]
     }
     #[inline(always)]
     unsafe fn load_bf16(self, from: *const u16) -> V {
         // SAFETY: 16 readable values are the caller's promise.
-        let values = unsafe { from.cast::<[[u16; 4]; 4]>().read_unaligned() };
-        values.map(|quarter| {
-            let wide = intrinsic!(vshll_n_u16::<16>(bytemuck::must_cast::<[u16; 4], uint16x4_t>(quarter)));
-            intrinsic!(vreinterpretq_f32_u32(wide))
-        })
+        let values = unsafe { from.cast::<[uint16x4_t; 4]>().read_unaligned() };
+        [widened(values[0]), widened(values[1]), widened(values[2]), widened(values[3])]
     }
     #[inline(always)]
     fn add(self, a: V, b: V) -> V {
-        map2(a, b, |a, b| intrinsic!(vaddq_f32(a, b)))
+        quarters!(vaddq_f32, a, b)
     }
     #[inline(always)]
     fn sub(self, a: V, b: V) -> V {
-        map2(a, b, |a, b| intrinsic!(vsubq_f32(a, b)))
+        quarters!(vsubq_f32, a, b)
     }
     #[inline(always)]
     fn mul(self, a: V, b: V) -> V {
-        map2(a, b, |a, b| intrinsic!(vmulq_f32(a, b)))
+        quarters!(vmulq_f32, a, b)
     }
     #[inline(always)]
     fn div(self, a: V, b: V) -> V {
-        map2(a, b, |a, b| intrinsic!(vdivq_f32(a, b)))
+        quarters!(vdivq_f32, a, b)
     }
     #[inline(always)]
     fn fma(self, a: V, b: V, c: V) -> V {
-        std::array::from_fn(|i| intrinsic!(vfmaq_f32(c[i], a[i], b[i])))
+        quarters!(vfmaq_f32, c, a, b)
     }
     #[inline(always)]
     fn max(self, a: V, b: V) -> V {
-        map2(a, b, |a, b| intrinsic!(vmaxq_f32(a, b)))
+        quarters!(vmaxq_f32, a, b)
     }
     #[inline(always)]
     fn min(self, a: V, b: V) -> V {
-        map2(a, b, |a, b| intrinsic!(vminq_f32(a, b)))
+        quarters!(vminq_f32, a, b)
     }
     #[inline(always)]
     fn round(self, a: V) -> V {
-        a.map(|quarter| intrinsic!(vrndnq_f32(quarter)))
+        quarters!(vrndnq_f32, a)
     }
     #[inline(always)]
     fn exp2i(self, a: V) -> V {
-        a.map(|quarter| {
-            let integers = intrinsic!(vcvtnq_s32_f32(quarter));
-            let bias = intrinsic!(vdupq_n_s32(127));
-            let biased = intrinsic!(vaddq_s32(integers, bias));
-            let bits = intrinsic!(vshlq_n_s32::<23>(biased));
-            intrinsic!(vreinterpretq_f32_s32(bits))
-        })
+        [power(a[0]), power(a[1]), power(a[2]), power(a[3])]
     }
     #[inline(always)]
     fn swap_pairs(self, a: V) -> V {
-        a.map(|quarter| intrinsic!(vrev64q_f32(quarter)))
+        quarters!(vrev64q_f32, a)
     }
     #[inline(always)]
     fn zip_lo(self, a: V, b: V) -> V {

@@ -14,11 +14,13 @@ impl Kernel for AllOperations<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Self::Output {
-        let (a, b, c) = (s.from_slice(self.a), s.from_slice(self.b), s.from_slice(self.c));
+        let (a, b, c) = (s.read(self.a), s.read(self.b), s.read(self.c));
         let bytes: [i8; LANES] = [-128, -127, -100, -64, -33, -2, -1, 0, 1, 2, 3, 31, 64, 99, 126, 127];
         let halves: [u16; LANES] = std::array::from_fn(|i| (self.a[i].to_bits() >> 16) as u16);
-        // SAFETY: both arrays have 16 elements.
-        let (bytes, halves) = unsafe { (s.load_i8(bytes.as_ptr()), s.load_bf16(halves.as_ptr())) };
+        // SAFETY: the array has 16 elements.
+        let bytes = unsafe { s.load_i8(bytes.as_ptr()) };
+        // SAFETY: the array has 16 elements.
+        let halves = unsafe { s.load_bf16(halves.as_ptr()) };
         let results = [
             s.add(a, b),
             s.sub(a, b),
@@ -75,7 +77,7 @@ fn transposing_swaps_rows_and_lanes() {
         fn run<S: Simd>(self, s: S) {
             let rows: [[f32; LANES]; LANES] =
                 std::array::from_fn(|i| std::array::from_fn(|j| (i * LANES + j) as f32));
-            let columns = s.transpose(rows.map(|row| s.from_slice(&row))).map(|v| s.lanes(v));
+            let columns = s.transpose(rows.map(|row| s.read(&row))).map(|v| s.lanes(v));
             for (i, row) in rows.iter().enumerate() {
                 for (j, value) in row.iter().enumerate() {
                     assert_eq!(columns[j][i].to_bits(), value.to_bits());
@@ -94,7 +96,7 @@ fn exp_is_close_and_keeps_nan() {
     impl Kernel for Exp {
         type Output = [f32; LANES];
         fn run<S: Simd>(self, s: S) -> [f32; LANES] {
-            s.lanes(s.exp(s.from_slice(&self.0)))
+            s.lanes(s.exp(s.read(&self.0)))
         }
     }
     for isa in Isa::all() {

@@ -85,8 +85,8 @@ impl Fixture {
             let mut masks = vec![HIDDEN; chunk * columns];
             for row in 0..count {
                 let masks = &mut masks[row * columns..(row + 1) * columns];
-                for key in 0..past {
-                    masks[key] = mask(past + row, key);
+                for (key, value) in masks.iter_mut().take(past).enumerate() {
+                    *value = mask(past + row, key);
                 }
                 for key in 0..count {
                     masks[own + key] = mask(past + row, past + key);
@@ -126,7 +126,7 @@ impl Fixture {
     }
 
     fn call(&self, group: usize, inputs: [&[u16]; 5], outputs: &mut [Vec<u16>; 3], scratch: &mut Scratch) {
-        let inputs = inputs.map(|input| bytemuck::cast_slice(input));
+        let inputs = inputs.map(bytemuck::cast_slice);
         let mut outputs = outputs.each_mut().map(|output| bytemuck::cast_slice_mut(output));
         self.layer.run(&self.pool, group, &inputs, &mut outputs, scratch).unwrap();
     }

@@ -61,13 +61,13 @@ fn norm(x: &[f64], weight: &[f64]) -> Vec<f64> {
 }
 
 fn rope(head: &mut [f64], position: usize, halves: bool) {
-    let d = head.len();
-    for i in 0..d / 2 {
-        let angle = position as f64 * 10_000_f64.powf(-2.0 * i as f64 / d as f64);
-        let (a, b) = if halves { (i, i + d / 2) } else { (2 * i, 2 * i + 1) };
-        let (x, y) = (head[a], head[b]);
-        head[a] = x * angle.cos() - y * angle.sin();
-        head[b] = x * angle.sin() + y * angle.cos();
+    let dim = head.len();
+    for i in 0..dim / 2 {
+        let angle = position as f64 * 10_000_f64.powf(-2.0 * i as f64 / dim as f64);
+        let pair = if halves { (i, i + dim / 2) } else { (2 * i, 2 * i + 1) };
+        let (x, y) = (head[pair.0], head[pair.1]);
+        head[pair.0] = x * angle.cos() - y * angle.sin();
+        head[pair.1] = x * angle.sin() + y * angle.cos();
     }
 }
 
