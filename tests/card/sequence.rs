@@ -78,6 +78,7 @@ fn any_cut_of_a_prompt_gives_the_same_logits() {
         let chunks = loaded.logits_of(prompt, &|_| 128, rest);
         assert_eq!(chunks.len(), rest.len() + 1);
         assert!(chunks.iter().flatten().all(|&raw| raw & 0x7f80 != 0x7f80), "logits are finite");
+        assert!(chunks[0] != chunks[1], "logits depend on what was read");
         let cuts: [(&str, &dyn Fn(usize) -> usize); 6] = [
             ("decode steps only", &|_| 0),
             ("chunks of one", &|_| 1),
