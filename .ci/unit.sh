@@ -11,3 +11,6 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
     cargo test --workspace --locked --no-fail-fast
 fi
+skip=()
+[ "${AX650_TEST_LARGE:-0}" = 1 ] || skip=(--skip qwen2_5_coder)
+AX650_TEST_MODELS=$PWD/.cache/models cargo test --locked --test golden_text -- "${skip[@]}"

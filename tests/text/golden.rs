@@ -29,7 +29,7 @@ const HEADER_BYTES: u64 = 32 << 20;
 fn models_dir() -> PathBuf {
     let dir = std::env::var_os("AX650_TEST_MODELS");
     PathBuf::from(
-        dir.expect("set AX650_TEST_MODELS to the directory of the golden models (make models fetches them)"),
+        dir.expect("set AX650_TEST_MODELS to the directory of the golden models (`make test` does)"),
     )
 }
 
