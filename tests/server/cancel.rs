@@ -7,11 +7,11 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::fixture::{Server, start, start_with};
+use crate::fixture::{Server, start, start_with, write_endless_model};
 
 /// Opens a connection and asks for an answer that goes on until the window is full.
 async fn ask_for_much(server: &Server, stream: bool) -> TcpStream {
-    let body = json!({"model": "tiny", "prompt": "x", "raw": true, "stream": stream}).to_string();
+    let body = json!({"model": "endless", "prompt": "x", "raw": true, "stream": stream}).to_string();
     let request = format!(
         "POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -45,7 +45,8 @@ async fn running(server: &Server) {
 #[tokio::test]
 async fn a_client_that_leaves_a_stream_frees_the_card() {
     let server = start().await;
-    server.post("/api/generate", &json!({"model": "tiny"})).await;
+    write_endless_model(server.root.path());
+    server.post("/api/generate", &json!({"model": "endless"})).await;
     for _ in 0..5 {
         let mut socket = ask_for_much(&server, true).await;
         let mut start = [0; 64];
@@ -53,7 +54,7 @@ async fn a_client_that_leaves_a_stream_frees_the_card() {
         drop(socket);
         let freed = idle(&server).await;
         assert!(freed < Duration::from_millis(500), "{freed:?}");
-        let ask = json!({"model": "tiny", "prompt": "x", "stream": false, "options": {"num_predict": 1}});
+        let ask = json!({"model": "endless", "prompt": "x", "stream": false, "options": {"num_predict": 1}});
         assert_eq!(server.post("/api/generate", &ask).await.status, 200);
     }
     server.stop().await;
@@ -62,7 +63,8 @@ async fn a_client_that_leaves_a_stream_frees_the_card() {
 #[tokio::test]
 async fn a_client_that_leaves_while_it_waits_for_the_whole_answer_frees_the_card() {
     let server = start().await;
-    server.post("/api/generate", &json!({"model": "tiny"})).await;
+    write_endless_model(server.root.path());
+    server.post("/api/generate", &json!({"model": "endless"})).await;
     let socket = ask_for_much(&server, false).await;
     running(&server).await;
     drop(socket);

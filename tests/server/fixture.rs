@@ -70,9 +70,18 @@ pub(crate) async fn start_with(settings: Settings, max_queue: usize) -> Server {
 
 /// Writes a model that never ends an answer by itself: it has no end tokens.
 pub(crate) fn write_model(root: &Path, name: &str, template: &str) {
+    write_model_of(root, name, template, TinySpec { kv_len: CONTEXT, ..TinySpec::default() });
+}
+
+/// Writes the model `endless`, whose answers go on for many seconds.
+pub(crate) fn write_endless_model(root: &Path) {
+    write_model_of(root, "endless", TEMPLATE, TinySpec { layers: 8, kv_len: 16_384, ..TinySpec::default() });
+}
+
+fn write_model_of(root: &Path, name: &str, template: &str, spec: TinySpec) {
     let dir = root.join("ax650/registry.ollama.ai/library").join(name).join("latest");
     std::fs::create_dir_all(&dir).unwrap();
-    let spec = TinySpec { vocab: VOCAB, kv_len: CONTEXT, weights: TinyWeights::Bf16, ..TinySpec::default() };
+    let spec = TinySpec { vocab: VOCAB, weights: TinyWeights::Bf16, ..spec };
     write_tiny_model(&dir, &spec).unwrap();
     let write = |file: &str, value: Value| std::fs::write(dir.join(file), value.to_string()).unwrap();
     write(
@@ -98,7 +107,7 @@ pub(crate) fn write_model(root: &Path, name: &str, template: &str) {
         parameter_count: 100_000,
         parameter_size: "100.0K".into(),
         quantization_level: "BF16".into(),
-        context_length: CONTEXT,
+        context_length: spec.kv_len,
         trained_context: 2048,
         embedding_length: spec.hidden,
         model_info: info.as_object().unwrap().clone(),
