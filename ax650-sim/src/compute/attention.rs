@@ -20,6 +20,8 @@ const QUERIES: usize = 48;
 const VALUES: usize = QUERIES * 128;
 /// Channels of the keys that are transposed at a time.
 const CHANNELS: usize = 64;
+/// bf16 values of a cache line.
+const LINE: usize = 32;
 /// Largest head that the buffers allow: eight queries of it fit.
 pub(super) const MAX_HEAD_DIM: usize = VALUES / 8;
 
@@ -108,7 +110,7 @@ pub(super) fn attention(
     let shared = SharedMut::new(output);
     let longest = tiles.iter().map(|tile| inputs.visible.keys[tile.longest].count).max().unwrap_or(0);
     let blocks = longest.div_ceil(KEYS);
-    if jobs >= 4 * pool.threads() || blocks <= 1 || pool.threads() == 1 {
+    if jobs >= 4 * pool.threads() || blocks <= 1 {
         pool.run(jobs, &|index| {
             let job = job(index);
             with_buffers(|buffers| isa.run(Whole { job, buffers, output: shared, stride }));
@@ -120,10 +122,12 @@ pub(super) fn attention(
         split.resize(jobs * blocks * part, 0.0);
     }
     let partials = SharedMut::new(&mut split[..jobs * blocks * part]);
+    // Heads follow each other within a block: their parts of a row lie side by side in memory.
     pool.run(jobs * blocks, &|index| {
+        let (job, block) = (job(index % jobs), index / jobs);
+        let place = index % jobs * blocks + block;
         // SAFETY: each task has its own place.
-        let to = unsafe { partials.part(index * part..(index + 1) * part) };
-        let (job, block) = (job(index / blocks), index % blocks);
+        let to = unsafe { partials.part(place * part..(place + 1) * part) };
         with_buffers(|buffers| isa.run(Split { job, block, buffers, to }));
     });
     pool.run(jobs, &|index| {
@@ -261,6 +265,7 @@ impl Job<'_> {
     fn block<S: Simd>(&self, simd: S, block: usize, buffers: &mut Buffers) {
         let start = block * KEYS;
         let count = (self.inputs.visible.keys[self.tile.longest].count - start).min(KEYS);
+        self.prefetch(simd, start, count);
         self.scores(simd, start, count, buffers);
         let heads = self.heads().1;
         for row in 0..self.tile.rows {
@@ -274,6 +279,19 @@ impl Job<'_> {
             }
         }
         self.weigh(simd, block, count, buffers);
+    }
+
+    /// Asks for the K and V rows of a block. A head's part of a row is too short for the processor to see the pattern.
+    #[inline(always)]
+    fn prefetch<S: Simd>(&self, simd: S, start: usize, count: usize) {
+        let width = self.inputs.kv_heads * self.inputs.head_dim;
+        for rows in [self.inputs.keys, self.inputs.values] {
+            for column in self.inputs.visible.columns(self.tile.longest, start..start + count).flatten() {
+                for line in self.row(rows, column, width).chunks(LINE) {
+                    simd.prefetch(line.as_ptr());
+                }
+            }
+        }
     }
 
     /// Scores of all queries and `count` keys from key `start` on.

@@ -4,7 +4,7 @@
 //! vectors run many chains side by side, which never changes the order within one. A weight is converted to f32 in registers
 //! once and feeds all rows of the tile; for more rows than a tile has, the caller converts a panel first.
 
-use super::simd::{LANES, Simd};
+use super::simd::{Kernel, LANES, Simd};
 
 /// Outputs of one weight block.
 pub(super) const BLOCK: usize = 32;
@@ -84,30 +84,48 @@ pub(super) fn product<S: Simd, T: Weight>(
     y: &mut Sums<'_>,
     add: bool,
 ) {
-    let Size { rows, vectors, k } = size;
-    if rows == 0 || vectors == 0 {
-        return;
-    }
-    assert!(y.data.len() >= (rows - 1) * y.stride + vectors * LANES, "results do not fit");
-    assert!(x.data.len() >= (rows - 1) * x.stride + k, "inputs are too short");
-    if k > 0 {
-        let last = vectors - 1;
-        let needed = (last / 2) * w.block + (k - 1) * w.stride + (last % 2 + 1) * LANES;
-        assert!(w.data.len() >= needed, "weights are too short");
-    }
-    let mut row = 0;
-    while row < rows {
-        let (take, width) = shape::<S>(rows - row);
-        let mut vector = 0;
-        while vector < vectors {
-            let wide = width.min(vectors - vector);
-            let place = Place { row, vector };
-            // SAFETY: the assertions above cover rows below `rows` and vectors below `vectors`, and a tile
-            // covers `take` rows from `row` and at most `wide` vectors from `vector`, which is even for blocks.
-            let done = unsafe { dispatch(simd, (take, wide), place, k, x, w, y, add) };
-            vector += done;
+    simd.call(Product { size, x, w, y, add });
+}
+
+/// [`product`] as a function of its own: inlined into a larger kernel its tiles would run short of registers.
+struct Product<'a, 'b, T> {
+    size: Size,
+    x: Rows<'a>,
+    w: Weights<'a, T>,
+    y: &'a mut Sums<'b>,
+    add: bool,
+}
+
+impl<T: Weight> Kernel for Product<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { size, x, w, y, add } = self;
+        let Size { rows, vectors, k } = size;
+        if rows == 0 || vectors == 0 {
+            return;
         }
-        row += take;
+        assert!(y.data.len() >= (rows - 1) * y.stride + vectors * LANES, "results do not fit");
+        assert!(x.data.len() >= (rows - 1) * x.stride + k, "inputs are too short");
+        if k > 0 {
+            let last = vectors - 1;
+            let needed = (last / 2) * w.block + (k - 1) * w.stride + (last % 2 + 1) * LANES;
+            assert!(w.data.len() >= needed, "weights are too short");
+        }
+        let mut row = 0;
+        while row < rows {
+            let (take, width) = shape::<S>(rows - row);
+            let mut vector = 0;
+            while vector < vectors {
+                let wide = width.min(vectors - vector);
+                let place = Place { row, vector };
+                // SAFETY: the assertions above cover rows below `rows` and vectors below `vectors`, and a tile
+                // covers `take` rows from `row` and at most `wide` vectors from `vector`, which is even for blocks.
+                vector += unsafe { dispatch(simd, (take, wide), place, k, x, w, y, add) };
+            }
+            row += take;
+        }
     }
 }
 

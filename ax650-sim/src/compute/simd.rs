@@ -51,6 +51,13 @@ pub(super) trait Simd: Copy + Send + Sync {
     /// Registers are plenty and wide: tiles of 12 rows by 2 vectors; else 6 rows by 1.
     const WIDE: bool;
 
+    /// Runs `kernel` as a function of its own, not inlined into the caller.
+    fn call<K: Kernel>(self, kernel: K) -> K::Output;
+
+    /// Asks for the cache line at `at`, which need not be valid. Only a hint.
+    #[inline(always)]
+    fn prefetch(self, _at: *const u16) {}
+
     fn splat(self, value: f32) -> Self::V;
     /// # Safety
     /// `from` is valid for reading 16 floats. No alignment is needed.
@@ -210,12 +217,12 @@ impl Isa {
     pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(simd) => simd.enter(kernel),
+            Self::Avx512(simd) => simd.call(kernel),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(simd) => simd.enter(kernel),
+            Self::Avx2(simd) => simd.call(kernel),
             #[cfg(target_arch = "aarch64")]
-            Self::Neon(simd) => simd.enter(kernel),
-            Self::Portable(simd) => kernel.run(simd),
+            Self::Neon(simd) => simd.call(kernel),
+            Self::Portable(simd) => simd.call(kernel),
         }
     }
 }

@@ -13,14 +13,9 @@ impl Avx2 {
     pub(super) fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
     }
-
-    #[inline]
-    pub(super) fn enter<K: Kernel>(self, kernel: K) -> K::Output {
-        // SAFETY: `self` exists only if both features were detected.
-        unsafe { enter(self, kernel) }
-    }
 }
 
+#[inline(never)]
 #[target_feature(enable = "avx2,fma")]
 fn enter<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
     kernel.run(simd)
@@ -53,6 +48,17 @@ impl Simd for Avx2 {
     type V = V;
     const WIDE: bool = false;
 
+    #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: `self` exists only if both features were detected.
+        unsafe { enter(self, kernel) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const u16) {
+        // SAFETY: SSE is part of the architecture, and a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
     #[inline(always)]
     fn splat(self, value: f32) -> V {
         [intrinsic!(_mm256_set1_ps(value)); 2]

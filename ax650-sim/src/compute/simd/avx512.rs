@@ -19,14 +19,9 @@ impl Avx512 {
             && is_x86_feature_detected!("fma");
         found.then_some(Self(()))
     }
-
-    #[inline]
-    pub(super) fn enter<K: Kernel>(self, kernel: K) -> K::Output {
-        // SAFETY: `self` exists only if all the features were detected.
-        unsafe { enter(self, kernel) }
-    }
 }
 
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 fn enter<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
     kernel.run(simd)
@@ -38,6 +33,17 @@ impl Simd for Avx512 {
     type V = V;
     const WIDE: bool = true;
 
+    #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: `self` exists only if all the features were detected.
+        unsafe { enter(self, kernel) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const u16) {
+        // SAFETY: SSE is part of the architecture, and a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
     #[inline(always)]
     fn splat(self, value: f32) -> V {
         intrinsic!(_mm512_set1_ps(value))

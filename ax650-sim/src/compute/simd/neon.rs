@@ -13,14 +13,9 @@ impl Neon {
     pub(super) fn detect() -> Option<Self> {
         std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
     }
-
-    #[inline]
-    pub(super) fn enter<K: Kernel>(self, kernel: K) -> K::Output {
-        // SAFETY: `self` exists only if the feature was detected.
-        unsafe { enter(self, kernel) }
-    }
 }
 
+#[inline(never)]
 #[target_feature(enable = "neon")]
 fn enter<K: Kernel>(simd: Neon, kernel: K) -> K::Output {
     kernel.run(simd)
@@ -67,6 +62,12 @@ macro_rules! quarters {
 impl Simd for Neon {
     type V = V;
     const WIDE: bool = false;
+
+    #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: `self` exists only if the feature was detected.
+        unsafe { enter(self, kernel) }
+    }
 
     #[inline(always)]
     fn splat(self, value: f32) -> V {

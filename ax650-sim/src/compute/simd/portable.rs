@@ -1,6 +1,6 @@
 //! Plain Rust, for processors without any of the other sets: right everywhere, fast nowhere.
 
-use super::{LANES, Simd};
+use super::{Kernel, LANES, Simd};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::compute) struct Portable;
@@ -15,6 +15,11 @@ fn map2(a: V, b: V, f: impl Fn(f32, f32) -> f32) -> V {
 impl Simd for Portable {
     type V = V;
     const WIDE: bool = false;
+
+    #[inline(never)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.run(self)
+    }
 
     #[inline(always)]
     fn splat(self, value: f32) -> V {
