@@ -5,6 +5,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -143,15 +144,26 @@ fn places(name: &str, driver_path: Option<&Path>) -> Vec<PathBuf> {
     let mut places: Vec<PathBuf> =
         named.map(|path| if path.is_dir() { path.join(name) } else { path }).collect();
 
-    let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_path_buf));
-    let here = std::env::current_dir().ok();
-    for directory in here.into_iter().chain(beside) {
-        places.push(directory.join("vendor/lib").join(name));
-    }
+    let own = std::env::current_exe().map(|program| private_directories(&program)).unwrap_or_default();
+    places.extend(own.into_iter().map(|directory| directory.join(name)));
     places.push(PathBuf::from(name));
     places.push(Path::new(PACKAGE_DIRECTORY).join(name));
     places.dedup();
     places
+}
+
+/// `vendor/lib` beside the program, and at the top of the checkout whose `target` directory holds it. Whoever can
+/// write there can replace the program; the working directory is nobody's in particular and never searched.
+fn private_directories(program: &Path) -> Vec<PathBuf> {
+    let beside = program.parent();
+    let target = program.ancestors().skip(1).find(|directory| directory.ends_with("target"));
+    let checkout = target.and_then(Path::parent).filter(|directory| !is_open_to_all(directory));
+    beside.into_iter().chain(checkout).map(|directory| directory.join("vendor/lib")).collect()
+}
+
+/// As `/tmp` is, should cargo's target directory be put there.
+fn is_open_to_all(directory: &Path) -> bool {
+    directory.metadata().is_ok_and(|metadata| metadata.mode() & 0o002 != 0)
 }
 
 fn open(path: &Path) -> Result<Vec<Arc<Library>>, String> {

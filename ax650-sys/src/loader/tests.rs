@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{LoadError, load_board, load_pcie};
+use super::{LoadError, load_board, load_pcie, private_directories};
 
 /// A library made on the spot from C source.
 fn library(directory: &Path, name: &str, source: &str) {
@@ -64,4 +64,30 @@ fn board_functions_may_be_in_either_library() {
     assert!(path.ends_with("libax_engine.so"));
     assert!(!missing.contains(&"AX_SYS_Init") && !missing.contains(&"AX_ENGINE_Init"));
     assert!(missing.contains(&"AX_SYS_MemAlloc"));
+}
+
+#[test]
+fn nothing_is_opened_from_the_working_directory() {
+    let here = std::env::current_dir().unwrap();
+    let LoadError::NotFound { tried, .. } = load_pcie(Some(Path::new("/nowhere"))).unwrap_err() else {
+        panic!("a library where none should be")
+    };
+    for attempt in tried {
+        let in_system_path = attempt.path.components().count() == 1;
+        assert!(in_system_path || attempt.path.is_absolute(), "{attempt:?}");
+        assert!(!attempt.path.starts_with(&here), "{attempt:?}");
+    }
+}
+
+#[test]
+fn libraries_kept_with_the_program_are_found() {
+    let of = |program: &str| private_directories(Path::new(program));
+    assert_eq!(of("/opt/ax650/ax650"), [Path::new("/opt/ax650/vendor/lib")]);
+    // Not `/tmp/vendor/lib`: anyone could have made it.
+    for program in ["/tmp/a/ax650", "/tmp/target/ax650"] {
+        assert_eq!(of(program), [Path::new(program).with_file_name("vendor/lib")]);
+    }
+    for program in ["/src/ax650/target/release/ax650", "/src/ax650/target/debug/deps/engine-1f"] {
+        assert!(of(program).contains(&"/src/ax650/vendor/lib".into()), "{program}");
+    }
 }
