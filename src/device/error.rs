@@ -165,7 +165,7 @@ fn is_absence(code: VendorCode) -> bool {
 
 fn describe(place: &Place, what: &str) -> String {
     let file = place.file.as_deref().unwrap_or_else(|| Path::new("model"));
-    format!("{}: {what}; create or pull the model again", file.display())
+    format!("{}: {what}; create the model again with 'ax650 create'", file.display())
 }
 
 fn text(status: &c::axl_status) -> String {
