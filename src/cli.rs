@@ -118,7 +118,7 @@ fn execute(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // `ax650 list | head -1` closes our output: that is success, not an error.
         Err(error) if closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            note(&format!("Error: {}", terminal::sanitise(&format!("{error:#}"))));
+            note(&format!("Error: {}", terminal::sanitise(&reason(&error))));
             ExitCode::FAILURE
         }
     }
@@ -145,6 +145,21 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(command) => command.execute(),
         Command::Version(version::Arguments {}) => version::execute(),
     }
+}
+
+/// The whole chain of causes. Errors of the library tell their cause in their own text, because HTTP clients see only
+/// that; what has been told is not told twice.
+fn reason(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 fn closed_pipe(error: &anyhow::Error) -> bool {
@@ -191,6 +206,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || io::Error::other("no space");
+        let told = anyhow::Error::new(cause()).context("cannot write x: no space; free some");
+        assert_eq!(reason(&told), "cannot write x: no space; free some");
+        let untold = anyhow::Error::new(cause()).context("create m");
+        assert_eq!(reason(&untold), "create m: no space");
     }
 
     #[test]
