@@ -12,6 +12,11 @@ use minijinja::{
 
 /// Containers nested deeper than this are refused: walking them costs stack.
 const MAX_DEPTH: usize = 100;
+/// Values that one text may be written from. Lists share their items, so sixty nested lists of two may stand for more
+/// values than could ever be written.
+const MAX_NODES: usize = 1_000_000;
+/// Bytes that one text may have.
+const MAX_BYTES: usize = 16 << 20;
 
 /// How a value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +33,17 @@ pub(crate) fn tojson(value: &Value, kwargs: Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = kwargs.get("indent")?;
     let sort_keys: Option<bool> = kwargs.get("sort_keys")?;
     let ascii: Option<bool> = kwargs.get("ensure_ascii")?;
-    // Accepted as templates pass it along; other separators than the default ones have not been seen.
-    let _separators: Option<Value> = kwargs.get("separators")?;
+    let (between_items, after_key) = separators(kwargs.get("separators")?, indent.is_some())?;
     kwargs.assert_all_used()?;
-    let mut writer =
-        Writer { dialect: Dialect::Json, indent, sort_keys: sort_keys.unwrap_or(false), out: String::new() };
+    let mut writer = Writer {
+        dialect: Dialect::Json,
+        indent,
+        sort_keys: sort_keys.unwrap_or(false),
+        between_items,
+        after_key,
+        nodes: 0,
+        out: String::new(),
+    };
     writer.value(value, 0)?;
     let text = if ascii.unwrap_or(false) { escape_non_ascii(&writer.out) } else { writer.out };
     Ok(Value::from_safe_string(text))
@@ -43,15 +54,44 @@ pub(crate) fn display(value: &Value) -> Result<String, Error> {
     if let Some(text) = value.as_str() {
         return Ok(text.to_owned());
     }
-    let mut writer = Writer { dialect: Dialect::Python, indent: None, sort_keys: false, out: String::new() };
+    let mut writer = Writer {
+        dialect: Dialect::Python,
+        indent: None,
+        sort_keys: false,
+        between_items: ", ".to_owned(),
+        after_key: ": ".to_owned(),
+        nodes: 0,
+        out: String::new(),
+    };
     writer.value(value, 0)?;
     Ok(writer.out)
+}
+
+/// The argument `separators` of `json.dumps`: a pair of what goes between items and what between a key and its value.
+fn separators(given: Option<Value>, indented: bool) -> Result<(String, String), Error> {
+    let Some(given) = given.filter(|given| !given.is_none()) else {
+        return Ok((if indented { "," } else { ", " }.to_owned(), ": ".to_owned()));
+    };
+    let wrong =
+        || Error::new(ErrorKind::InvalidOperation, "tojson wants separators=(between_items, after_key)");
+    let mut pair = given.try_iter().map_err(|_| wrong())?;
+    let (Some(between_items), Some(after_key), None) = (pair.next(), pair.next(), pair.next()) else {
+        return Err(wrong());
+    };
+    match (between_items.as_str(), after_key.as_str()) {
+        (Some(between_items), Some(after_key)) => Ok((between_items.to_owned(), after_key.to_owned())),
+        _ => Err(wrong()),
+    }
 }
 
 struct Writer {
     dialect: Dialect,
     indent: Option<usize>,
     sort_keys: bool,
+    between_items: String,
+    after_key: String,
+    /// Values written or collected to be written.
+    nodes: usize,
     out: String,
 }
 
@@ -60,6 +100,7 @@ impl Writer {
         if depth > MAX_DEPTH {
             return Err(Error::new(ErrorKind::InvalidOperation, "value is nested too deeply"));
         }
+        self.check_bytes()?;
         let json = self.dialect == Dialect::Json;
         match value.kind() {
             ValueKind::None => self.out.push_str(if json { "null" } else { "None" }),
@@ -72,7 +113,11 @@ impl Writer {
             ValueKind::Number => self.number(value),
             ValueKind::String => self.string(value.as_str().unwrap_or_default())?,
             ValueKind::Seq | ValueKind::Iterable => {
-                let items: Vec<Value> = value.try_iter()?.collect();
+                let mut items = Vec::new();
+                for item in value.try_iter()? {
+                    self.count_node()?;
+                    items.push(item);
+                }
                 let brackets = match items.len() {
                     1 if !json && value.is_tuple() => ("(", ",)"),
                     _ if !json && value.is_tuple() => ("(", ")"),
@@ -83,6 +128,7 @@ impl Writer {
             ValueKind::Map => {
                 let mut pairs = Vec::new();
                 for key in value.try_iter()? {
+                    self.count_node()?;
                     let item = value.get_item(&key)?;
                     pairs.push((key, item));
                 }
@@ -90,12 +136,8 @@ impl Writer {
                     pairs.sort_by(|left, right| left.0.cmp(&right.0));
                 }
                 self.items(("{", "}"), &pairs, depth, |writer, (key, item)| {
-                    if key.kind() == ValueKind::String || !json {
-                        writer.value(key, depth + 1)?;
-                    } else {
-                        writer.string(&key.to_string())?;
-                    }
-                    writer.out.push_str(": ");
+                    writer.key(key, depth + 1)?;
+                    writer.out.push_str(&writer.after_key);
                     writer.value(item, depth + 1)
                 })?;
             }
@@ -105,7 +147,43 @@ impl Writer {
             }
             _ => self.out.push_str(&value.to_string()),
         }
-        Ok(())
+        self.check_bytes()
+    }
+
+    /// A key of a map. `json.dumps` quotes those that are no strings and refuses containers.
+    fn key(&mut self, key: &Value, depth: usize) -> Result<(), Error> {
+        match key.kind() {
+            _ if self.dialect == Dialect::Python => self.value(key, depth),
+            ValueKind::String => self.value(key, depth),
+            ValueKind::None | ValueKind::Bool | ValueKind::Number => {
+                self.out.push('"');
+                self.value(key, depth)?;
+                self.out.push('"');
+                Ok(())
+            }
+            kind => {
+                let message = format!("tojson cannot write a key of type {kind}");
+                Err(Error::new(ErrorKind::InvalidOperation, message))
+            }
+        }
+    }
+
+    /// Counts a value before it is collected: a lazy list may be longer than memory.
+    fn count_node(&mut self) -> Result<(), Error> {
+        self.nodes += 1;
+        if self.nodes <= MAX_NODES {
+            return Ok(());
+        }
+        let message = format!("value is too large to write: it has more than {MAX_NODES} items");
+        Err(Error::new(ErrorKind::InvalidOperation, message))
+    }
+
+    fn check_bytes(&self) -> Result<(), Error> {
+        if self.out.len() <= MAX_BYTES {
+            return Ok(());
+        }
+        let message = format!("value is too large to write: it takes more than {MAX_BYTES} bytes");
+        Err(Error::new(ErrorKind::InvalidOperation, message))
     }
 
     fn items<T>(
@@ -118,7 +196,7 @@ impl Writer {
         self.out.push_str(open);
         for (index, item) in items.iter().enumerate() {
             if index > 0 {
-                self.out.push_str(if self.indent.is_some() { "," } else { ", " });
+                self.out.push_str(&self.between_items);
             }
             self.line_break(depth + 1);
             write(self, item)?;

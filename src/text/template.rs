@@ -1,9 +1,13 @@
 //! Chat templates: Jinja2 as Hugging Face renders it.
 //!
 //! A template is part of a model, so it comes from a stranger. It runs without a file system and without a loader, on a
-//! budget of work that also bounds its memory ([`FUEL`]), and on a stack that nothing it builds within that budget can
-//! exhaust ([`STACK_BYTES`]). Known gap: minijinja (3.1) does not charge for joining lists by `+` until they are used,
-//! so a template that doubles a list a few dozen times is not stopped by the budget.
+//! budget of work that bounds its time and, but for the gap below, its memory ([`FUEL`]), and on a stack that nothing it
+//! builds within that budget can exhaust ([`STACK_BYTES`]). Each text that our own code makes of a value, by `tojson` or
+//! by printing it, has limits of its own, on the values it is made of and on its bytes (see `python`).
+//!
+//! Known gap: minijinja (3.1) does not charge for joining lists by `+`, and copies them when some thirty joins are
+//! nested. A template that doubles a list that often (`x = x + x`) makes it copy billions of items and can exhaust the
+//! machine's memory; nothing here stops it. Serve models of strangers under a memory limit of the system.
 //!
 //! The dialect (facts: `transformers`, `chat_template_utils`): `trim_blocks` and `lstrip_blocks`, no escaping, loop
 //! controls, `{% generation %}` blocks, the filter `tojson` as `json.dumps` writes it, the functions `raise_exception`
@@ -20,8 +24,8 @@ use super::{Message, RenderOptions, TextError, python};
 
 /// Name of the one template in its environment.
 const NAME: &str = "chat_template";
-/// Work that one rendering may cost: about one unit per step and per 64 bytes made, so that no template allocates more
-/// than some 128 MB. The longest templates need a few hundred units per message.
+/// Work that one rendering may cost: about one unit per step and per 64 bytes of what minijinja charges for, some 128 MB
+/// in all. The longest templates need a few hundred units per message.
 const FUEL: u64 = 2_000_000;
 
 /// Stack of the thread that renders. Dropping a list in a list in a list... takes some 100 bytes of stack per level, and

@@ -178,6 +178,43 @@ fn hostile_templates_end() {
 }
 
 #[test]
+fn values_that_share_their_items_are_bounded() {
+    let nested =
+        "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}";
+    let mapped = "{% set ns = namespace(x=1) %}{% for i in range(60) %}{% set ns.x = {'a': ns.x, 'b': ns.x} %}{% endfor %}";
+    let joined =
+        "{% set ns = namespace(x=[1]) %}{% for i in range(28) %}{% set ns.x = ns.x + ns.x %}{% endfor %}";
+    let wide = "{% set ns = namespace(x='a' * 1000000) %}{% for i in range(6) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}";
+    for source in [nested, mapped, joined, wide] {
+        for write in ["{{ ns.x | tojson }}", "{{ ns.x }}"] {
+            let result = render(&format!("{source}{write}"));
+            assert!(
+                matches!(&result, Err(TextError::Template(text)) if text.contains("too large to write")),
+                "{source}{write}: {result:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn tojson_takes_the_arguments_of_python() {
+    let value = "{'b': [1, true], 'a': none, 1: 2, 1.5: 3}";
+    let written = |arguments: &str| render(&format!("{{{{ {value} | tojson{arguments} }}}}")).unwrap();
+    assert_eq!(written(""), r#"{"b": [1, true], "a": null, "1": 2, "1.5": 3}"#);
+    assert_eq!(written("(separators=(',', ':'))"), r#"{"b":[1,true],"a":null,"1":2,"1.5":3}"#);
+    assert_eq!(written("(separators=none)"), written(""));
+    assert_eq!(
+        render("{{ [1, {'a': 2}] | tojson(indent=1, separators=(' ,', ' = ')) }}").unwrap(),
+        "[\n 1 ,\n {\n  \"a\" = 2\n }\n]"
+    );
+    for wrong in ["1", "','", "(',',)", "(1, 2)", "(',', ':', ';')"] {
+        let error = render(&format!("{{{{ [] | tojson(separators={wrong}) }}}}")).unwrap_err().to_string();
+        assert!(error.contains("separators=(between_items, after_key)"), "{wrong}: {error}");
+    }
+    assert!(render("{{ {(1, 2): 3} | tojson }}").unwrap_err().to_string().contains("key of type"));
+}
+
+#[test]
 fn hostile_nesting_does_not_exhaust_the_stack() {
     let recursion = "{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}";
     let deep =
