@@ -9,6 +9,9 @@ use tokenizers::Tokenizer;
 
 use super::{TextError, TokenId};
 
+/// More tokens than any vocabulary has.
+const MAX_TOKENS: TokenId = 1 << 22;
+
 /// Bytes per token, in one arena.
 #[derive(Debug)]
 pub(crate) struct TokenTable {
@@ -33,11 +36,18 @@ impl TokenTable {
     ///
     /// # Errors
     ///
-    /// [`TextError::UnsupportedDecoder`] if its decoder is of a kind that is not known.
+    /// [`TextError::UnsupportedDecoder`] if its decoder is of a kind that is not known, [`TextError::Vocabulary`] if a
+    /// token has an absurd number.
     pub(crate) fn new(tokenizer: &Tokenizer) -> Result<Self, TextError> {
         let decoder = Decoder::of(tokenizer)?;
         let added = tokenizer.get_added_tokens_decoder();
         let vocabulary = tokenizer.get_vocab(true);
+        // The table is sized by the highest number, which is whatever the file says.
+        if let Some((text, id)) = vocabulary.iter().find(|(_, id)| **id >= MAX_TOKENS) {
+            return Err(TextError::Vocabulary(format!(
+                "token {text:?} of tokenizer.json has the number {id}; it must be below {MAX_TOKENS}"
+            )));
+        }
         let count = vocabulary.values().max().map_or(0, |&id| id as usize + 1);
         let mut texts: Vec<&str> = vec![""; count];
         for (text, &id) in &vocabulary {

@@ -116,3 +116,19 @@ fn sentencepiece_decoders_lose_one_space_at_the_beginning() {
     assert_eq!(model.decode(&[0, 0, 1, 2, 3, 4]).unwrap(), "Hi Hi éx");
     assert_eq!(model.decode(&[4, 0]).unwrap(), "x Hi");
 }
+
+#[test]
+fn absurd_token_numbers_are_refused_before_memory_is_taken() {
+    let with = |id: u64| {
+        let mut file: Value = serde_json::from_str(&tokenizer_file().1).unwrap();
+        file["model"]["vocab"]["far"] = id.into();
+        open(&[("tokenizer.json", file.to_string())])
+    };
+    assert_eq!(with(100).unwrap().vocab_len(), 101);
+    for id in [1 << 22, u64::from(u32::MAX)] {
+        let error = with(id).unwrap_err();
+        assert!(matches!(error, TextError::Vocabulary(_)), "{error}");
+        let error = error.to_string();
+        assert!(error.contains("\"far\"") && error.contains(&id.to_string()), "{error}");
+    }
+}
