@@ -10,7 +10,7 @@ use tokenizers::{
     AddedToken, Tokenizer,
     decoders::byte_level::ByteLevel,
     models::bpe::{BPE, Merges, Vocab},
-    processors::template::TemplateProcessing,
+    processors::template::{SpecialToken, TemplateProcessing},
 };
 
 use super::{TextError, TokenId, end_of_generation::is_end_text, pre_tokenizer::PreTokenizer};
@@ -170,20 +170,21 @@ fn post_processor(
     if bos.is_none() && eos.is_none() {
         return Ok(None);
     }
+    // The pieces have names of ours: in a template's own little language a token's text could mean something else.
     let mut template = Vec::new();
     let mut special = Vec::new();
-    for (id, after_text) in [(bos, false), (eos, true)] {
-        if after_text {
+    for (id, name) in [(bos, "bos"), (eos, "eos")] {
+        if name == "eos" {
             template.push("$A:0".to_owned());
         }
         let Some(id) = id else { continue };
         let text = parts.tokens.get(id as usize).ok_or_else(|| {
             TextError::Vocabulary(format!("special token {id} is beyond the {} tokens", parts.tokens.len()))
         })?;
-        template.push(format!("{text}:0"));
-        if special.iter().all(|(known, _)| known != text) {
-            special.push((text.clone(), id));
-        }
+        template.push(format!("{name}:0"));
+        let piece = SpecialToken::new(name.to_owned(), vec![id], vec![text.clone()])
+            .map_err(|error| TextError::Vocabulary(error.to_string()))?;
+        special.push(piece);
     }
     TemplateProcessing::builder()
         .try_single(template)

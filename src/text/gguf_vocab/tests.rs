@@ -53,6 +53,23 @@ fn parts() -> Parts {
 }
 
 #[test]
+fn special_tokens_may_have_any_text() {
+    for text in ["$B", "$", "<a:b>", "a:1", ":", "$A:0", "bos", "eos"] {
+        let mut parts = Parts { add_bos: Some(true), ..parts() };
+        parts.tokens[0] = text.to_owned();
+        assert_eq!(parts.encode("ab"), [0, 8], "{text}");
+        let mut borrowed = parts.borrow();
+        borrowed.add_eos = Some(true);
+        let tokenizer = build_tokenizer(&borrowed).unwrap();
+        assert_eq!(tokenizer.encode_fast("ab", true).unwrap().get_ids(), [0, 8, 1], "{text}");
+        // As it is written to the model directory and read from there.
+        let tokenizer = Tokenizer::from_bytes(tokenizer.to_string(false).unwrap()).unwrap();
+        assert_eq!(tokenizer.encode_fast("ab", true).unwrap().get_ids(), [0, 8, 1], "{text}");
+        assert_eq!(tokenizer.encode_fast("ab", false).unwrap().get_ids(), [8], "{text}");
+    }
+}
+
+#[test]
 fn merges_special_and_added_tokens() {
     assert_eq!(parts().encode("abc ab"), [4, 11, 10]);
     assert_eq!(parts().encode("<s>ab<think>c<|im_end|>"), [0, 8, 2, 6, 1]);
