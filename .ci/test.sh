@@ -31,6 +31,5 @@ for step in "${steps[@]}"; do
         /^test result:/ { passed += $4; failed += $6; seen = 1 }
         END { if (seen) print step ": cargo test: " passed + 0 " passed, " failed + 0 " failed" }'
 done
-[ "${AX650_TEST_LARGE:-0}" = 1 ] || echo "not run: Qwen2.5-Coder-0.5B (491 MB); AX650_TEST_LARGE=1 includes it"
 echo "checks: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -14,7 +14,8 @@ const COMPILED: &[u8] = b"\x08\x07\x12\x07Pulsar2";
 /// The size of a model file in bytes, if it can be one for this card.
 pub(super) fn inspect(path: &Path, software: bool) -> Result<u64, DeviceError> {
     let bad = |what: &str| DeviceError::Model(format!("{}: {what}", path.display()));
-    let io = |e: std::io::Error| bad(&format!("cannot be read ({e}); create the model again with 'ax650 create'"));
+    let io =
+        |e: std::io::Error| bad(&format!("cannot be read ({e}); create the model again with 'ax650 create'"));
     let mut file = File::open(path).map_err(io)?;
     let size = file.metadata().map_err(io)?.len();
     let mut front = Vec::with_capacity(64);

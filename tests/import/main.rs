@@ -11,4 +11,6 @@ mod broken_files;
 mod disk_full;
 mod fixture;
 mod good_files;
+#[path = "../common/models.rs"]
+mod models;
 mod real_files;

@@ -1,4 +1,4 @@
-//! Import of real models, where the environment provides them: `AX650_TEST_MODELS` names a directory of GGUF files.
+//! Import of real models.
 
 use std::path::Path;
 use std::time::Instant;
@@ -9,19 +9,24 @@ use ax650::models::import::{ImportOptions, Weights};
 use safetensors::SafeTensors;
 
 use crate::fixture::Workshop;
+use crate::models::gguf;
 
 /// Relative error (root of the mean square) that int8 per channel may add to a weight matrix.
 const MAX_RELATIVE_ERROR: f64 = 0.025;
 
 #[test]
-fn real_models() {
-    let Some(dir) = std::env::var_os("AX650_TEST_MODELS") else { return };
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "gguf") {
-            import(&path);
-        }
-    }
+fn smollm2() {
+    import(&gguf("smollm2"));
+}
+
+#[test]
+fn qwen2_5_coder() {
+    import(&gguf("qwen2.5-coder-0.5b"));
+}
+
+#[test]
+fn qwen3_tiny() {
+    import(&gguf("qwen3-tiny"));
 }
 
 fn import(path: &Path) {

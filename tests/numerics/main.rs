@@ -1,14 +1,16 @@
 //! Real models against exact reference outputs, through the program's own `verify`.
 //!
-//! The models are fetched by `deploy/models.sh` when they are not there yet. `AX650_TEST_LARGE=1` adds the one of 491 MB.
+//! The models are fetched by `deploy/models.sh` when they are not there yet, 634 MB in all.
 #![expect(missing_docs, reason = "a test program has no users")]
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+#[path = "../common/models.rs"]
+mod models;
+
+use std::{path::Path, process::Command};
 
 use serde_json::Value;
+
+use models::gguf;
 
 /// What a model must reach: shares at least, differences at most.
 struct Bounds {
@@ -20,13 +22,6 @@ struct Bounds {
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Path of a model's GGUF file, fetched if need be.
-fn gguf(name: &str) -> PathBuf {
-    let output = Command::new(root().join("deploy/models.sh")).arg(name).output().unwrap();
-    assert!(output.status.success(), "cannot fetch {name}: {}", String::from_utf8_lossy(&output.stderr));
-    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }
 
 fn ax650(store: &Path, arguments: &[&str]) -> String {
@@ -80,13 +75,5 @@ fn qwen3_tiny_bf16() {
 
 #[test]
 fn qwen2_5_coder_w8a16() {
-    if std::env::var("AX650_TEST_LARGE").is_ok_and(|value| value == "1") {
-        check(
-            "qwen2.5-coder-0.5b",
-            "w8a16",
-            &Bounds { agree: 0.96, agree_sure: 0.99, median: 0.02, p95: 0.12 },
-        );
-    } else {
-        println!("not run: AX650_TEST_LARGE=1 fetches the model (491 MB)");
-    }
+    check("qwen2.5-coder-0.5b", "w8a16", &Bounds { agree: 0.96, agree_sure: 0.99, median: 0.02, p95: 0.12 });
 }

@@ -1,13 +1,15 @@
 //! Real vocabularies and templates give the tokens, prompts and texts of the golden files.
 //!
-//! Needs models, so it is not part of a plain `cargo test`. Run it with the directory that holds the `.gguf` files:
-//! `AX650_TEST_MODELS=dir cargo test --test golden_text`.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+//! The models are fetched by `deploy/models.sh` when they are not there yet.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
+#[path = "../common/models.rs"]
+mod models;
 
 use std::{
     fs::{self, File},
     io::Read as _,
-    path::{Path, PathBuf},
+    path::Path,
     time::Instant,
 };
 
@@ -18,20 +20,13 @@ use ax650::{
 use serde_json::{Value, json};
 
 const GOLDEN: &[(&str, &str)] = &[
-    ("smollm2.json", include_str!("../golden/smollm2.json")),
-    ("qwen2.5-coder-0.5b.json", include_str!("../golden/qwen2.5-coder-0.5b.json")),
-    ("qwen3-tiny.json", include_str!("../golden/qwen3-tiny.json")),
+    ("smollm2", include_str!("../golden/smollm2.json")),
+    ("qwen2.5-coder-0.5b", include_str!("../golden/qwen2.5-coder-0.5b.json")),
+    ("qwen3-tiny", include_str!("../golden/qwen3-tiny.json")),
 ];
 
 /// More than the header of any of the models.
 const HEADER_BYTES: u64 = 32 << 20;
-
-fn models_dir() -> PathBuf {
-    let dir = std::env::var_os("AX650_TEST_MODELS");
-    PathBuf::from(
-        dir.expect("set AX650_TEST_MODELS to the directory of the golden models (`make test` does)"),
-    )
-}
 
 fn golden(name: &str) -> Value {
     let (_, text) = GOLDEN.iter().find(|(file, _)| *file == name).unwrap();
@@ -86,10 +81,10 @@ fn ids(value: &Value) -> Vec<TokenId> {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-fn check(golden_name: &str) {
-    let golden = golden(golden_name);
+fn check(name: &str) {
+    let golden = golden(name);
     let dir = tempfile::tempdir().unwrap();
-    let model = import(&models_dir().join(golden["model_file"].as_str().unwrap()), dir.path());
+    let model = import(&models::gguf(name), dir.path());
     for case in golden["tokenizer_cases"].as_array().unwrap() {
         let text = case["text"].as_str().unwrap();
         assert_eq!(model.encode(text, true).unwrap(), ids(&case["ids_parse_special"]), "{text:?}");
@@ -129,15 +124,15 @@ fn check_case(model: &TextModel, case: &Value) {
 
 #[test]
 fn smollm2() {
-    check("smollm2.json");
+    check("smollm2");
 }
 
 #[test]
 fn qwen2_5_coder() {
-    check("qwen2.5-coder-0.5b.json");
+    check("qwen2.5-coder-0.5b");
 }
 
 #[test]
 fn qwen3() {
-    check("qwen3-tiny.json");
+    check("qwen3-tiny");
 }
