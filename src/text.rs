@@ -20,6 +20,7 @@ mod pre_tokenizer;
 mod python;
 mod stop;
 mod template;
+mod thinking;
 mod token_table;
 
 pub use detokenizer::Detokenizer;
@@ -30,6 +31,7 @@ pub use message::{Message, RenderOptions};
 pub use model::TextModel;
 pub use stop::{StopMatcher, StopOutcome};
 pub use template::ChatTemplate;
+pub use thinking::{Parts, ThinkingSplitter};
 
 /// Number of a token: its row in the embedding table and its column in the logits.
 pub type TokenId = u32;

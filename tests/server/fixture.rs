@@ -1,7 +1,7 @@
 //! A server on a free port with tiny random models in a store of its own.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ax650::api::settings::Settings;
@@ -73,13 +73,35 @@ pub(crate) fn write_model(root: &Path, name: &str, template: &str) {
     write_model_of(root, name, template, TinySpec { kv_len: CONTEXT, ..TinySpec::default() });
 }
 
+/// Writes a model with the weights of `tiny` that calls some tokens by other names, and ends answers at `end`.
+///
+/// The weights are random, so this is how to get an answer with known words at known places: see first what tokens the
+/// model produces, then name them.
+pub(crate) fn write_model_naming(
+    root: &Path,
+    name: &str,
+    template: &str,
+    names: &[(u64, &str)],
+    end: Option<u64>,
+) {
+    write_model(root, name, template);
+    let dir = model_dir(root, name);
+    std::fs::write(dir.join("tokenizer.json"), tokenizer_naming(names).to_string()).unwrap();
+    let end = json!({"eos_token_id": end});
+    std::fs::write(dir.join("generation_config.json"), end.to_string()).unwrap();
+}
+
+fn model_dir(root: &Path, name: &str) -> PathBuf {
+    root.join("ax650/registry.ollama.ai/library").join(name).join("latest")
+}
+
 /// Writes the model `endless`, whose answers go on for many seconds.
 pub(crate) fn write_endless_model(root: &Path) {
     write_model_of(root, "endless", TEMPLATE, TinySpec { layers: 8, kv_len: 16_384, ..TinySpec::default() });
 }
 
 fn write_model_of(root: &Path, name: &str, template: &str, spec: TinySpec) {
-    let dir = root.join("ax650/registry.ollama.ai/library").join(name).join("latest");
+    let dir = model_dir(root, name);
     std::fs::create_dir_all(&dir).unwrap();
     let spec = TinySpec { vocab: VOCAB, weights: TinyWeights::Bf16, ..spec };
     write_tiny_model(&dir, &spec).unwrap();
@@ -121,18 +143,30 @@ fn write_model_of(root: &Path, name: &str, template: &str, spec: TinySpec) {
 
 /// A byte-level BPE without merges: token = byte, in the alphabet of GPT-2.
 fn tokenizer() -> Value {
+    tokenizer_naming(&[])
+}
+
+/// The same, with words in the place of some bytes.
+fn tokenizer_naming(names: &[(u64, &str)]) -> Value {
+    let added = |id: u64, content: &str, special: bool| {
+        json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+               "normalized": false, "special": special})
+    };
+    let words = names.iter().map(|&(id, word)| added(id, word, false));
+    let added_tokens: Vec<Value> = words.chain([added(256, "<|turn|>", true)]).collect();
     let printable = |byte: u32| matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
     let mut shifted = 0x100..;
     let vocab: Map<String, Value> = (0..256)
         .map(|byte| {
             let code = if printable(byte) { byte } else { shifted.next().unwrap() };
-            (char::from_u32(code).unwrap().to_string(), json!(byte))
+            let text = char::from_u32(code).unwrap().to_string();
+            let word = names.iter().find(|(id, _)| *id == u64::from(byte));
+            (word.map_or(text, |(_, word)| (*word).to_owned()), json!(byte))
         })
         .collect();
     json!({
         "version": "1.0",
-        "added_tokens": [{"id": 256, "content": "<|turn|>", "single_word": false, "lstrip": false, "rstrip": false,
-                          "normalized": false, "special": true}],
+        "added_tokens": added_tokens,
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
         "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
         "model": {"type": "BPE", "vocab": vocab, "merges": []}

@@ -3,6 +3,7 @@
 mod bodies;
 mod cancel;
 mod context;
+mod ending;
 mod errors;
 mod fixture;
 mod generation;
@@ -10,3 +11,4 @@ mod management;
 mod network;
 mod routes;
 mod shutdown;
+mod thinking;

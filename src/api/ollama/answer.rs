@@ -12,7 +12,7 @@ use crate::api::body::{self, NDJSON};
 use crate::api::error::ApiError;
 use crate::api::time;
 use crate::engine::{EngineError, Event, Generation, Summary, TokenLogprob};
-use crate::text::TokenId;
+use crate::text::{Parts, ThinkingSplitter, TokenId};
 
 /// Tells proxies in front of us to pass each record on at once.
 const NO_BUFFERING: (HeaderName, HeaderValue) =
@@ -37,13 +37,44 @@ pub(crate) struct Writer {
     pub(crate) model: String,
     /// The shape of the records.
     pub(crate) route: Route,
+    /// What becomes of thoughts.
+    pub(crate) thoughts: Thoughts,
+}
+
+/// What becomes of the thoughts at the beginning of an answer.
+#[derive(Debug)]
+pub(crate) enum Thoughts {
+    /// The model has none, or raw mode leaves them where they are.
+    Untouched,
+    /// They are reported apart from the answer.
+    Shown(ThinkingSplitter),
+    /// They are dropped: the client asked for none, and not every model obeys.
+    Hidden(ThinkingSplitter),
+}
+
+impl Thoughts {
+    fn push(&mut self, text: String) -> Parts {
+        match self {
+            Self::Untouched => Parts { thinking: String::new(), content: text },
+            Self::Shown(splitter) => splitter.push(&text),
+            Self::Hidden(splitter) => Parts { thinking: String::new(), ..splitter.push(&text) },
+        }
+    }
+
+    fn finish(&mut self) -> Parts {
+        match self {
+            Self::Untouched => Parts::default(),
+            Self::Shown(splitter) => splitter.finish(),
+            Self::Hidden(splitter) => Parts { thinking: String::new(), ..splitter.finish() },
+        }
+    }
 }
 
 impl Writer {
     /// A piece of the answer; `end` makes it the last record.
     fn record(
         &self,
-        text: &str,
+        parts: &Parts,
         logprobs: Vec<TokenLogprob>,
         end: Option<&Summary>,
     ) -> Result<Vec<u8>, ApiError> {
@@ -59,11 +90,12 @@ impl Writer {
                     _ => Vec::new(),
                 };
                 let context = &context;
-                let response = text;
+                let (response, thinking) = (parts.content.as_str(), parts.thinking.as_str());
                 serde_json::to_vec(&GenerateRecord {
                     model,
                     created_at,
                     response,
+                    thinking,
                     done,
                     done_reason,
                     context,
@@ -72,7 +104,7 @@ impl Writer {
                 })
             }
             Route::Chat => {
-                let message = AnswerMessage::assistant(text);
+                let message = AnswerMessage::assistant(&parts.content, &parts.thinking);
                 serde_json::to_vec(&ChatRecord {
                     model,
                     created_at,
@@ -96,6 +128,7 @@ impl Writer {
                 model,
                 created_at,
                 response: "",
+                thinking: "",
                 done,
                 done_reason,
                 context: &[],
@@ -105,7 +138,7 @@ impl Writer {
             Route::Chat => body::json(&ChatRecord {
                 model,
                 created_at,
-                message: AnswerMessage::assistant(""),
+                message: AnswerMessage::assistant("", ""),
                 done,
                 done_reason,
                 logprobs: Vec::new(),
@@ -115,15 +148,20 @@ impl Writer {
     }
 
     /// Answers with the whole generation in one object.
-    pub(crate) async fn whole(self, mut generation: Generation) -> Result<Response, ApiError> {
-        let (mut answer, mut all_logprobs) = (String::new(), Vec::new());
+    pub(crate) async fn whole(mut self, mut generation: Generation) -> Result<Response, ApiError> {
+        let (mut answer, mut all_logprobs) = (Parts::default(), Vec::new());
+        let add = |answer: &mut Parts, parts: Parts| {
+            answer.thinking.push_str(&parts.thinking);
+            answer.content.push_str(&parts.content);
+        };
         loop {
             match next(&mut generation).await {
                 Event::Text { text, logprobs } => {
-                    answer.push_str(&text);
+                    add(&mut answer, self.thoughts.push(text));
                     all_logprobs.extend(logprobs);
                 }
                 Event::Done(summary) => {
+                    add(&mut answer, self.thoughts.finish());
                     let record = self.record(&answer, all_logprobs, Some(&summary))?;
                     return Ok(([body::JSON], record).into_response());
                 }
@@ -142,21 +180,33 @@ impl Writer {
         let start = Streaming { writer: self, generation, pending: Some(first) };
         let lines = stream::unfold(Some(start), |state| async move {
             let mut state = state?;
-            let event = match state.pending.take() {
-                Some(event) => event,
-                None => next(&mut state.generation).await,
-            };
-            let (line, last) = state.writer.line(event);
-            Some((Ok::<_, Infallible>(line), (!last).then_some(state)))
+            loop {
+                let event = match state.pending.take() {
+                    Some(event) => event,
+                    None => next(&mut state.generation).await,
+                };
+                if let Some((line, last)) = state.writer.line(event) {
+                    return Some((Ok::<_, Infallible>(line), (!last).then_some(state)));
+                }
+            }
         });
         Ok(([NDJSON], [NO_BUFFERING], Body::from_stream(lines)).into_response())
     }
 
-    /// One line of a stream, and whether it is the last.
-    fn line(&self, event: Event) -> (Bytes, bool) {
+    /// One line of a stream, and whether it is the last. `None` if the event changes nothing that a client sees.
+    fn line(&mut self, event: Event) -> Option<(Bytes, bool)> {
         let (record, last) = match event {
-            Event::Text { text, logprobs } => (self.record(&text, logprobs, None), false),
-            Event::Done(summary) => (self.record("", Vec::new(), Some(&summary)), true),
+            Event::Text { text, logprobs } => {
+                let parts = self.thoughts.push(text);
+                if parts == Parts::default() && logprobs.is_empty() {
+                    return None;
+                }
+                (self.record(&parts, logprobs, None), false)
+            }
+            Event::Done(summary) => {
+                let parts = self.thoughts.finish();
+                (self.record(&parts, Vec::new(), Some(&summary)), true)
+            }
             Event::Error(error) => (Err(error.into()), true),
         };
         let failed = record.is_err();
@@ -165,7 +215,7 @@ impl Writer {
             error.to_json()
         });
         line.push(b'\n');
-        (line.into(), last || failed)
+        Some((line.into(), last || failed))
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::answer::Route;
 use super::common::{Common, need};
 use super::options::Options;
-use super::prompt::Window;
+use super::prompt::{Prompt, Window};
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::api::{AppState, body, lookup};
@@ -95,12 +95,13 @@ pub(crate) async fn chat(State(state): State<AppState>, request: Request) -> Res
     let window = Window::new(model.context_len(), state.settings.context_length, &options, truncate, shift);
     let asked_model = std::sync::Arc::clone(&model);
     let (common, prompt) = lookup::blocking(move || {
-        let render = ask.common.render_options();
-        let prompt = window.fit_chat(&*asked_model.text()?, &ask.messages, &render)?;
+        let (text, render) = (asked_model.text()?, ask.common.render_options(&asked_model));
+        let tokens = window.fit_chat(&text, &ask.messages, &render)?;
+        let prompt = Prompt::new(tokens, &text, ask.common.thinks(&asked_model));
         Ok((ask.common, prompt))
     })
     .await?;
-    window.limit_answer(prompt.len(), &mut options);
+    window.limit_answer(prompt.tokens.len(), &mut options);
     common.generate(&state, model, prompt, options, Route::Chat).await
 }
 

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use axum::response::Response;
 use serde_json::{Map, Value};
 
-use super::answer::{Route, Writer};
+use super::answer::{Route, Thoughts, Writer};
 use super::options::Options;
+use super::prompt::Prompt;
 use super::think::Think;
 use crate::api::AppState;
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::engine::{KeepAlive, Request};
 use crate::models::model::Model;
-use crate::text::{RenderOptions, TokenId};
+use crate::text::RenderOptions;
 
 const MAX_TOP_LOGPROBS: i64 = 20;
 
@@ -90,10 +91,15 @@ impl Common {
         }
     }
 
+    /// Whether the model thinks aloud for this request: what it says, or yes. `None` for a model that cannot.
+    pub(crate) fn thinks(&self, model: &Model) -> Option<bool> {
+        model.capabilities().contains(&"thinking").then(|| self.think.enabled.unwrap_or(true))
+    }
+
     /// What the chat template is told besides the messages.
-    pub(crate) fn render_options(&self) -> RenderOptions {
+    pub(crate) fn render_options(&self, model: &Model) -> RenderOptions {
         RenderOptions {
-            think: self.think.enabled,
+            think: self.thinks(model),
             think_level: self.think.level.clone(),
             ..RenderOptions::default()
         }
@@ -107,7 +113,7 @@ impl Common {
         route: Route,
     ) -> Result<Response, ApiError> {
         let unload = self.unloads();
-        let writer = Writer { model: self.model, route };
+        let writer = Writer { model: self.model, route, thoughts: Thoughts::Untouched };
         if unload {
             state.engine.unload(&model.name).await?;
             return writer.loaded("unload");
@@ -121,13 +127,14 @@ impl Common {
         self,
         state: &AppState,
         model: Arc<Model>,
-        prompt: Vec<TokenId>,
+        prompt: Prompt,
         options: Options,
         route: Route,
     ) -> Result<Response, ApiError> {
+        let Prompt { tokens: prompt, thoughts } = prompt;
         let request = Request { model, prompt, options: options.generate, keep_alive: self.keep_alive };
         let generation = state.engine.generate(request).await?;
-        let writer = Writer { model: self.model, route };
+        let writer = Writer { model: self.model, route, thoughts };
         if self.stream { writer.stream(generation).await } else { writer.whole(generation).await }
     }
 }

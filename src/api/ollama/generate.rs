@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::answer::Route;
 use super::common::Common;
 use super::options::Options;
-use super::prompt::Window;
+use super::prompt::{Prompt, Window};
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::api::{AppState, body, lookup};
@@ -76,12 +76,14 @@ pub(crate) async fn generate(State(state): State<AppState>, request: Request) ->
     let (raw, asked_model) = (ask.raw, std::sync::Arc::clone(&model));
     let (common, prompt) = lookup::blocking(move || {
         let text = asked_model.text()?;
-        let prompt = tokens(&ask, &asked_model, &text, &window)?;
-        Ok((ask.common, prompt))
+        let tokens = tokens(&ask, &asked_model, &text, &window)?;
+        // Raw mode knows no template, and so no tags.
+        let thinks = ask.common.thinks(&asked_model).filter(|_| !ask.raw);
+        Ok((ask.common, Prompt::new(tokens, &text, thinks)))
     })
     .await?;
-    window.limit_answer(prompt.len(), &mut options);
-    let context = (!raw).then(|| prompt.clone());
+    window.limit_answer(prompt.tokens.len(), &mut options);
+    let context = (!raw).then(|| prompt.tokens.clone());
     common.generate(&state, model, prompt, options, Route::Generate { context }).await
 }
 
@@ -127,7 +129,7 @@ fn tokens(
         messages.push(Message::new("system", system));
     }
     messages.push(Message::new("user", ask.prompt.as_str()));
-    let render = ask.common.render_options();
+    let render = ask.common.render_options(model);
     if ask.context.is_empty() {
         return window.fit_chat(text, &messages, &render);
     }

@@ -7,9 +7,32 @@
 //! on the card already, and moving them would give other answers than computing them anew; an answer that reaches the
 //! end of the compiled window ends with `done_reason` "length". With `shift: false` it ends so at `num_ctx`.
 
+use super::answer::Thoughts;
 use super::options::Options;
 use crate::api::error::ApiError;
-use crate::text::{Message, RenderOptions, TextError, TextModel, TokenId};
+use crate::text::{Message, RenderOptions, TextError, TextModel, ThinkingSplitter, TokenId};
+
+/// What the card gets, and how its answer is read.
+#[derive(Debug)]
+pub(crate) struct Prompt {
+    /// Tokens, cut to the window.
+    pub(crate) tokens: Vec<TokenId>,
+    /// Whether thoughts come before the answer.
+    pub(crate) thoughts: Thoughts,
+}
+
+impl Prompt {
+    /// A prompt to a model that thinks aloud, that has been told not to, or (`None`) that cannot.
+    pub(crate) fn new(tokens: Vec<TokenId>, text: &TextModel, thinks: Option<bool>) -> Self {
+        let splitter = || ThinkingSplitter::after(&tokens, text);
+        let thoughts = match thinks {
+            None => Thoughts::Untouched,
+            Some(true) => Thoughts::Shown(splitter()),
+            Some(false) => Thoughts::Hidden(splitter()),
+        };
+        Self { tokens, thoughts }
+    }
+}
 
 /// How far prompts and answers may go, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

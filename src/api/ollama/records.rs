@@ -15,6 +15,8 @@ pub(crate) struct GenerateRecord<'a> {
     pub(crate) model: &'a str,
     pub(crate) created_at: String,
     pub(crate) response: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) thinking: &'a str,
     pub(crate) done: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) done_reason: Option<&'static str>,
@@ -46,12 +48,14 @@ pub(crate) struct ChatRecord<'a> {
 pub(crate) struct AnswerMessage<'a> {
     pub(crate) role: &'static str,
     pub(crate) content: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) thinking: &'a str,
 }
 
 impl<'a> AnswerMessage<'a> {
-    /// A message of the assistant.
-    pub(crate) fn assistant(content: &'a str) -> Self {
-        Self { role: "assistant", content }
+    /// A message of the assistant; `thinking` is left out when empty.
+    pub(crate) fn assistant(content: &'a str, thinking: &'a str) -> Self {
+        Self { role: "assistant", content, thinking }
     }
 }
 
@@ -162,6 +166,7 @@ mod tests {
             model: "m",
             created_at: "T".into(),
             response: "Hi",
+            thinking: "",
             done: false,
             done_reason: None,
             context: &[],
@@ -190,7 +195,7 @@ mod tests {
         let record = ChatRecord {
             model: "m",
             created_at: "T".into(),
-            message: AnswerMessage::assistant(""),
+            message: AnswerMessage::assistant("", "hm"),
             done: true,
             done_reason: Some("stop"),
             logprobs: Vec::new(),
@@ -198,7 +203,7 @@ mod tests {
         };
         assert_eq!(
             serde_json::to_string(&record).unwrap(),
-            r#"{"model":"m","created_at":"T","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","total_duration":9000,"load_duration":1,"prompt_eval_count":4,"prompt_eval_duration":5000,"eval_count":2,"eval_duration":3000}"#
+            r#"{"model":"m","created_at":"T","message":{"role":"assistant","content":"","thinking":"hm"},"done":true,"done_reason":"stop","total_duration":9000,"load_duration":1,"prompt_eval_count":4,"prompt_eval_duration":5000,"eval_count":2,"eval_duration":3000}"#
         );
     }
 }
