@@ -166,8 +166,9 @@ impl<C: Card> CardThread<C> {
         }
         let now = Instant::now();
         self.let_go_of_the_absent(now);
-        self.residents.expire(now);
+        // In this order: a model that the first in line wants is in use again before its time is up.
         self.admit();
+        self.residents.expire(now);
         self.publish();
         match self.active.next_ready(|active| active.outlet.has_room()) {
             Some(active) => self.step(active),

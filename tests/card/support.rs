@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use ax650::device::{DeviceChoice, DriverOptions};
@@ -47,7 +48,7 @@ pub(crate) fn tiny_model(spec: &TinySpec, end: Option<u32>) -> TinyStore {
     });
     let generation = serde_json::json!({ "eos_token_id": end.map_or(vec![], |end| vec![end]) });
     let write = |file: &str, json: serde_json::Value| {
-        std::fs::write(dir.path().join(file), json.to_string()).unwrap()
+        std::fs::write(dir.path().join(file), json.to_string()).unwrap();
     };
     write("config.json", config);
     write("manifest.json", manifest);
@@ -93,13 +94,13 @@ pub(crate) fn config() -> EngineConfig {
 /// Runs `test` on an engine of its own; afterwards nothing may be left on the card.
 pub(crate) fn with_engine<F: Future<Output = ()>>(
     config: EngineConfig,
-    test: impl FnOnce(Engine, Arc<ClaimedCard>) -> F,
+    test: impl FnOnce(Engine, Rc<ClaimedCard>) -> F,
 ) {
-    let card = Arc::new(card());
+    let card = Rc::new(card());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let engine = Engine::start(config).unwrap();
-        test(engine.clone(), Arc::clone(&card)).await;
+        test(engine.clone(), Rc::clone(&card)).await;
         engine.shutdown().await;
     });
     assert_eq!((card.models(), card.allocations(), card.memory_in_use()), (0, 0, 0), "left on the card");

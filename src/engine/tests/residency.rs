@@ -107,6 +107,28 @@ async fn unloading_waits_for_running_requests() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_to_go_stays_for_the_next_in_line() {
+    let world = World::new(count_up);
+    let engine = world.engine(&config());
+    let model = world.model("m");
+    world.permit_layers(0);
+    let mut last_use = request(&model, &[1], 1);
+    last_use.keep_alive = Some(KeepAlive::NOW);
+    let first = engine.generate(last_use).await.unwrap();
+    let next = tokio::spawn({
+        let (engine, request) = (engine.clone(), request(&model, &[50], 1));
+        async move { tokens(&engine, request).await.0 }
+    });
+    eventually(|| engine.counters().queued == 1).await;
+    world.permit_all();
+    read(first).await;
+    assert_eq!(next.await.unwrap(), [51]);
+    eventually(|| loaded(&engine).is_empty()).await;
+    engine.shutdown().await;
+    assert_eq!(world.log().iter().filter(|entry| *entry == "load m").count(), 1);
+}
+
+#[tokio::test]
 async fn another_model_takes_the_place_of_the_one_idle_longest() {
     let world = World::new(count_up);
     let engine = world.engine(&EngineConfig { models: 2, ..config() });
