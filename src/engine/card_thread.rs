@@ -30,7 +30,7 @@ use super::generation::{Output, Run, StepError};
 use super::keep_alive::KeepAlive;
 use super::mailbox::{Mailbox, Place};
 use super::request::{Event, LoadReport, Outlet, Request, Summary};
-use super::resident::Residents;
+use super::resident::{Resident, Residents, same_model};
 use super::scheduler::Turns;
 use super::status::Status;
 use crate::models::model::Model;
@@ -204,7 +204,7 @@ impl<C: Card> CardThread<C> {
     fn let_go_of_the_absent(&mut self, now: Instant) {
         self.waiting.retain(|waiting| !waiting.abandoned());
         for active in self.active.take_where(|active| active.outlet.abandoned()) {
-            self.end(active, Event::Error(EngineError::Cancelled));
+            self.end(active, &Event::Error(EngineError::Cancelled));
         }
         for active in self.active.iter_mut() {
             let stalled = !active.outlet.has_room();
@@ -216,7 +216,7 @@ impl<C: Card> CardThread<C> {
         let limit = self.limits.stall;
         for active in self.active.take_where(|active| active.stalled_too_long(now, limit)) {
             tracing::warn!(model = %active.model.name, "ended a request whose client does not read");
-            self.end(active, Event::Error(EngineError::SlowClient { seconds: limit.as_secs() }));
+            self.end(active, &Event::Error(EngineError::SlowClient { seconds: limit.as_secs() }));
         }
     }
 
@@ -275,7 +275,7 @@ impl<C: Card> CardThread<C> {
             total: active.arrived.elapsed().max(Duration::from_nanos(1)),
             tokens: active.run.generated().to_vec(),
         };
-        self.end(active, Event::Done(summary));
+        self.end(active, &Event::Done(summary));
     }
 
     /// A step of a request has failed: takes away what it has damaged.
@@ -286,10 +286,10 @@ impl<C: Card> CardThread<C> {
                 // The flag is set by the client's end, or by shutdown, which closes the mailbox first.
                 let closed = self.mailbox.is_closed();
                 let error = if closed { EngineError::ShuttingDown } else { EngineError::Cancelled };
-                self.end(active, Event::Error(error));
+                self.end(active, &Event::Error(error));
             }
             StepError::Fault(fault @ Fault::Request(_)) => {
-                self.end(active, Event::Error(fault.into_step_error()));
+                self.end(active, &Event::Error(fault.into_step_error()));
             }
             StepError::Fault(fault @ Fault::Lost(_)) => {
                 let error = fault.into_step_error();
@@ -302,56 +302,62 @@ impl<C: Card> CardThread<C> {
                 let error = error.into_engine_error();
                 tracing::error!(%error, model = %active.model.name, "a step failed on the card");
                 let model = Arc::clone(&active.model);
-                let give_up = self.residents.get(&model).is_some_and(super::resident::Resident::note_failure);
-                self.end_without_sequence(active, error.clone());
+                let give_up = self.residents.get(&model).is_some_and(Resident::note_failure);
+                let mut outlets = vec![self.release(active)];
                 if give_up {
                     tracing::error!(model = %model.name, "taking the model off the card after repeated failures");
-                    for other in self.active.take_where(|other| Arc::ptr_eq(&other.model, &model)) {
-                        self.end_without_sequence(other, error.clone());
-                    }
+                    let others = self.active.take_where(|other| same_model(&other.model, &model));
+                    outlets.extend(others.into_iter().map(|other| self.release(other)));
                     self.residents.remove(&model);
                 }
+                self.conclude(outlets, &Event::Error(error));
             }
         }
     }
 
     /// Ends a request; its sequence stays for later ones.
-    fn end(&mut self, active: Active<C::Model>, event: Event) {
+    fn end(&mut self, active: Active<C::Model>, event: &Event) {
         let Active { run, outlet, model, place, .. } = active;
         let (sequence, tokens) = run.into_sequence();
         if let Some(resident) = self.residents.get(&model) {
             resident.rest_sequence(sequence, tokens, Instant::now());
         }
-        self.conclude(outlet, place, event);
+        drop(place);
+        self.conclude(vec![outlet], event);
     }
 
     /// Ends a request whose sequence is not to be trusted any more.
     fn end_without_sequence(&mut self, active: Active<C::Model>, error: EngineError) {
-        let Active { run, outlet, model, place, .. } = active;
+        let outlet = self.release(active);
+        self.conclude(vec![outlet], &Event::Error(error));
+    }
+
+    /// Gives back all that a request holds, without keeping its sequence; the last event is still to be sent.
+    fn release(&mut self, active: Active<C::Model>) -> Outlet {
+        let Active { run, outlet, model, .. } = active;
         drop(run);
         if let Some(resident) = self.residents.get(&model) {
             resident.end_run(Instant::now());
         }
-        self.conclude(outlet, place, Event::Error(error));
+        outlet
     }
 
-    /// Sends the last event, after everything that its receiver may look at is up to date.
-    fn conclude(&mut self, outlet: Outlet, place: Place, event: Event) {
+    /// Sends the last event, after everything that its receivers may look at is up to date.
+    fn conclude(&mut self, outlets: Vec<Outlet>, event: &Event) {
         self.starved_of_memory = false;
-        drop(place);
         self.publish();
-        outlet.finish(event);
+        for outlet in outlets {
+            outlet.finish(event.clone());
+        }
     }
 
     /// Ends all running requests and takes all models off the card, and the card off the host.
     fn drop_everything(&mut self, error: &EngineError) {
-        for active in self.active.take_where(|_| true) {
-            self.end_without_sequence(active, error.clone());
-        }
+        let all = self.active.take_where(|_| true);
+        let outlets = all.into_iter().map(|active| self.release(active)).collect();
         self.residents.clear();
         self.card = None;
-        self.starved_of_memory = false;
-        self.publish();
+        self.conclude(outlets, &Event::Error(error.clone()));
     }
 
     fn publish(&mut self) {

@@ -59,9 +59,9 @@ impl<M: CardModel> Resident<M> {
         }
     }
 
-    /// Whether this is the model that a request means: the same files under the same name.
+    /// Whether this is the model that a request means.
     pub(crate) fn is(&self, model: &Model) -> bool {
-        self.model.digest == model.digest && self.model.name == model.name
+        same_model(&self.model, model)
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -245,6 +245,11 @@ impl<M: CardModel> Residents<M> {
     pub(crate) fn sequences(&self) -> usize {
         self.list.iter().map(Resident::sequences).sum()
     }
+}
+
+/// Whether two requests mean the same model: the same files under the same name. The store may open it twice.
+pub(crate) fn same_model(a: &Model, b: &Model) -> bool {
+    a.digest == b.digest && a.name == b.name
 }
 
 fn common_prefix(a: &[TokenId], b: &[TokenId]) -> usize {

@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::card::{Card, CardModel, CardSequence, Fault, ModelSizes, StreamText};
 use super::{
-    DoneReason, Engine, EngineConfig, EngineError, Event, GenerateOptions, Generation, Request,
+    Counters, DoneReason, Engine, EngineConfig, EngineError, Event, GenerateOptions, Generation, Request,
     SamplingOptions, Summary,
 };
 use crate::device::{CancelFlag, DeviceInfo};
@@ -192,6 +192,25 @@ pub(crate) async fn eventually(mut condition: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     panic!("waited in vain");
+}
+
+/// Lets requests begin such that all of them run. The card is held in step 1, the second one; `permit_all` lets it go.
+pub(crate) async fn begin_together(
+    world: &World,
+    engine: &Engine,
+    requests: Vec<Request>,
+) -> Vec<Generation> {
+    world.permit_layers(0);
+    let mut beginning = Vec::new();
+    for (index, request) in requests.into_iter().enumerate() {
+        let engine_of_task = engine.clone();
+        beginning.push(tokio::spawn(async move { engine_of_task.generate(request).await.unwrap() }));
+        eventually(|| engine.counters() == Counters { running: 1, queued: index, sequences: 1 }).await;
+    }
+    world.permit_layers(LAYERS);
+    let begun = futures_util::future::join_all(beginning).await;
+    eventually(|| world.steps() == 2).await;
+    begun.into_iter().map(Result::unwrap).collect()
 }
 
 struct FakeCard(World);

@@ -64,7 +64,7 @@ impl<C: Card> CardThread<C> {
         if begun.send(Ok(())).is_ok() {
             self.active.begin(active);
         } else {
-            self.end(active, crate::engine::request::Event::Error(EngineError::Cancelled));
+            self.end(active, &crate::engine::request::Event::Error(EngineError::Cancelled));
         }
         None
     }

@@ -44,6 +44,24 @@ async fn a_failed_call_ends_the_request_and_a_second_one_the_model() {
 }
 
 #[tokio::test]
+async fn a_model_that_keeps_failing_takes_all_its_requests_along() {
+    let world = World::new(count_up);
+    let engine = world.engine(&EngineConfig { sequences: 3, ..config() });
+    // Opened anew for each request, as the store does it: one model all the same.
+    let requests = [1, 30, 60].map(|token| request(&world.model("m"), &[token], 20)).to_vec();
+    let running = begin_together(&world, &engine, requests).await;
+    world.break_step(2, call_failed());
+    world.break_step(3, call_failed());
+    world.permit_all();
+    for generation in running {
+        let (_, last) = read(generation).await;
+        assert!(matches!(last, Event::Error(EngineError::Device(_))), "{last:?}");
+    }
+    assert!(engine.loaded().is_empty());
+    assert_eq!(tokens(&engine, request(&world.model("m"), &[1], 1)).await.0, [2]);
+}
+
+#[tokio::test]
 async fn logits_that_are_not_numbers_end_the_request_and_its_sequence() {
     let world = World::new(count_up);
     let engine = world.engine(&config());
@@ -59,15 +77,12 @@ async fn a_lost_card_ends_all_requests_and_is_opened_again() {
     let world = World::new(count_up);
     let engine = world.engine(&config());
     let model = world.model("m");
-    world.permit_layers(0);
-    let one = engine.generate(request(&model, &[1], 50)).await.unwrap();
-    // The second begins while the first is held in its first step only after that step; so let one step through.
-    world.permit_layers(4);
-    let two = engine.generate(request(&model, &[40], 50)).await.unwrap();
+    let requests = [1, 40].map(|token| request(&model, &[token], 50)).to_vec();
+    let running = begin_together(&world, &engine, requests).await;
     world.break_step(6, Mishap::Fault(Fault::Lost("no answer over PCIe".into())));
     world.break_next_open(Fault::Lost("still gone".into()));
     world.permit_all();
-    for generation in [one, two] {
+    for generation in running {
         let (_, last) = read(generation).await;
         assert_eq!(last, Event::Error(EngineError::CardLost("no answer over PCIe".into())));
     }
