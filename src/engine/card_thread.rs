@@ -192,6 +192,8 @@ impl<C: Card> CardThread<C> {
 
     /// Takes the models of this name off the card, or has them go once they are idle.
     fn unload(&mut self, name: &ModelName) -> bool {
+        // One whose time is up has been told to be gone already.
+        self.residents.expire(Instant::now());
         let found = self.residents.let_go(name);
         if found {
             self.starved_of_memory = false;

@@ -21,7 +21,7 @@ async fn run(engine: &Engine, model: &Arc<Model>, keep_alive: Option<KeepAlive>)
     answer(engine, request).await;
 }
 
-const SHORT: KeepAlive = KeepAlive::For(Duration::from_millis(40));
+const SHORT: KeepAlive = KeepAlive::For(Duration::from_millis(400));
 
 #[tokio::test]
 async fn a_model_goes_when_its_keep_alive_has_run_out() {
@@ -41,7 +41,7 @@ async fn the_time_begins_when_the_last_request_ends() {
     let model = world.model("m");
     world.permit_layers(2);
     let generation = engine.generate(request(&model, &[1], 1)).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(80)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let info = engine.loaded().remove(0);
     assert!(info.expires_at.unwrap() > SystemTime::now());
     assert_eq!((info.size_bytes, info.context_len), (1000, CONTEXT));

@@ -13,7 +13,7 @@ async fn requests_take_turns_and_a_new_prompt_goes_first() {
     world.permit_layers(4);
     let first = engine.generate(request(&model, &[1, 2, 3, 4, 5], 6)).await.unwrap();
     // The first request is held in its second step while the other arrives.
-    world.until_layers(4).await;
+    eventually(|| world.steps() == 2).await;
     let mut second = tokio::spawn({
         let (engine, request) = (engine.clone(), request(&model, &[21, 22, 23, 24, 25], 3));
         async move { engine.generate(request).await.unwrap() }
