@@ -22,6 +22,7 @@ mod error;
 mod file;
 mod head;
 mod layer;
+pub mod limits;
 mod linear;
 mod micro;
 mod pool;

@@ -152,6 +152,22 @@ fn what_is_not_computed() {
     );
     change("llama", |g| _ = g.set("llama.attention.value_length", Meta::U32(8)), &["value_length"]);
     change("llama", |g| _ = g.set("llama.logit_scale", Meta::F32(8.0)), &["logit_scale"]);
+    // What the card refuses is refused before anything is written.
+    for (length, wanted) in [(8, "multiples of 16"), (24, "multiples of 16"), (784, "up to 768")] {
+        let wanted = [&format!("head size of {length}"), wanted];
+        change("llama", |g| _ = g.set("llama.attention.key_length", Meta::U32(length)), &wanted);
+    }
+    change(
+        "llama",
+        |g| {
+            g.set("llama.attention.head_count", Meta::U32(4096));
+            g.set("llama.attention.key_length", Meta::U32(512));
+        },
+        &["4096 heads of 512", "1048576 channels"],
+    );
+    change("llama", |g| _ = g.set("llama.rope.freq_base", Meta::F32(0.5)), &["rope.freq_base", "at least 1"]);
+    let epsilon = "llama.attention.layer_norm_rms_epsilon";
+    change("llama", |g| _ = g.set(epsilon, Meta::F32(1.0)), &[epsilon, "below 1"]);
     change("llama", |g| _ = g.set("llama.attention.sliding_window", Meta::U32(64)), &["--context 64"]);
     change(
         "llama",
@@ -226,6 +242,14 @@ fn impossible_contexts() {
         let options = ImportOptions { context: Some(context), ..ImportOptions::default() };
         refused(&tiny("llama").bytes(), &options, &[&format!("context {context}"), "1 to 512"]);
     }
+}
+
+#[test]
+fn contexts_that_the_card_does_not_hold() {
+    let mut gguf = tiny("llama");
+    gguf.set("llama.context_length", Meta::U32(1 << 21));
+    let options = ImportOptions { context: Some((1 << 20) + 1), ..ImportOptions::default() };
+    refused(&gguf.bytes(), &options, &["a context of 1048577", "--context 1048576"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 
+use super::limits::MAX_HEAD_DIM;
 use super::micro::{BLOCK, Rows, Size, Sums, Weights, product};
 use super::pool::Pool;
 use super::shared::SharedMut;
@@ -22,8 +23,8 @@ const VALUES: usize = QUERIES * 128;
 const CHANNELS: usize = 64;
 /// bf16 values of a cache line.
 const LINE: usize = 32;
-/// Largest head that the buffers allow: eight queries of it fit.
-pub(super) const MAX_HEAD_DIM: usize = VALUES / 8;
+/// Eight queries of the largest head fit the buffers.
+const _: () = assert!(MAX_HEAD_DIM * 8 <= VALUES);
 
 /// What attention reads. Query and result layout: `[kv_heads][computed rows][heads / kv_heads][head_dim]`.
 #[derive(Clone, Copy)]

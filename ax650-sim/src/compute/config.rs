@@ -6,11 +6,9 @@ use std::str::FromStr;
 
 use super::error::LoadError;
 use super::file::LayerFile;
-
-/// Larger than any model that fits a card; keeps every product of two sizes far from overflow.
-const MAX_SIZE: usize = 1 << 20;
-/// Rows of a chunk above this are refused: scratch memory grows with them.
-const MAX_CHUNK: usize = 1024;
+use super::limits::{
+    HEAD_DIM_STEP, MAX_CHUNK, MAX_HEAD_DIM, MAX_SIZE, MAX_VOCAB, MIN_ROPE_THETA, RMS_EPS_BOUND,
+};
 
 /// Which two channels of a head turn together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +71,7 @@ impl LayerConfig {
             hidden: entries.size("ax650.hidden", MAX_SIZE)?,
             heads: entries.size("ax650.heads", MAX_SIZE)?,
             kv_heads: entries.size("ax650.kv_heads", MAX_SIZE)?,
-            head_dim: entries.size("ax650.head_dim", 1024)?,
+            head_dim: entries.size("ax650.head_dim", MAX_HEAD_DIM)?,
             intermediate: entries.size("ax650.intermediate", MAX_SIZE)?,
             rms_eps: entries.rms_eps()?,
             rope_theta: entries.number("ax650.rope_theta")?,
@@ -91,15 +89,16 @@ impl LayerConfig {
             let reason = format!("{} does not divide the {} heads", config.kv_heads, config.heads);
             return Err(entries.bad("ax650.kv_heads", reason));
         }
-        if !config.head_dim.is_multiple_of(16) {
-            let reason = format!("{} is not a multiple of 16, which is not supported", config.head_dim);
+        if !config.head_dim.is_multiple_of(HEAD_DIM_STEP) {
+            let reason = format!("{} is not a multiple of {HEAD_DIM_STEP}", config.head_dim);
             return Err(entries.bad("ax650.head_dim", reason));
         }
         if config.q_dim() > MAX_SIZE {
             return Err(entries.bad("ax650.heads", format!("{} is too many", config.heads)));
         }
-        if config.rope_theta < 1.0 {
-            return Err(entries.bad("ax650.rope_theta", format!("{} is below 1", config.rope_theta)));
+        if config.rope_theta < MIN_ROPE_THETA {
+            let reason = format!("{} is below {MIN_ROPE_THETA}", config.rope_theta);
+            return Err(entries.bad("ax650.rope_theta", reason));
         }
         if config.history.iter().any(|length| *length > config.kv_len) {
             let reason = format!("a group is longer than the cache of {} rows", config.kv_len);
@@ -132,7 +131,7 @@ impl Config {
                 entries.weights()?;
                 Ok(Self::Head(HeadConfig {
                     hidden: entries.size("ax650.hidden", MAX_SIZE)?,
-                    vocab: entries.size("ax650.vocab", 1 << 24)?,
+                    vocab: entries.size("ax650.vocab", MAX_VOCAB)?,
                     rms_eps: entries.rms_eps()?,
                 }))
             }
@@ -176,10 +175,10 @@ impl Entries<'_> {
     fn rms_eps(&self) -> Result<f32, LoadError> {
         let key = "ax650.rms_eps";
         let value: f32 = self.parse(key)?;
-        if (0.0..1.0).contains(&value) {
+        if (0.0..RMS_EPS_BOUND).contains(&value) {
             Ok(value)
         } else {
-            Err(self.bad(key, format!("{value} is not within 0 and 1")))
+            Err(self.bad(key, format!("{value} is not within 0 and {RMS_EPS_BOUND}")))
         }
     }
 

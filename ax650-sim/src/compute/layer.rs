@@ -2,10 +2,11 @@
 
 use safetensors::tensor::Dtype;
 
-use super::attention::{Inputs, MAX_HEAD_DIM, attention, tile_rows};
+use super::attention::{Inputs, attention, tile_rows};
 use super::config::{LayerConfig, RopePairs};
 use super::error::{LoadError, RunError};
 use super::file::LayerFile;
+use super::limits::MAX_HEAD_DIM;
 use super::linear::{Linear, Output, Part};
 use super::micro::Rows;
 use super::pool::Pool;
@@ -43,13 +44,6 @@ impl LayerModel {
     pub(super) fn load(file: &mut LayerFile, config: LayerConfig) -> Result<Self, LoadError> {
         let LayerConfig { hidden, heads, kv_heads, head_dim, intermediate, .. } = config;
         let (q_dim, kv_dim) = (config.q_dim(), config.kv_dim());
-        if head_dim > MAX_HEAD_DIM {
-            return Err(LoadError::Metadata {
-                path: file.path().to_path_buf(),
-                key: "ax650.head_dim",
-                reason: format!("{head_dim} is above {MAX_HEAD_DIM}, which is not supported"),
-            });
-        }
         let halves = config.rope_pairs == RopePairs::Halves;
         let in_head = |row: usize| row / head_dim * head_dim + channel_at(row % head_dim, head_dim, halves);
         let qkv_parts = [

@@ -6,16 +6,16 @@
 
 use std::collections::BTreeSet;
 
+use ax650_sim::compute::limits;
+
 use super::super::config::{MAX_HIDDEN, MAX_LAYERS, MAX_VOCAB};
 use super::super::gguf::{GgufError, Header, Tensor, Value};
 
 /// Context of a model when none is asked for.
 const DEFAULT_CONTEXT: usize = 4096;
+/// More heads, or a longer trained context, than this is damage. What the card computes is checked apart.
 const MAX_HEADS: usize = 4096;
-const MAX_HEAD_DIM: usize = 1024;
-const MAX_INTERMEDIATE: usize = 1 << 20;
-/// Largest context that positions and masks can express here.
-const MAX_CONTEXT: usize = 1 << 22;
+const MAX_TRAINED_CONTEXT: usize = 1 << 30;
 
 /// Why a GGUF file cannot become a model.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,9 @@ pub enum PlanError {
         wanted: String,
     },
     /// A tensor that is needed is not there.
-    #[error("tensor {0:?} is missing; the file is incomplete: convert or download the model again")]
+    #[error(
+        "tensor {0:?} is missing; the file is incomplete: get or convert the file again, then run `ax650 create`"
+    )]
     MissingTensor(String),
     /// A tensor has another shape than the metadata says.
     #[error(
@@ -233,12 +235,14 @@ impl<'a> Plan<'a> {
         let hidden = keys.size("embedding_length", MAX_HIDDEN)?;
         let heads = keys.size("attention.head_count", MAX_HEADS)?;
         let kv_heads = keys.optional_size("attention.head_count_kv", MAX_HEADS)?.unwrap_or(heads);
-        let intermediate = keys.size("feed_forward_length", MAX_INTERMEDIATE)?;
+        let intermediate = keys.size("feed_forward_length", limits::MAX_SIZE)?;
         let head_dim = head_dim(&keys, hidden, heads, kv_heads)?;
-        let trained_context = keys.size("context_length", MAX_CONTEXT)?;
+        let trained_context = keys.size("context_length", MAX_TRAINED_CONTEXT)?;
         let rms_eps = keys.positive("attention.layer_norm_rms_epsilon", 1.0)?;
         let rms_eps =
             rms_eps.ok_or_else(|| GgufError::MissingKey(keys.key("attention.layer_norm_rms_epsilon")))?;
+        let rope_theta = keys.positive("rope.freq_base", 1e12)?.unwrap_or(10_000.0);
+        check_norm_and_rope(&keys, rms_eps, rope_theta)?;
         let context = choose_context(&keys, context, trained_context)?;
 
         let mut tensors = Tensors { header, used: BTreeSet::new() };
@@ -260,7 +264,7 @@ impl<'a> Plan<'a> {
             head_dim,
             intermediate,
             rms_eps,
-            rope_theta: keys.positive("rope.freq_base", 1e12)?.unwrap_or(10_000.0),
+            rope_theta,
             rope_scale: rope_scale(&keys)?,
             vocab,
             trained_context,
@@ -339,19 +343,26 @@ fn head_dim(keys: &Keys<'_, '_>, hidden: usize, heads: usize, kv_heads: usize) -
         let wanted = format!("it must divide the {heads} heads of attention.head_count");
         return wrong("attention.head_count_kv", kv_heads, wanted);
     }
-    let head_dim = match keys.optional_size("attention.key_length", MAX_HEAD_DIM)? {
+    let head_dim = match keys.optional_size("attention.key_length", limits::MAX_SIZE)? {
         Some(length) => length,
-        None if hidden.is_multiple_of(heads) && hidden / heads <= MAX_HEAD_DIM => hidden / heads,
+        None if hidden.is_multiple_of(heads) => hidden / heads,
         None => {
             return wrong("attention.head_count", heads, format!("it must divide the hidden size {hidden}"));
         }
     };
-    if !head_dim.is_multiple_of(2) {
-        return wrong("attention.key_length", head_dim, "it must be even for rope".to_owned());
+    let (step, most) = (limits::HEAD_DIM_STEP, limits::MAX_HEAD_DIM);
+    if !head_dim.is_multiple_of(step) || head_dim > most {
+        let detail = format!("only multiples of {step} up to {most} are computed");
+        return Err(PlanError::Unsupported { what: format!("a head size of {head_dim}"), detail });
+    }
+    if heads * head_dim > limits::MAX_SIZE {
+        let detail = format!("together they have more than {} channels", limits::MAX_SIZE);
+        return Err(PlanError::Unsupported { what: format!("{heads} heads of {head_dim}"), detail });
     }
     // Values and rope may in principle have widths of their own; no model of these architectures uses that.
     for suffix in ["attention.value_length", "rope.dimension_count"] {
-        if let Some(found) = keys.optional_size(suffix, MAX_HEAD_DIM)?.filter(|&found| found != head_dim) {
+        if let Some(found) = keys.optional_size(suffix, limits::MAX_SIZE)?.filter(|&found| found != head_dim)
+        {
             let detail = format!("it is {found}, but only the head size {head_dim} is computed");
             return Err(PlanError::Unsupported { what: format!("{:?}", keys.key(suffix)), detail });
         }
@@ -359,14 +370,36 @@ fn head_dim(keys: &Keys<'_, '_>, hidden: usize, heads: usize, kv_heads: usize) -
     Ok(head_dim)
 }
 
+/// Refuses norms and rope whose numbers the card would not take. The card keeps the epsilon as f32.
+fn check_norm_and_rope(keys: &Keys<'_, '_>, rms_eps: f64, rope_theta: f64) -> Result<(), PlanError> {
+    let unsupported = |suffix: &str, detail: String| {
+        Err(PlanError::Unsupported { what: format!("{:?}", keys.key(suffix)), detail })
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "the card's own rounding is what is checked")]
+    let rounded = rms_eps as f32;
+    if rounded >= limits::RMS_EPS_BOUND {
+        let detail = format!("it is {rms_eps}, it must be below {}", limits::RMS_EPS_BOUND);
+        return unsupported("attention.layer_norm_rms_epsilon", detail);
+    }
+    if rope_theta < limits::MIN_ROPE_THETA {
+        let detail = format!("it is {rope_theta}, it must be at least {}", limits::MIN_ROPE_THETA);
+        return unsupported("rope.freq_base", detail);
+    }
+    Ok(())
+}
+
 fn choose_context(keys: &Keys<'_, '_>, asked: Option<usize>, trained: usize) -> Result<usize, PlanError> {
     let context = asked.unwrap_or(trained.min(DEFAULT_CONTEXT));
     if context == 0 || context > trained {
         return Err(PlanError::Context { asked: context, trained });
     }
-    // Within one window, sliding attention is full attention.
-    match keys.optional_size("attention.sliding_window", usize::MAX)? {
-        Some(window) if window < context => Err(PlanError::Unsupported {
+    if context > limits::MAX_SIZE {
+        let detail = format!("at most {0} tokens are computed; give --context {0} or less", limits::MAX_SIZE);
+        return Err(PlanError::Unsupported { what: format!("a context of {context}"), detail });
+    }
+    // Within one window, sliding attention is full attention. 0 stands for no window.
+    match keys.header.optional_u64(&keys.key("attention.sliding_window"))? {
+        Some(window) if window != 0 && window < context as u64 => Err(PlanError::Unsupported {
             what: format!("{:?}", keys.key("attention.sliding_window")),
             detail: format!(
                 "it is {window}, less than the context of {context}; give --context {window} or less"
