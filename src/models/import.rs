@@ -8,7 +8,7 @@
 mod documents;
 mod plan;
 mod source;
-mod staging;
+pub(super) mod staging;
 mod weights;
 
 use std::path::{Path, PathBuf};
@@ -201,10 +201,10 @@ fn convert(
     staging.finish(output)?;
     write_documents(&mut staging, &header, &plan, &names, &text, options.weights)?;
 
-    Model::open(name.clone(), staging.path())?;
-    staging.publish(&target)?;
+    let model = Model::open(name, staging.path())?.moved_to(&target);
+    staging.publish(store.folder(), &target)?;
     progress(Progress { file: MANIFEST_FILE, done_bytes: total_bytes, total_bytes });
-    Ok(store.open_model(&name, &target)?)
+    Ok(store.keep(model))
 }
 
 fn write_documents(

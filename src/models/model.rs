@@ -17,7 +17,7 @@ use super::embedding::{EmbeddingError, EmbeddingTable};
 use super::layer_file::{FORMAT, FileHead, SoftwareHead, read_head};
 use super::manifest::{MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 use super::name::ModelName;
-use crate::text::{TextError, TextModel};
+use crate::text::{ChatTemplate, TextError, TextModel};
 
 /// File name of the chat template.
 pub const CHAT_TEMPLATE_FILE: &str = "chat_template.jinja";
@@ -43,7 +43,9 @@ pub struct Model {
     pub size: u64,
     /// Where the weights are.
     pub files: LayerFiles,
-    template: Option<String>,
+    /// What the chat template knows of beyond plain messages.
+    uses_tools: bool,
+    uses_thinking: bool,
     /// Opened at the first use: a tokenizer takes a tenth of a second and some megabytes.
     text: Mutex<Option<Arc<TextModel>>>,
 }
@@ -64,7 +66,7 @@ pub struct LayerFiles {
 #[non_exhaustive]
 pub enum ModelError {
     /// A file that every model has is missing.
-    #[error("model directory {dir} has no {file}{nearest}; create or download the model again")]
+    #[error("model directory {dir} has no {file}{nearest}; make the model again with `ax650 create`")]
     MissingFile {
         /// The directory.
         dir: PathBuf,
@@ -145,12 +147,8 @@ impl Model {
         check_layers(&files, &config, &manifest)?;
         check_sizes(dir, &manifest)?;
 
-        let template = dir.join(CHAT_TEMPLATE_FILE);
-        let template = if template.exists() {
-            Some(String::from_utf8_lossy(&read_small(&template, MAX_CONFIG_BYTES)?).into_owned())
-        } else {
-            None
-        };
+        // A template that cannot be used offers nothing; `text` says why.
+        let template = TextModel::open_template(dir).ok().flatten();
         Ok(Self {
             name,
             dir: dir.to_owned(),
@@ -160,9 +158,21 @@ impl Model {
             manifest,
             config,
             files,
-            template,
+            uses_tools: template.as_ref().is_some_and(ChatTemplate::uses_tools),
+            uses_thinking: template.as_ref().is_some_and(ChatTemplate::uses_thinking),
             text: Mutex::default(),
         })
+    }
+
+    /// The same model after its directory was renamed to `dir`.
+    pub(super) fn moved_to(self, dir: &Path) -> Self {
+        let pattern = &self.config.template_filename_axmodel;
+        let files = LayerFiles {
+            layers: (0..self.config.axmodel_num).map(|index| dir.join(pattern.file_name(index))).collect(),
+            head: dir.join(&self.config.filename_post_axmodel),
+            embedding: dir.join(&self.config.filename_tokens_embed),
+        };
+        Self { dir: dir.to_owned(), files, text: Mutex::default(), ..self }
     }
 
     /// Tokens whose keys and values fit.
@@ -183,11 +193,10 @@ impl Model {
     /// What the model can be asked for, in Ollama's words: `completion`, `tools`, `thinking`.
     pub fn capabilities(&self) -> Vec<&'static str> {
         let mut capabilities = vec!["completion"];
-        let template = self.template.as_deref().unwrap_or_default();
-        if template.contains("tools") {
+        if self.uses_tools {
             capabilities.push("tools");
         }
-        if template.contains("<think>") || template.contains("enable_thinking") {
+        if self.uses_thinking {
             capabilities.push("thinking");
         }
         capabilities
@@ -263,7 +272,7 @@ fn check_sizes(dir: &Path, manifest: &Manifest) -> Result<(), ModelError> {
         let found = path.metadata().map_err(|source| ModelError::Io { path: path.clone(), source })?.len();
         if found != file.size {
             let reason = format!(
-                "has {found} bytes but had {} when the model was created; create or download the model again",
+                "has {found} bytes but had {} when the model was created; make the model again with `ax650 create`",
                 file.size
             );
             return Err(ModelError::File { path, reason });

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
+use super::import::staging::lock_store;
 use super::import::{self, ImportError, ImportOptions, Progress};
 use super::manifest::MANIFEST_FILE;
 use super::model::{Model, ModelError};
@@ -124,6 +125,8 @@ impl Store {
     pub fn remove(&self, name: &ModelName) -> Result<(), StoreError> {
         let (_, dir) = self.find(name)?.ok_or_else(|| StoreError::NotFound(name.clone()))?;
         let fail = |source| StoreError::Io { action: "remove", path: dir.clone(), source };
+        // No import makes the directories that are removed here, or puts a model into them, meanwhile.
+        let _store = lock_store(&self.folder).map_err(fail)?;
         self.opened.lock().remove(&dir);
         std::fs::remove_dir_all(&dir).map_err(fail)?;
         // Empty parents go too; the first that is not empty ends it.
@@ -175,9 +178,14 @@ impl Store {
         {
             return Ok(Arc::clone(model));
         }
-        let model = Arc::new(Model::open(name.clone(), dir)?);
-        self.opened.lock().insert(dir.to_owned(), Arc::clone(&model));
-        Ok(model)
+        Ok(self.keep(Model::open(name.clone(), dir)?))
+    }
+
+    /// Keeps a model that was opened, for the requests to come.
+    pub(super) fn keep(&self, model: Model) -> Arc<Model> {
+        let model = Arc::new(model);
+        self.opened.lock().insert(model.dir.clone(), Arc::clone(&model));
+        model
     }
 }
 

@@ -134,6 +134,49 @@ fn rope_factors_of_both_kinds() {
 }
 
 #[test]
+fn a_sliding_window_of_0_is_none() {
+    let mut gguf = tiny("llama");
+    gguf.set("llama.attention.sliding_window", Meta::U32(0));
+    assert_eq!(
+        Workshop::new().create("t", &gguf.bytes(), &ImportOptions::default()).unwrap().context_len(),
+        512
+    );
+}
+
+#[test]
+fn capabilities_are_what_the_template_uses() {
+    for (template, wanted) in [
+        ("{# tools: none, <think> neither #}{{ messages }}", vec!["completion"]),
+        ("no special tools {{ messages }}", vec!["completion"]),
+        ("{% if tools %}{{ tools }}{% endif %}{{ messages }}", vec!["completion", "tools"]),
+        (
+            "{% if custom_tools is defined %}{% set tools = custom_tools %}{% endif %}{% if not tools is defined %}\
+             {% set tools = none %}{% endif %}{{ tools }}",
+            vec!["completion", "tools"],
+        ),
+        ("{% if enable_thinking %}x{% endif %}{{ messages }}", vec!["completion", "thinking"]),
+        ("{{ messages }}<think>\n\n</think>", vec!["completion", "thinking"]),
+    ] {
+        let mut gguf = tiny("llama");
+        gguf.set("tokenizer.chat_template", Meta::Text(template.into()));
+        let workshop = Workshop::new();
+        let model = workshop.create("t", &gguf.bytes(), &ImportOptions::default()).unwrap();
+        assert_eq!(model.capabilities(), wanted, "{template}");
+    }
+}
+
+#[test]
+fn an_imported_model_is_the_one_that_is_found() {
+    let workshop = Workshop::new();
+    let made = workshop.create("t", &tiny("llama").bytes(), &ImportOptions::default()).unwrap();
+    assert!(std::sync::Arc::ptr_eq(&made, &workshop.store.resolve(&name("t")).unwrap()));
+    let opened = ax650::models::store::Store::open(workshop.root()).resolve(&name("t")).unwrap();
+    assert_eq!((&made.dir, &made.files, made.modified), (&opened.dir, &opened.files, opened.modified));
+    assert_eq!((&made.digest, made.size), (&opened.digest, opened.size));
+    assert!(made.text().is_ok() && made.embedding().is_ok());
+}
+
+#[test]
 fn the_store_finds_replaces_lists_and_removes() {
     let workshop = Workshop::new();
     let store = &workshop.store;

@@ -1,13 +1,15 @@
 //! Files of a model that is being made, out of sight until all of them are there.
 //!
 //! They are written into `<root>/ax650/.staging-*`, synced, hashed on the way, and the directory is renamed into place
-//! at the end. When anything fails the directory is removed by its guard. A process that was killed cannot do that:
+//! at the end, in exchange with the model that it replaces. When anything fails the directory is removed by its guard. A process that was killed cannot do that:
 //! what it left is swept by the next import, which recognises live directories by the lock their makers hold.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::RenameFlags;
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -16,6 +18,10 @@ use super::super::model::hex;
 use super::ImportError;
 
 const PREFIX: &str = ".staging-";
+/// Directories of models that are being replaced in two steps.
+const ASIDE_PREFIX: &str = ".replaced-";
+/// Directories between the store's folder and a model's files: host, namespace, model, tag.
+const NAME_PARTS: usize = 4;
 
 /// A staging directory; removed with all content when dropped before [`Staging::publish`].
 #[derive(Debug)]
@@ -32,6 +38,8 @@ impl Staging {
     pub(super) fn new(folder: &Path) -> Result<Self, ImportError> {
         let fail = |source| ImportError::write(folder, source);
         std::fs::create_dir_all(folder).map_err(fail)?;
+        // Locked, so that no other import sweeps the directory before it is locked itself.
+        let _store = lock_store(folder).map_err(fail)?;
         sweep(folder);
         let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(folder).map_err(fail)?;
         let lock = File::open(dir.path()).map_err(fail)?;
@@ -74,44 +82,126 @@ impl Staging {
         self.finish(file)
     }
 
-    /// Renames the directory to `target`; a model that is there already is replaced.
-    pub(super) fn publish(self, target: &Path) -> Result<(), ImportError> {
+    /// Renames the directory to `target`, below `folder`; a model that is there already is replaced.
+    ///
+    /// At every moment, also when the machine stops, `target` is the old model or the new one; where the file system
+    /// cannot exchange two directories, it may be the next import that puts the old one back.
+    pub(super) fn publish(self, folder: &Path, target: &Path) -> Result<(), ImportError> {
         let fail = |source| ImportError::write(target, source);
+        sync_directory(self.path());
+        let guard = lock_store(folder).map_err(fail)?;
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent).map_err(fail)?;
         }
-        // A full directory cannot be renamed over: the old model goes aside first, and back if the rename fails.
-        let mut aside = self.path().as_os_str().to_owned();
-        aside.push("-old");
-        let aside = PathBuf::from(aside);
-        let replaced = match std::fs::rename(target, &aside) {
-            Ok(()) => true,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(fail(error)),
-        };
-        if let Err(error) = std::fs::rename(self.path(), target) {
-            if replaced {
-                std::fs::rename(&aside, target).map_err(fail)?;
+        match rename(self.path(), target, RenameFlags::EXCHANGE) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => std::fs::rename(self.path(), target).map_err(fail)?,
+            // Not every file system can exchange.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                replace_in_two_steps(folder, self.path(), target).map_err(fail)?;
             }
-            return Err(fail(error));
+            Err(error) => return Err(fail(error.into())),
         }
-        // The guard has nothing left to remove.
-        drop(self.dir.keep());
-        if replaced && let Err(error) = std::fs::remove_dir_all(&aside) {
-            // The new model is in place; the next import sweeps the old one.
-            tracing::warn!(directory = %aside.display(), %error, "cannot remove the replaced model");
+        for parent in target.ancestors().skip(1).take_while(|parent| parent.starts_with(folder)) {
+            sync_directory(parent);
+        }
+        drop(guard);
+        // What is at the old place now, if anything, is the replaced model.
+        let old = self.dir.keep();
+        match std::fs::remove_dir_all(&old) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                // The new model is in place; the next import sweeps the old one.
+                tracing::warn!(directory = %old.display(), %error, "cannot remove the replaced model");
+            }
+            _ => {}
         }
         Ok(())
     }
 }
 
-/// Removes staging directories whose makers are gone. Errors do not matter: they are only left-overs.
+/// Takes the lock of a store, which is held while directories appear in it, move or disappear. It ends with the file.
+pub(in crate::models) fn lock_store(folder: &Path) -> io::Result<File> {
+    let lock = File::open(folder)?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+fn rename(from: &Path, to: &Path, flags: RenameFlags) -> Result<(), Errno> {
+    rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags)
+}
+
+/// Makes renames in `path` last. Some file systems cannot, and lose nothing but the last moments before a crash.
+fn sync_directory(path: &Path) {
+    if let Err(error) = File::open(path).and_then(|directory| directory.sync_all()) {
+        tracing::debug!(directory = %path.display(), %error, "cannot sync a directory");
+    }
+}
+
+/// Replaces the model at `target` by `staged`, by way of a directory that says where the old one belongs: it has the
+/// path below the store that the model had. [`restore`] undoes the first step if the second did not come.
+fn replace_in_two_steps(folder: &Path, staged: &Path, target: &Path) -> io::Result<()> {
+    let place = target.strip_prefix(folder).map_err(io::Error::other)?;
+    let aside = tempfile::Builder::new().prefix(ASIDE_PREFIX).tempdir_in(folder)?;
+    let old = aside.path().join(place);
+    if let Some(parent) = old.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::rename(target, &old)?;
+    // From here on the directory has the only copy of the old model, and must not go before the new one is in place.
+    let aside = aside.keep();
+    let placed = std::fs::rename(staged, target);
+    if placed.is_err() {
+        std::fs::rename(&old, target)?;
+    }
+    if let Err(error) = std::fs::remove_dir_all(&aside) {
+        tracing::warn!(directory = %aside.display(), %error, "cannot remove the replaced model");
+    }
+    placed
+}
+
+/// Puts models back that were set aside, where nothing took their place, and removes the directory `aside`.
+fn restore(folder: &Path, aside: &Path) -> io::Result<()> {
+    let inside = |path: &Path| -> io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect()
+    };
+    let mut found = vec![aside.to_owned()];
+    for _ in 0..NAME_PARTS {
+        found = found.iter().map(|path| inside(path)).collect::<io::Result<Vec<_>>>()?.concat();
+    }
+    for old in found {
+        let target = folder.join(old.strip_prefix(aside).map_err(io::Error::other)?);
+        if !target.exists() {
+            if let Some(parent) = target.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            std::fs::rename(&old, &target)?;
+            tracing::info!(directory = %target.display(), "put back the model that an interrupted import replaced");
+        }
+    }
+    std::fs::remove_dir_all(aside)
+}
+
+/// Removes staging directories whose makers are gone, and puts replaced models back whose successors never came. Errors
+/// end nothing: what cannot be done now can be done next time. The store is locked.
 fn sweep(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        let abandoned = || File::open(entry.path()).is_ok_and(|dir| dir.try_lock().is_ok());
-        if ours && abandoned() && std::fs::remove_dir_all(entry.path()).is_ok() {
-            tracing::info!(directory = %entry.path().display(), "removed what an interrupted import left");
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        let abandoned = || File::open(&path).is_ok_and(|dir| dir.try_lock().is_ok());
+        let done = if name.starts_with(ASIDE_PREFIX) {
+            restore(folder, &path)
+        } else if name.starts_with(PREFIX) && abandoned() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            continue;
+        };
+        match done {
+            Ok(()) => {
+                tracing::info!(directory = %path.display(), "cleared what an interrupted import left");
+            }
+            Err(error) => {
+                tracing::warn!(directory = %path.display(), %error, "cannot clear what an interrupted import left");
+            }
         }
     }
 }
@@ -137,5 +227,107 @@ impl StagedFile {
     /// The file's name.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A store's folder with a model whose one file says `content`.
+    fn store(content: &str) -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("host/library/m/latest");
+        fs::create_dir_all(&model).unwrap();
+        fs::write(model.join("file"), content).unwrap();
+        (folder, model)
+    }
+
+    fn content(model: &Path) -> String {
+        fs::read_to_string(model.join("file")).unwrap()
+    }
+
+    /// Names in the folder.
+    fn left(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect()
+    }
+
+    fn staged(folder: &Path) -> Staging {
+        let mut staging = Staging::new(folder).unwrap();
+        staging.write("file", b"new").unwrap();
+        staging
+    }
+
+    #[test]
+    fn a_model_is_replaced_and_nothing_else_is_left() {
+        let (folder, model) = store("old");
+        staged(folder.path()).publish(folder.path(), &model).unwrap();
+        assert_eq!(content(&model), "new");
+        assert_eq!(left(folder.path()), ["host"]);
+        let other = folder.path().join("host/library/other/latest");
+        staged(folder.path()).publish(folder.path(), &other).unwrap();
+        assert_eq!(content(&other), "new");
+        assert_eq!(left(folder.path()), ["host"]);
+    }
+
+    #[test]
+    fn two_steps_do_the_same() {
+        let (folder, model) = store("old");
+        let staging = staged(folder.path());
+        replace_in_two_steps(folder.path(), staging.path(), &model).unwrap();
+        drop(staging);
+        assert_eq!(content(&model), "new");
+        assert_eq!(left(folder.path()), ["host"]);
+    }
+
+    #[test]
+    fn a_failed_second_step_puts_the_old_model_back() {
+        let (folder, model) = store("old");
+        assert!(replace_in_two_steps(folder.path(), &folder.path().join("absent"), &model).is_err());
+        assert_eq!(content(&model), "old");
+        assert_eq!(left(folder.path()), ["host"]);
+    }
+
+    #[test]
+    fn the_next_import_restores_what_was_set_aside() {
+        let (folder, model) = store("old");
+        let aside = folder.path().join(".replaced-x/host/library/m/latest");
+        fs::create_dir_all(aside.parent().unwrap()).unwrap();
+        fs::rename(&model, &aside).unwrap();
+        drop(Staging::new(folder.path()).unwrap());
+        assert_eq!(content(&model), "old");
+        assert_eq!(left(folder.path()), ["host"]);
+    }
+
+    #[test]
+    fn the_next_import_removes_what_was_replaced() {
+        let (folder, model) = store("new");
+        let aside = folder.path().join(".replaced-x/host/library/m/latest");
+        fs::create_dir_all(&aside).unwrap();
+        fs::write(aside.join("file"), "old").unwrap();
+        drop(Staging::new(folder.path()).unwrap());
+        assert_eq!(content(&model), "new");
+        assert_eq!(left(folder.path()), ["host"]);
+    }
+
+    #[test]
+    fn imports_at_once_do_not_sweep_each_other() {
+        let (folder, model) = store("old");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        staged(folder.path()).publish(folder.path(), &model).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(content(&model), "new");
+        assert_eq!(left(folder.path()), ["host"]);
     }
 }
