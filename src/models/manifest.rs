@@ -51,6 +51,12 @@ pub struct Manifest {
     pub files: Vec<FileEntry>,
 }
 
+/// The part of `manifest.json` that every schema has.
+#[derive(Deserialize)]
+struct Versioned {
+    schema: u32,
+}
+
 /// One file of a model directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
@@ -70,15 +76,15 @@ pub enum ManifestError {
     #[error("manifest.json is larger than {MAX_MANIFEST_BYTES} bytes; it is not a manifest")]
     TooLarge,
     /// Not JSON, or a key is missing or of the wrong type; the text names it.
-    #[error("manifest.json cannot be read: {0}; remove the model and create it again")]
+    #[error("manifest.json cannot be read: {0}; make the model again with `ax650 create`")]
     Json(#[from] serde_json::Error),
     /// Written by another version of this program.
     #[error(
-        "manifest.json has schema {0}, this version reads {SCHEMA}; create the model again with this version"
+        "manifest.json has schema {0}, this version reads {SCHEMA}; make the model again with this version's `ax650 create`"
     )]
     Schema(u32),
     /// A file entry that leads out of the directory or has no proper digest.
-    #[error("manifest.json lists {name:?} with {reason}; remove the model and create it again")]
+    #[error("manifest.json lists {name:?} with {reason}; make the model again with `ax650 create`")]
     File {
         /// The entry's name.
         name: String,
@@ -93,10 +99,12 @@ impl Manifest {
         if bytes.len() as u64 > MAX_MANIFEST_BYTES {
             return Err(ManifestError::TooLarge);
         }
-        let manifest: Self = serde_json::from_slice(bytes)?;
-        if manifest.schema != SCHEMA {
-            return Err(ManifestError::Schema(manifest.schema));
+        // The schema first: another one need not have the keys of this one.
+        let Versioned { schema } = serde_json::from_slice(bytes)?;
+        if schema != SCHEMA {
+            return Err(ManifestError::Schema(schema));
         }
+        let manifest: Self = serde_json::from_slice(bytes)?;
         for file in &manifest.files {
             let fail = |reason| Err(ManifestError::File { name: file.name.clone(), reason });
             let mut parts = Path::new(&file.name).components();
@@ -139,6 +147,14 @@ mod tests {
         assert_eq!(parameter_size(7_615_616_512), "7.6B");
         assert_eq!(parameter_size(1_234), "1.2K");
         assert_eq!(parameter_size(12), "12");
+    }
+
+    #[test]
+    fn another_schema_is_named_whatever_else_it_has() {
+        for text in [r#"{"schema": 2}"#, r#"{"schema": 2, "files": {"a": 1}, "format": 7}"#] {
+            assert!(matches!(Manifest::parse(text.as_bytes()), Err(ManifestError::Schema(2))), "{text}");
+        }
+        assert!(matches!(Manifest::parse(br#"{"files": []}"#), Err(ManifestError::Json(_))));
     }
 
     #[test]
