@@ -2,7 +2,8 @@
 //!
 //! The vendor's own program goes on with defaults when this file is broken, and answers nonsense; we say which key is
 //! wrong and how to repair it. Keys we have no use for are ignored, so directories made for the vendor's program read
-//! as they are. (Source of the keys: the vendor's runtime documentation, collected in our notes on ax-llm 1.3.)
+//! as they are. (Source of the keys: the vendor's runtime,
+//! <https://github.com/AXERA-TECH/ax-llm>, version 1.3.)
 
 use std::path::{Component, Path};
 
@@ -63,17 +64,19 @@ fn default_true() -> bool {
 pub enum ConfigError {
     /// The file has no content.
     #[error(
-        "config.json is empty (0 bytes); some published packages ship it so: copy it from the package's page or create the model again"
+        "config.json is empty (0 bytes); some published packages ship it so: copy it from the package's page, or make the model again with `ax650 create`"
     )]
     Empty,
     /// A git-lfs pointer instead of the file.
-    #[error("config.json is a git-lfs pointer and not the file itself; run `git lfs pull` in the directory")]
+    #[error(
+        "config.json is a git-lfs pointer and not the file itself; run `git lfs pull` in the directory, or make the model again with `ax650 create`"
+    )]
     LfsPointer,
     /// Larger than any real one.
     #[error("config.json is larger than {MAX_CONFIG_BYTES} bytes; it is not a model's configuration")]
     TooLarge,
     /// Not JSON, or a key is missing or of the wrong type; the text names it.
-    #[error("config.json cannot be read: {0}; correct the key or create the model again")]
+    #[error("config.json cannot be read: {0}; correct the key, or make the model again with `ax650 create`")]
     Json(#[from] serde_json::Error),
     /// A value that cannot be true.
     #[error("config.json: {key} is {found}, {wanted}")]

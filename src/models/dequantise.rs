@@ -29,7 +29,7 @@ pub enum TensorError {
     },
     /// A value is infinite or not a number.
     #[error(
-        "tensor {tensor:?} has {value} in row {row}; the file is damaged or was badly converted: download it again"
+        "tensor {tensor:?} has {value} in row {row}; the file is damaged or was badly converted: get the file again or convert it again, then run `ax650 create`"
     )]
     NotFinite {
         /// The tensor.

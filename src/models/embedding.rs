@@ -33,7 +33,7 @@ pub enum EmbeddingError {
     /// The file is not `vocab * hidden * 2` bytes long.
     #[error(
         "embedding table {path} has {found} bytes but {vocab} tokens of {hidden} values take {wanted}; \
-         it does not belong to this model or is cut short: create or download the model again"
+         it does not belong to this model or is cut short: make the model again with `ax650 create`"
     )]
     Size {
         /// The file.

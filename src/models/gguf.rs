@@ -26,7 +26,9 @@ pub use value::{Array, Value, ValueKind};
 #[non_exhaustive]
 pub enum GgufError {
     /// The input ends before the header does. With a prefix of the file: read more of it.
-    #[error("the file ends inside {what} at byte {offset}; it is cut short: download it again")]
+    #[error(
+        "the file ends inside {what} at byte {offset}; it is cut short: get the file again, then run `ax650 create`"
+    )]
     Truncated {
         /// What was being read.
         what: String,
@@ -38,7 +40,7 @@ pub enum GgufError {
     Magic(String),
     /// The first bytes are those of a git-lfs pointer.
     #[error(
-        "this is a git-lfs pointer and not the model itself; run `git lfs pull` where it was cloned, or download the file"
+        "this is a git-lfs pointer and not the model itself; run `git lfs pull` where it was cloned, or get the file itself, then run `ax650 create`"
     )]
     LfsPointer,
     /// The version is not 2 or 3.

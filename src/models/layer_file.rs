@@ -51,13 +51,13 @@ pub fn read_head(path: &Path) -> Result<FileHead, String> {
     let file = File::open(path).map_err(io)?;
     let file_bytes = file.metadata().map_err(io)?.len();
     if file_bytes == 0 {
-        return Err("is empty (0 bytes); create or download the model again".to_owned());
+        return Err("is empty (0 bytes); make the model again with `ax650 create`".to_owned());
     }
     let mut start = vec![0; usize::try_from(file_bytes.min(64)).unwrap_or(64)];
     file.read_exact_at(&mut start, 0).map_err(io)?;
     if start.starts_with(b"version https://git-lfs") {
         return Err(
-            "is a git-lfs pointer and not the file itself; run `git lfs pull` in the directory".to_owned()
+            "is a git-lfs pointer and not the file itself; run `git lfs pull` in the directory, or make the model again with `ax650 create`".to_owned()
         );
     }
     let header_bytes = match start.first_chunk::<8>() {
@@ -66,7 +66,7 @@ pub fn read_head(path: &Path) -> Result<FileHead, String> {
         _ => return Ok(FileHead::Vendor),
     };
     let Some(data_bytes) = file_bytes.checked_sub(8).and_then(|rest| rest.checked_sub(header_bytes)) else {
-        return Err("is cut short; create or download the model again".to_owned());
+        return Err("is cut short; make the model again with `ax650 create`".to_owned());
     };
     if header_bytes > MAX_HEADER_BYTES {
         return Err(format!("has a header of {header_bytes} bytes, more than {MAX_HEADER_BYTES} possible"));

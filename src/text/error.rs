@@ -15,7 +15,7 @@ pub enum TextError {
         source: std::io::Error,
     },
     /// A file of the model directory does not contain what it should.
-    #[error("{} is broken: {reason}; create the model again", path.display())]
+    #[error("{} is broken: {reason}; make the model again with `ax650 create`", path.display())]
     File {
         /// The file.
         path: PathBuf,

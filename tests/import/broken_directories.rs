@@ -49,7 +49,7 @@ fn pointers_and_empty_files() {
     damaged(|dir| fs::write(dir.join("config.json"), POINTER).unwrap(), &["config.json", "git lfs pull"]);
     damaged(
         |dir| fs::write(dir.join("config.json"), "").unwrap(),
-        &["config.json", "0 bytes", "create the model again"],
+        &["config.json", "0 bytes", "make the model again"],
     );
     damaged(|dir| fs::write(dir.join("config.json"), "{").unwrap(), &["config.json", "line 1"]);
     damaged(|dir| fs::write(dir.join("manifest.json"), "[]").unwrap(), &["manifest.json"]);

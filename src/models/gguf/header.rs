@@ -249,7 +249,7 @@ fn place(tensor: &mut Tensor<'_>, data_start: u64, alignment: u64, file_bytes: u
             tensor.name,
             format!(
                 "its {} bytes at offset {} lie beyond the end of the file ({file_bytes} bytes); the file is cut \
-                 short or damaged: download it again",
+                 short or damaged: get the file again, then run `ax650 create`",
                 tensor.bytes, tensor.offset
             ),
         )),
