@@ -62,9 +62,20 @@ impl Shared {
             if let Some(job) = job
                 && let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(index as usize)))
             {
-                self.panic.lock().get_or_insert(payload);
+                self.keep_first(payload);
             }
             self.done.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Keeps a payload for the caller of the round. Any further one is leaked: its destructor could panic, and the task
+    /// would never count as done.
+    fn keep_first(&self, payload: Box<dyn Any + Send>) {
+        let mut first = self.panic.lock();
+        if first.is_some() {
+            std::mem::forget(payload);
+        } else {
+            *first = Some(payload);
         }
     }
 
@@ -160,7 +171,7 @@ impl Pool {
         let mut turns = 0_u32;
         while shared.done.load(Ordering::Acquire) < tasks {
             std::hint::spin_loop();
-            turns += 1;
+            turns = turns.wrapping_add(1);
             // On a machine with fewer free cores than threads the last task may wait for this very core.
             if turns.is_multiple_of(512) {
                 thread::yield_now();
@@ -243,5 +254,21 @@ mod tests {
             ran.fetch_add(1, Ordering::Relaxed);
         });
         assert_eq!(ran.load(Ordering::Relaxed), 8);
+    }
+
+    #[test]
+    fn payloads_that_panic_when_dropped_do_not_stop_the_round() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("dropped");
+            }
+        }
+        let pool = Pool::new(3);
+        let result = catch_unwind(AssertUnwindSafe(|| pool.run(8, &|_| std::panic::panic_any(Bomb))));
+        let payload = result.unwrap_err();
+        assert!(payload.is::<Bomb>());
+        std::mem::forget(payload);
+        pool.run(8, &|_| {});
     }
 }
