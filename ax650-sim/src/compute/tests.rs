@@ -24,8 +24,12 @@ fn specs() -> Vec<TinySpec> {
             heads: 4,
             head_dim: 128,
             intermediate: 40,
-            ..base
+            ..base.clone()
         },
+        // Groups and heads so large that a group's queries are computed in parts.
+        TinySpec { heads: 9, kv_heads: 1, head_dim: 768, ..base.clone() },
+        TinySpec { heads: 50, kv_heads: 1, head_dim: 16, ..base.clone() },
+        TinySpec { architecture: "qwen3", heads: 4, kv_heads: 2, head_dim: 256, ..base },
     ]
 }
 
@@ -37,7 +41,8 @@ fn outputs_are_close_to_the_reference() {
         let expected = reference::layer(&fixture.model.layers[0], &spec, &rows);
         let run = fixture.run(&rows, &[Step::Chunk(128), Step::Chunk(70), Step::Decode, Step::Decode]);
         harness::assert_close(&run.output, &expected.output, 0.012, &format!("output of {spec:?}"));
-        harness::assert_close(&run.v, &expected.v, 0.005, &format!("values of {spec:?}"));
+        // Both are rounded: sums that differ in their last bits may fall to neighbouring bf16 values.
+        harness::assert_close(&run.v, &expected.v, 0.008, &format!("values of {spec:?}"));
     }
 }
 
@@ -126,7 +131,7 @@ proptest! {
 
     #[test]
     fn any_split_gives_the_same_bits(
-        which in 0_usize..5,
+        which in 0..specs().len(),
         seed in 0_u64..1000,
         sizes in prop::collection::vec(prop_oneof![Just(0_usize), 1..6_usize, 1..=128_usize], 1..24),
         threads in 1_usize..4,
