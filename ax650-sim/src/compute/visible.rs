@@ -42,6 +42,9 @@ pub(super) struct Visible {
     pub(super) keys: Vec<RowKeys>,
     pub(super) tiles: Vec<Tile>,
     seen: Vec<bool>,
+    /// The mask that was read last, and its rows, columns and tile rows: all layers of a step are given the same.
+    mask: Vec<u16>,
+    shape: (usize, usize, usize),
 }
 
 fn value(bits: u16) -> f32 {
@@ -52,6 +55,11 @@ impl Visible {
     /// Reads the mask `[rows, columns]`; the last `rows` columns are the chunk itself. A tile gets at most
     /// `tile_rows` rows.
     pub(super) fn read(&mut self, mask: &[u16], rows: usize, columns: usize, tile_rows: usize) {
+        let shape = (rows, columns, tile_rows);
+        if self.shape == shape && self.mask == mask {
+            return;
+        }
+        self.mask.clear();
         self.runs.clear();
         self.rows.clear();
         self.keys.clear();
@@ -59,8 +67,8 @@ impl Visible {
         self.seen.clear();
         self.seen.resize(rows, false);
         let own = columns.saturating_sub(rows);
-        for mask in mask.chunks_exact(columns) {
-            let keys = self.scan(mask);
+        for row in mask.chunks_exact(columns) {
+            let keys = self.scan(row);
             for run in &self.runs[keys.runs.clone()] {
                 if run.end > own {
                     self.seen[run.start.saturating_sub(own)..run.end - own].fill(true);
@@ -76,6 +84,8 @@ impl Visible {
             keys.count > 0 || seen[row - 1]
         });
         self.cut_tiles(tile_rows);
+        self.mask.extend_from_slice(mask);
+        self.shape = shape;
     }
 
     fn scan(&mut self, mask: &[u16]) -> RowKeys {
@@ -188,5 +198,22 @@ mod tests {
         assert_eq!(visible.keys[0].count, 0);
         assert!(visible.keys[1].additive);
         assert_eq!(visible.tiles.len(), 1);
+    }
+
+    #[test]
+    fn a_mask_is_kept_only_as_long_as_it_is_the_same() {
+        let mut visible = Visible::default();
+        let counts = |visible: &Visible| visible.keys.iter().map(|keys| keys.count).collect::<Vec<_>>();
+        let mask = [0, H, H, 0, 0, H];
+        for _ in 0..2 {
+            visible.read(&mask, 2, 3, TILE_ROWS);
+            assert_eq!((counts(&visible), visible.tiles.len()), (vec![1, 2], 1));
+        }
+        visible.read(&mask, 2, 3, 1);
+        assert_eq!(visible.tiles.len(), 2);
+        visible.read(&mask, 1, 6, 1);
+        assert_eq!(counts(&visible), [3]);
+        visible.read(&[0, H, H, 0, 0, 0], 1, 6, 1);
+        assert_eq!(counts(&visible), [4]);
     }
 }
