@@ -4,6 +4,7 @@ fn main() {
     let sources = [
         "loop/ax_layout.c",
         "loop/axl_clock.c",
+        "loop/axl_status.c",
         "loop/buffers.c",
         "loop/driver.c",
         "loop/driver_pcie.c",

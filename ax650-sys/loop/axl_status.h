@@ -18,18 +18,31 @@
 
 static inline axl_status axl_ok(void)
 {
-    return (axl_status){AXL_OK, 0, "", AXL_NO_LAYER};
+    return (axl_status){.code = AXL_OK, .call = "", .layer = AXL_NO_LAYER};
 }
 
 static inline axl_status axl_error(axl_code code, const char *what)
 {
-    return (axl_status){code, 0, what, AXL_NO_LAYER};
+    return (axl_status){.code = code, .call = what, .layer = AXL_NO_LAYER};
 }
 
 static inline axl_status axl_at_layer(axl_status status, uint32_t layer)
 {
     if (status.code != AXL_OK && status.layer == AXL_NO_LAYER) {
         status.layer = (int32_t)layer;
+    }
+    return status;
+}
+
+#define AXL_NO_GROUP UINT32_MAX
+
+void axl_describe(axl_status *status, const char *tensor, uint32_t group);
+
+/* Adds what an error is about, unless a function further down has done so. tensor may be NULL. */
+static inline axl_status axl_about(axl_status status, const char *tensor, uint32_t group)
+{
+    if (status.code != AXL_OK && status.detail[0] == '\0') {
+        axl_describe(&status, tensor, group);
     }
     return status;
 }

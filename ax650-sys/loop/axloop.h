@@ -32,16 +32,19 @@ typedef enum axl_code {
 } axl_code;
 
 #define AXL_NO_LAYER (-1)
+#define AXL_DETAIL 64
 
 /*
  * call: static text; the function of the vendor that failed, or what was found wrong.
  * layer: the file in question; the head follows the last layer; AXL_NO_LAYER when none is.
+ * detail: the tensor and the shape group in question, for people; empty when none is. Names come from the file.
  */
 typedef struct axl_status {
     axl_code code;
     int32_t vendor_code;
     const char *call;
     int32_t layer;
+    char detail[AXL_DETAIL];
 } axl_status;
 
 typedef struct axl_driver axl_driver;

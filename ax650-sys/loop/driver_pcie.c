@@ -34,7 +34,7 @@ static axl_status outcome(axclError error, const char *call)
         return axl_ok();
     }
     const axl_code code = is_out_of_memory((uint32_t)error) ? AXL_ERR_DEVICE_MEMORY : AXL_ERR_CALL;
-    return (axl_status){code, error, call, AXL_NO_LAYER};
+    return (axl_status){.code = code, .vendor_code = error, .call = call, .layer = AXL_NO_LAYER};
 }
 
 static void begin(pcie_driver *driver)

@@ -9,22 +9,17 @@ typedef struct role_name {
     const char *name;
     axl_direction direction;
     uint32_t value_bytes;
-    const char *missing;
-    const char *malformed;
 } role_name;
 
-#define ROLE(name, direction, bytes) \
-    {name, direction, bytes, "tensor " name " is missing", "tensor " name " has a size that its shape does not give"}
-
 static const role_name role_names[AXL_ROLES] = {
-    [AXL_K_CACHE] = ROLE("K_cache", AXL_INPUT, AXL_VALUE),
-    [AXL_V_CACHE] = ROLE("V_cache", AXL_INPUT, AXL_VALUE),
-    [AXL_INDICES] = ROLE("indices", AXL_INPUT, sizeof(uint32_t)),
-    [AXL_HIDDEN_IN] = ROLE("input", AXL_INPUT, AXL_VALUE),
-    [AXL_MASK] = ROLE("mask", AXL_INPUT, AXL_VALUE),
-    [AXL_K_OUT] = ROLE("K_cache_out", AXL_OUTPUT, AXL_VALUE),
-    [AXL_V_OUT] = ROLE("V_cache_out", AXL_OUTPUT, AXL_VALUE),
-    [AXL_HIDDEN_OUT] = ROLE("output", AXL_OUTPUT, AXL_VALUE),
+    [AXL_K_CACHE] = {"K_cache", AXL_INPUT, AXL_VALUE},
+    [AXL_V_CACHE] = {"V_cache", AXL_INPUT, AXL_VALUE},
+    [AXL_INDICES] = {"indices", AXL_INPUT, sizeof(uint32_t)},
+    [AXL_HIDDEN_IN] = {"input", AXL_INPUT, AXL_VALUE},
+    [AXL_MASK] = {"mask", AXL_INPUT, AXL_VALUE},
+    [AXL_K_OUT] = {"K_cache_out", AXL_OUTPUT, AXL_VALUE},
+    [AXL_V_OUT] = {"V_cache_out", AXL_OUTPUT, AXL_VALUE},
+    [AXL_HIDDEN_OUT] = {"output", AXL_OUTPUT, AXL_VALUE},
 };
 
 static const uint32_t no_tensor = UINT32_MAX;
@@ -68,25 +63,29 @@ static axl_status find_tensors(axl_driver *driver, axl_direction direction, uint
         }
         const axl_role role = role_of(name, direction, roles);
         if (role == AXL_ROLES) {
-            return axl_error(AXL_ERR_MODEL, "a tensor has a name that this version does not know");
+            return axl_about(axl_error(AXL_ERR_MODEL, "a tensor has a name that this version does not know"), name,
+                             AXL_NO_GROUP);
         }
         if (engine->tensor[role] != no_tensor) {
-            return axl_error(AXL_ERR_MODEL, "two tensors have the same name");
+            return axl_about(axl_error(AXL_ERR_MODEL, "two tensors have the same name"), name,
+                             AXL_NO_GROUP);
         }
         engine->tensor[role] = tensor;
     }
     return axl_ok();
 }
 
-static axl_status check_shape(const axl_shape *shape, const role_name *role)
+static axl_status check_shape(const axl_shape *shape, uint32_t value_bytes)
 {
-    uint64_t bytes = role->value_bytes;
+    bool fits = true;
+    uint64_t bytes = value_bytes;
     for (uint32_t i = 0; i < shape->rank; i++) {
-        if (!axl_multiply(bytes, shape->dims[i], &bytes)) {
-            return axl_error(AXL_ERR_MODEL, role->malformed);
-        }
+        fits = fits && axl_multiply(bytes, shape->dims[i], &bytes);
     }
-    return bytes != 0 && bytes == shape->bytes ? axl_ok() : axl_error(AXL_ERR_MODEL, role->malformed);
+    if (!fits || bytes == 0 || bytes != shape->bytes) {
+        return axl_error(AXL_ERR_MODEL, "a tensor has a size that its shape does not give");
+    }
+    return axl_ok();
 }
 
 static axl_status read_shapes(axl_driver *driver, uint32_t roles, axl_engine *engine)
@@ -97,13 +96,14 @@ static axl_status read_shapes(axl_driver *driver, uint32_t roles, axl_engine *en
         }
         const role_name *expected = &role_names[role];
         if (engine->tensor[role] == no_tensor) {
-            return axl_error(AXL_ERR_MODEL, expected->missing);
+            return axl_about(axl_error(AXL_ERR_MODEL, "a tensor is missing"), expected->name, AXL_NO_GROUP);
         }
         for (uint32_t group = 0; group < engine->group_count; group++) {
             axl_shape *shape = &engine->shapes[group][role];
-            AXL_TRY(driver->ops->tensor_shape(driver, &engine->program, expected->direction, group,
-                                              engine->tensor[role], shape));
-            AXL_TRY(check_shape(shape, expected));
+            AXL_TRY(axl_about(driver->ops->tensor_shape(driver, &engine->program, expected->direction, group,
+                                                        engine->tensor[role], shape),
+                              expected->name, group));
+            AXL_TRY(axl_about(check_shape(shape, expected->value_bytes), expected->name, group));
         }
     }
     return axl_ok();
@@ -167,7 +167,8 @@ axl_status axl_engine_match(const axl_engine *engine, const axl_engine *referenc
     for (uint32_t group = 0; group < engine->group_count; group++) {
         for (uint32_t role = 0; role < AXL_ROLES; role++) {
             if (!same_shape(&engine->shapes[group][role], &reference->shapes[group][role])) {
-                return axl_error(AXL_ERR_MODEL, "the layer's tensor shapes differ from those of layer 0");
+                return axl_about(axl_error(AXL_ERR_MODEL, "a tensor has another shape than in layer 0"),
+                                 role_names[role].name, group);
             }
         }
     }
@@ -193,13 +194,15 @@ axl_status axl_engine_bind(axl_driver *driver, axl_engine *engine, uint32_t grou
 {
     const uint64_t bytes = engine->shapes[group][role].bytes;
     if (bytes > buffer->bytes) {
-        return axl_error(AXL_ERR_MODEL, "a tensor is larger than the buffer made for it");
+        return axl_about(axl_error(AXL_ERR_MODEL, "a tensor is larger than the buffer made for it"),
+                         role_names[role].name, group);
     }
-    return driver->ops->bind(driver, engine->bindings[group].io, role_names[role].direction,
-                             engine->tensor[role], buffer, bytes);
+    return axl_about(driver->ops->bind(driver, engine->bindings[group].io, role_names[role].direction,
+                                       engine->tensor[role], buffer, bytes),
+                     role_names[role].name, group);
 }
 
 axl_status axl_engine_run(axl_driver *driver, const axl_engine *engine, uint32_t group)
 {
-    return driver->ops->run(driver, &engine->program, group, engine->bindings[group].io);
+    return axl_about(driver->ops->run(driver, &engine->program, group, engine->bindings[group].io), NULL, group);
 }

@@ -117,7 +117,7 @@ axl_status axl_groups_plan(axl_model *model)
     model->chunk = 1;
     AXL_TRY(read_kv_dim(model));
     for (uint32_t g = 0; g < count; g++) {
-        AXL_TRY(describe(model, g, &model->groups[g]));
+        AXL_TRY(axl_about(describe(model, g, &model->groups[g]), NULL, g));
     }
     qsort(model->groups, count, sizeof *model->groups, by_rows_then_history);
     return classify(model);

@@ -225,51 +225,58 @@ static void test_cancel_stops_before_the_next_layer(void)
     OK(axl_driver_close(driver));
 }
 
-static void expect_bad_model(axl_code code, int32_t layer, const char *what)
+static void expect_bad_model(axl_code code, int32_t layer, const char *what, const char *detail)
 {
     axl_driver *driver = open_driver();
     axl_model *model = NULL;
     const axl_status status = axl_model_open(driver, &spec, NULL, NULL, &model);
     CHECK(status.code == code && status.layer == layer && model == NULL);
     CHECK(strstr(status.call, what) != NULL);
+    CHECK(strcmp(status.detail, detail) == 0);
     OK(axl_driver_close(driver));
     CHECK(fake.objects == 0);
 }
 
-static void with_renamed(uint32_t file, const char *from, const char *to, const char *what)
+static void with_renamed(uint32_t file, const char *from, const char *to, const char *what,
+                         const char *detail)
 {
     fake_reset();
     fake.bad_layer = file;
     fake.rename_from = from;
     fake.rename_to = to;
-    expect_bad_model(AXL_ERR_MODEL, (int32_t)file - 1, what);
+    expect_bad_model(AXL_ERR_MODEL, (int32_t)file - 1, what, detail);
 }
 
 static void test_models_that_do_not_fit(void)
 {
-    with_renamed(1, "mask", "veil", "does not know");
-    with_renamed(2, "mask", "input_7", "same name");
-    with_renamed(2, "K_cache_out", "K_cache_out_", "does not know");
-    with_renamed(1, "output", NULL, "no name");
-    with_renamed(3, "output", "indices", "does not know");
+    with_renamed(1, "mask", "veil", "does not know", "veil");
+    with_renamed(2, "mask", "input_7", "same name", "input_7");
+    with_renamed(2, "K_cache_out", "K_cache_out_", "does not know", "K_cache_out_");
+    with_renamed(1, "output", NULL, "no name", "");
+    with_renamed(3, "output", "indices", "does not know", "indices");
+    /* A file may hold any name; what does not fit is cut off. */
+    const char *whole = "0123456789012345678901234567890123456789012345678901234567890123456789";
+    char cut[AXL_DETAIL] = {0};
+    memcpy(cut, whole, sizeof cut - 1);
+    with_renamed(1, "mask", whole, "does not know", cut);
 
     static const struct {
         uint32_t file;
         int32_t groups, extra_dim, rank;
         uint64_t extra_size;
-        const char *what;
+        const char *what, *detail;
     } faults[] = {
-        {1, 0, 0, 3, 0, "no shape group"},
-        {1, 100000, 0, 3, 0, "absurdly many"},
-        {1, -1, 0, 3, 0, "no shape group"},
-        {2, 4, 0, 3, 0, "another number of shape groups"},
-        {1, FAKE_GROUPS, 1, 3, 0, "K_cache and V_cache are not"},
-        {1, FAKE_GROUPS, -FAKE_KV, 3, 0, "below one"},
-        {1, FAKE_GROUPS, 0, 3, 2, "tensor mask has a size"},
-        {1, FAKE_GROUPS, 0, 3, 1ull << 63, "tensor mask has a size"},
-        {1, FAKE_GROUPS, 0, 5, 0, "number of dimensions"},
-        {1, FAKE_GROUPS, 0, 0, 0, "number of dimensions"},
-        {3, 1, 0, 2, 0, "has a size"},
+        {1, 0, 0, 3, 0, "no shape group", ""},
+        {1, 100000, 0, 3, 0, "absurdly many", ""},
+        {1, -1, 0, 3, 0, "no shape group", ""},
+        {2, 4, 0, 3, 0, "another number of shape groups", ""},
+        {1, FAKE_GROUPS, 1, 3, 0, "K_cache and V_cache are not", "group 0"},
+        {1, FAKE_GROUPS, -FAKE_KV, 3, 0, "below one", "K_cache, group 0"},
+        {1, FAKE_GROUPS, 0, 3, 2, "has a size", "mask, group 0"},
+        {1, FAKE_GROUPS, 0, 3, 1ull << 63, "has a size", "mask, group 0"},
+        {1, FAKE_GROUPS, 0, 5, 0, "number of dimensions", "K_cache, group 0"},
+        {1, FAKE_GROUPS, 0, 0, 0, "number of dimensions", "K_cache, group 0"},
+        {3, 1, 0, 2, 0, "has a size", "input, group 0"},
     };
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         fake_reset();
@@ -278,11 +285,12 @@ static void test_models_that_do_not_fit(void)
         fake.extra_dim = faults[i].extra_dim;
         fake.rank = faults[i].rank;
         fake.extra_size = faults[i].extra_size;
-        expect_bad_model(AXL_ERR_MODEL, (int32_t)faults[i].file - 1, faults[i].what);
+        expect_bad_model(AXL_ERR_MODEL, (int32_t)faults[i].file - 1, faults[i].what,
+                         faults[i].detail);
     }
     fake_reset();
     fake.free_kib = 0;
-    expect_bad_model(AXL_ERR_DEVICE_MEMORY, 0, "free memory");
+    expect_bad_model(AXL_ERR_DEVICE_MEMORY, 0, "free memory", "");
 }
 
 static void test_specs_that_are_wrong(void)

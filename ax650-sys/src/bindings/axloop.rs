@@ -4,6 +4,7 @@
 use super::vendor::ax_pcie_table;
 
 pub const AXL_NO_LAYER: i32 = -1;
+pub const AXL_DETAIL: u32 = 64;
 pub const AXL_OK: axl_code = 0;
 pub const AXL_ERR_ARGUMENT: axl_code = 1;
 pub const AXL_ERR_CALL: axl_code = 2;
@@ -22,15 +23,17 @@ pub struct axl_status {
     pub vendor_code: i32,
     pub call: *const ::core::ffi::c_char,
     pub layer: i32,
+    pub detail: [::core::ffi::c_char; 64usize],
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of axl_status"][::core::mem::size_of::<axl_status>() - 24usize];
+    ["Size of axl_status"][::core::mem::size_of::<axl_status>() - 88usize];
     ["Alignment of axl_status"][::core::mem::align_of::<axl_status>() - 8usize];
     ["Offset of field: axl_status::code"][::core::mem::offset_of!(axl_status, code) - 0usize];
     ["Offset of field: axl_status::vendor_code"][::core::mem::offset_of!(axl_status, vendor_code) - 4usize];
     ["Offset of field: axl_status::call"][::core::mem::offset_of!(axl_status, call) - 8usize];
     ["Offset of field: axl_status::layer"][::core::mem::offset_of!(axl_status, layer) - 16usize];
+    ["Offset of field: axl_status::detail"][::core::mem::offset_of!(axl_status, detail) - 20usize];
 };
 impl Default for axl_status {
     fn default() -> Self {
