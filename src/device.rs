@@ -6,7 +6,7 @@
 //! construction. Only [`CancelFlag`] and [`DeviceInfo`] travel.
 //!
 //! Objects keep what they stand on: a sequence its model, a model its driver, a driver its library. They are
-//! given back when dropped. An error on that way cannot be returned, so it is logged and kept for
+//! given back when dropped. An error on that way cannot be returned, so it is logged, and counted for
 //! [`Driver::take_drop_errors`].
 
 mod cancel;
@@ -16,13 +16,14 @@ mod error;
 mod files;
 mod model;
 mod open;
+mod remedy;
 mod sequence;
 #[cfg(test)]
 mod tests;
 
 pub use cancel::CancelFlag;
 pub use choice::{DeviceChoice, ParseDeviceChoiceError};
-pub use driver::{DeviceInfo, Driver, Stats};
+pub use driver::{DeviceInfo, Driver, DropErrors, Stats};
 pub use error::DeviceError;
 pub use model::{LoadProgress, LoadedModel, ModelSpec};
 pub use open::DriverOptions;

@@ -49,6 +49,15 @@ pub struct Stats {
     pub step_ns: u64,
 }
 
+/// Errors met while models and sequences were given back: a destructor cannot return them. Each has been logged.
+#[derive(Debug, Clone)]
+pub struct DropErrors {
+    /// How many there were.
+    pub count: u64,
+    /// The last of them.
+    pub last: DeviceError,
+}
+
 /// A card, bound to the thread that opened it.
 #[derive(Debug)]
 pub struct Driver {
@@ -78,8 +87,8 @@ impl Driver {
         LoadedModel::open(Rc::clone(&self.card), spec, progress)
     }
 
-    /// The errors met while dropping models and sequences, since the last call.
-    pub fn take_drop_errors(&self) -> Vec<DeviceError> {
+    /// The errors met while dropping models and sequences since the last call: memory of the card may not be free.
+    pub fn take_drop_errors(&self) -> Option<DropErrors> {
         self.card.drop_errors.take()
     }
 }
@@ -89,7 +98,7 @@ impl Driver {
 pub(super) struct Card {
     raw: NonNull<c::axl_driver>,
     pub(super) software: bool,
-    drop_errors: RefCell<Vec<DeviceError>>,
+    drop_errors: RefCell<Option<DropErrors>>,
     /// The code behind the function table; dropped after the driver is closed.
     _libraries: Libraries,
 }
@@ -142,8 +151,10 @@ impl Card {
     /// Notes the outcome of giving something back, where it cannot be returned.
     pub(super) fn note_drop(&self, what: &str, outcome: Result<(), DeviceError>) {
         if let Err(error) = outcome {
-            tracing::warn!(%error, "closing {what}");
-            self.drop_errors.borrow_mut().push(error);
+            tracing::error!(%error, "cannot give back {what}");
+            let mut errors = self.drop_errors.borrow_mut();
+            let count = errors.as_ref().map_or(0, |errors| errors.count) + 1;
+            *errors = Some(DropErrors { count, last: error });
         }
     }
 }

@@ -8,6 +8,8 @@ use ax650_sys::axloop as c;
 use ax650_sys::code::VendorCode;
 use ax650_sys::loader::LoadError;
 
+use super::remedy::remedy;
+
 /// A failure of a card or of what was asked of it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -24,9 +26,9 @@ pub enum DeviceError {
     )]
     NoCard(String),
     /// A function of the vendor failed.
-    #[error("{call} failed{place}: {code}{}", Reason(reason.as_deref()))]
+    #[error("{call} failed{place}: {code}{}; {remedy}", Reason(reason.as_deref()))]
     Call {
-        /// The vendor's function.
+        /// The vendor's function; the tensor and shape group, where one is in question.
         call: String,
         /// The layer and file in question.
         place: Place,
@@ -34,6 +36,8 @@ pub enum DeviceError {
         code: VendorCode,
         /// What the software card says beyond the code.
         reason: Option<String>,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// The card, or the host, has no memory left.
     #[error("out of memory{place}: {what}; unload other models, or use a smaller context or model")]
@@ -141,7 +145,10 @@ impl Context<'_> {
                 DeviceError::NoCard(format!("{what} gave {code}"))
             }
             c::AXL_ERR_CALL if code.is_lost() => DeviceError::Lost { call: what, place, code },
-            c::AXL_ERR_CALL => DeviceError::Call { call: what, place, code, reason: self.reason(code) },
+            c::AXL_ERR_CALL => {
+                let remedy = remedy(&what, code, self.software);
+                DeviceError::Call { call: what, place, code, reason: self.reason(code), remedy }
+            }
             c::AXL_ERR_DEVICE_MEMORY if code.0 != 0 => {
                 DeviceError::OutOfMemory { place, what: format!("{what} gave {code}") }
             }
@@ -168,11 +175,17 @@ fn describe(place: &Place, what: &str) -> String {
     format!("{}: {what}; create the model again with 'ax650 create'", file.display())
 }
 
+/// The call or fault, and what it is about: `axclrtEngineGetInputDims (K_cache, group 3)`.
 fn text(status: &c::axl_status) -> String {
     if status.call.is_null() {
         return String::new();
     }
+    let detail: Vec<u8> =
+        status.detail.iter().map(|byte| byte.to_ne_bytes()[0]).take_while(|&b| b != 0).collect();
+    // Names come from a file and may hold anything.
+    let detail = String::from_utf8_lossy(&detail).escape_debug().to_string();
     // SAFETY: not null; `call` points to a string constant of the loop (axloop.h: "static text").
     let text = unsafe { CStr::from_ptr(status.call) };
-    text.to_string_lossy().into_owned()
+    let text = text.to_string_lossy();
+    if detail.is_empty() { text.into_owned() } else { format!("{text} ({detail})") }
 }
