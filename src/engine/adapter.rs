@@ -69,6 +69,10 @@ impl Card for DeviceCard {
         };
         Ok(DeviceModel { model: loaded, embedding: Arc::new(embedding), text, sizes })
     }
+
+    fn take_drop_fault(&self) -> Option<Fault> {
+        self.driver.take_drop_errors().map(|errors| errors.last.into())
+    }
 }
 
 impl CardModel for DeviceModel {

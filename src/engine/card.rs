@@ -21,6 +21,9 @@ pub(crate) trait Card: Sized + 'static {
 
     /// Puts a model on the card. Never interrupted: a load that is killed wedges real cards.
     fn load(&self, model: &Arc<Model>) -> Result<Self::Model, Fault>;
+
+    /// What went wrong while models and sequences were given back, since the last call; it has been logged.
+    fn take_drop_fault(&self) -> Option<Fault>;
 }
 
 /// A model on the card, with its text side.

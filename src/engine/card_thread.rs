@@ -12,6 +12,7 @@
 //! | a vendor call failed, a panic | the request and its sequence |
 //! | the next vendor call on that model failed too | the model, with all requests on it |
 //! | the card is gone, a panic outside of a step | everything; the next request opens the card again |
+//! | something could not be given back | nothing; once no model is on the card it is opened again |
 //!
 //! Letting requests begin is in `admission`, a child of this module, because it is half of the work.
 
@@ -103,6 +104,8 @@ pub(crate) struct CardThread<C: Card> {
     waiting: VecDeque<Waiting>,
     /// The first in line found no memory; nothing changes that before a request ends or a model goes.
     starved_of_memory: bool,
+    /// Something could not be given back: only opening the card again makes all of its memory free.
+    leaking: bool,
     logits: Vec<u16>,
     open: Opener<C>,
     mailbox: Arc<Mailbox<Command>>,
@@ -124,6 +127,7 @@ impl<C: Card> CardThread<C> {
             card: Some(card),
             waiting: VecDeque::new(),
             starved_of_memory: false,
+            leaking: false,
             logits: Vec::new(),
             open,
             mailbox,
@@ -166,6 +170,7 @@ impl<C: Card> CardThread<C> {
         }
         let now = Instant::now();
         self.let_go_of_the_absent(now);
+        self.follow_up_drops();
         // In this order: a model that the first in line wants is in use again before its time is up.
         self.admit();
         self.residents.expire(now);
@@ -220,6 +225,30 @@ impl<C: Card> CardThread<C> {
             tracing::warn!(model = %active.model.name, "ended a request whose client does not read");
             self.end(active, &Event::Error(EngineError::SlowClient { seconds: limit.as_secs() }));
         }
+    }
+
+    /// Acts on what went wrong while sequences and models were given back.
+    fn follow_up_drops(&mut self) {
+        match self.card.as_ref().and_then(Card::take_drop_fault) {
+            None => {}
+            Some(fault @ Fault::Lost(_)) => self.give_up_card(&fault.into_step_error()),
+            Some(_) => self.leaking = true,
+        }
+        if self.leaking && self.residents.len() == 0 {
+            tracing::info!("closing the card, to have all of its memory free when it is opened again");
+            self.drop_card();
+        }
+    }
+
+    fn give_up_card(&mut self, error: &EngineError) {
+        tracing::error!(%error, "all requests end and the next one opens the card again");
+        self.drop_everything(error);
+    }
+
+    fn drop_card(&mut self) {
+        self.card = None;
+        self.leaking = false;
+        self.starved_of_memory = false;
     }
 
     /// When to wake up without the bell.
@@ -294,10 +323,8 @@ impl<C: Card> CardThread<C> {
                 self.end(active, &Event::Error(fault.into_step_error()));
             }
             StepError::Fault(fault @ Fault::Lost(_)) => {
-                let error = fault.into_step_error();
-                tracing::error!(%error, "all requests end and the next one opens the card again");
                 self.active.requeue(active);
-                self.drop_everything(&error);
+                self.give_up_card(&fault.into_step_error());
             }
             StepError::Sampling(_) => self.end_without_sequence(active, error.into_engine_error()),
             StepError::Fault(Fault::OutOfMemory(_) | Fault::Model(_) | Fault::Call(_)) => {
@@ -358,7 +385,7 @@ impl<C: Card> CardThread<C> {
         let all = self.active.take_where(|_| true);
         let outlets = all.into_iter().map(|active| self.release(active)).collect();
         self.residents.clear();
-        self.card = None;
+        self.drop_card();
         self.conclude(outlets, &Event::Error(error.clone()));
     }
 

@@ -62,6 +62,7 @@ struct State {
     mishaps: Mutex<HashMap<usize, Mishap>>,
     load_mishaps: Mutex<Vec<Mishap>>,
     open_faults: Mutex<Vec<Fault>>,
+    drop_fault: Mutex<Option<Fault>>,
     sequences_left: AtomicUsize,
     sequence_ids: AtomicUsize,
     /// Layers that may run; `None`: any number.
@@ -80,6 +81,7 @@ impl World {
             mishaps: Mutex::default(),
             load_mishaps: Mutex::default(),
             open_faults: Mutex::default(),
+            drop_fault: Mutex::default(),
             sequences_left: AtomicUsize::new(usize::MAX),
             sequence_ids: AtomicUsize::new(0),
             permits: Mutex::default(),
@@ -127,6 +129,11 @@ impl World {
     /// The number of the next step.
     pub(crate) fn steps(&self) -> usize {
         self.0.steps.load(Ordering::SeqCst)
+    }
+
+    /// Lets something that was given back have gone wrong.
+    pub(crate) fn break_drop(&self, fault: Fault) {
+        *self.0.drop_fault.lock() = Some(fault);
     }
 
     pub(crate) fn break_next_load(&self, mishap: Mishap) {
@@ -249,6 +256,10 @@ impl Card for FakeCard {
             Some(_) => panic!("the load panics"),
             None => Ok(FakeModel { world: self.0.clone(), name }),
         }
+    }
+
+    fn take_drop_fault(&self) -> Option<Fault> {
+        self.0.0.drop_fault.lock().take()
     }
 }
 

@@ -94,6 +94,34 @@ async fn a_lost_card_ends_all_requests_and_is_opened_again() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_given_back_has_the_idle_card_opened_again() {
+    let world = World::new(count_up);
+    let engine = world.engine(&config());
+    let model = world.model("m");
+    tokens(&engine, request(&model, &[1], 1)).await;
+    world.log();
+    world.break_drop(Fault::Call("axclrtFree failed".into()));
+    // The model in use stays.
+    assert_eq!(tokens(&engine, request(&model, &[2], 1)).await.0, [3]);
+    assert_eq!(world.log().iter().filter(|entry| !entry.starts_with("decode")).count(), 0);
+    engine.unload(&model.name).await.unwrap();
+    assert_eq!(tokens(&engine, request(&model, &[3], 1)).await.0, [4]);
+    assert_eq!(world.log()[..3], ["unload m", "open", "load m"]);
+}
+
+#[tokio::test]
+async fn a_card_lost_while_something_is_given_back_is_opened_again() {
+    let world = World::new(count_up);
+    let engine = world.engine(&config());
+    let model = world.model("m");
+    tokens(&engine, request(&model, &[1], 1)).await;
+    world.log();
+    world.break_drop(Fault::Lost("no answer over PCIe".into()));
+    assert_eq!(tokens(&engine, request(&model, &[2], 1)).await.0, [3]);
+    assert_eq!(world.log()[..3], ["unload m", "open", "load m"]);
+}
+
+#[tokio::test]
 async fn a_panic_in_a_step_ends_that_request_only() {
     let world = World::new(count_up);
     let engine = world.engine(&config());
