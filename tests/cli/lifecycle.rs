@@ -36,7 +36,7 @@ fn create_list_show_rm() {
 }
 
 #[test]
-fn run_answers_in_process_and_is_repeatable() {
+fn run_answers_in_process_from_prompt_and_from_a_pipe() {
     let program = Program::new();
     program.create("tiny");
     let answer = |input: &str, arguments: &[&str]| {

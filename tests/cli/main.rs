@@ -1,5 +1,4 @@
 //! The program as a user meets it: help, mistakes, and a tiny model from import to removal.
-#![expect(missing_docs, reason = "a test program has no users")]
 
 #[path = "../common/gguf.rs"]
 mod gguf;

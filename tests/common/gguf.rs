@@ -20,7 +20,7 @@ const KV_HEADS: usize = 1;
 const HEAD_DIM: usize = HIDDEN / HEADS;
 const INTERMEDIATE: usize = 96;
 /// Context that the file says the model was trained for.
-pub const CONTEXT: u32 = 512;
+const CONTEXT: u32 = 512;
 
 const TEMPLATE: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + \
     '<|im_end|>' + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
@@ -139,7 +139,7 @@ fn byte_tokens() -> Vec<String> {
 }
 
 /// Writes the model to `path`.
-pub fn write_tiny_llama(path: &Path) {
+pub(crate) fn write_tiny_llama(path: &Path) {
     let mut tokens = byte_tokens();
     let bytes = tokens.len();
     tokens.extend(["<|endoftext|>", "<|im_start|>", "<|im_end|>", "he"].map(str::to_owned));

@@ -1,7 +1,7 @@
 //! Real models against exact reference outputs, through the program's own `verify`.
 //!
 //! The models are fetched by `deploy/models.sh` when they are not there yet, 634 MB in all.
-#![expect(missing_docs, reason = "a test program has no users")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
 #[path = "../common/models.rs"]
 mod models;
@@ -48,7 +48,7 @@ fn check(model: &str, weights: &str, bounds: &Bounds) {
     println!("{model} {weights}: {}", text.trim());
     let report: Value = serde_json::from_str(&text).unwrap();
     let figure = |key: &str| report[key].as_f64().unwrap_or_else(|| panic!("no {key}: {text}"));
-    assert!(figure("steps") > 100.0, "{text}");
+    assert!(figure("steps") >= 80.0, "{text}");
     assert!(figure("agree") >= bounds.agree, "{text}");
     assert!(figure("agree_margin_0_3") >= bounds.agree_sure, "{text}");
     assert!(figure("dlogprob_median") <= bounds.median, "{text}");
