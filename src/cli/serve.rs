@@ -32,7 +32,8 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn execute(&self) -> anyhow::Result<ExitCode> {
-        super::start_logging("info");
+        // A note of ours names the card that was taken; the log need not say it again.
+        super::start_logging("info,ax650::device=warn");
         let settings = connect::settings()?;
         super::runtime()?.block_on(async {
             // The address first: it costs nothing, and a second server must not open the card of the first.
