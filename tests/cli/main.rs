@@ -1,4 +1,5 @@
 //! The program as a user meets it: help, mistakes, and a tiny model from import to removal.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 #[path = "../common/gguf.rs"]
 mod gguf;

@@ -38,7 +38,7 @@ impl Program {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Assert {
-        assert_cmd::Command::from_std(self.command(arguments)).timeout(Duration::from_secs(120)).assert()
+        assert_cmd::Command::from_std(self.command(arguments)).timeout(Duration::from_mins(2)).assert()
     }
 
     pub(crate) fn models(&self) -> PathBuf {

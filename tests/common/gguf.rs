@@ -104,14 +104,14 @@ impl Writer {
         for (name, shape, data) in &self.tensors {
             text(&mut file, name);
             file.extend(u32::try_from(shape.len()).unwrap().to_le_bytes());
-            shape.iter().for_each(|size| file.extend((*size as u64).to_le_bytes()));
+            file.extend(shape.iter().flat_map(|size| (*size as u64).to_le_bytes()));
             file.extend(TENSOR_F32.to_le_bytes());
             file.extend(offset.to_le_bytes());
             offset += (data.len() * 4).next_multiple_of(ALIGNMENT) as u64;
         }
         for (_, _, data) in &self.tensors {
             file.resize(file.len().next_multiple_of(ALIGNMENT), 0);
-            data.iter().for_each(|value| file.extend(value.to_le_bytes()));
+            file.extend(data.iter().flat_map(|value| value.to_le_bytes()));
         }
         file
     }
