@@ -102,7 +102,7 @@ pub(crate) struct CardThread<C: Card> {
     residents: Residents<C::Model>,
     card: Option<C>,
     waiting: VecDeque<Waiting>,
-    /// The first in line found no memory; nothing changes that before a request ends or a model goes.
+    /// The first in line found no memory; nothing changes that before it leaves, a request ends or a model goes.
     starved_of_memory: bool,
     /// Something could not be given back: only opening the card again makes all of its memory free.
     leaking: bool,
@@ -209,7 +209,15 @@ impl<C: Card> CardThread<C> {
 
     /// Ends requests whose client has left, and those whose client has not read for too long while others wait.
     fn let_go_of_the_absent(&mut self, now: Instant) {
-        self.waiting.retain(|waiting| !waiting.abandoned());
+        let (mut first, starved) = (true, &mut self.starved_of_memory);
+        self.waiting.retain(|waiting| {
+            let stays = !waiting.abandoned();
+            if std::mem::take(&mut first) && !stays {
+                // The next in line may well find what this one did not.
+                *starved = false;
+            }
+            stays
+        });
         for active in self.active.take_where(|active| active.outlet.abandoned()) {
             self.end(active, &Event::Error(EngineError::Cancelled));
         }

@@ -192,6 +192,34 @@ async fn memory_for_fewer_sequences_means_waiting() {
 }
 
 #[tokio::test]
+async fn who_waits_for_memory_and_leaves_holds_up_nobody() {
+    let world = World::new(count_up);
+    let engine = world.engine(&EngineConfig { models: 2, ..config() });
+    let (small, large) = (world.model("small"), world.model("large"));
+    world.permit_layers(0);
+    let running = engine.generate(request(&small, &[1], 3)).await.unwrap();
+    world.break_next_load(Mishap::Fault(Fault::OutOfMemory("4 GB wanted".into())));
+    let starved = tokio::spawn({
+        let (engine, request) = (engine.clone(), request(&large, &[1], 1));
+        async move { engine.generate(request).await }
+    });
+    eventually(|| engine.counters().queued == 1).await;
+    // One step, after which the card thread finds no memory; then it is held in the next one.
+    world.permit_layers(4);
+    eventually(|| world.log().contains(&"load large".to_owned())).await;
+    let next = engine.generate(request(&small, &[40], 1));
+    let mut next = std::pin::pin!(next);
+    assert!(tokio::time::timeout(Duration::from_millis(20), &mut next).await.is_err());
+    starved.abort();
+    starved.await.unwrap_err();
+    world.permit_layers(4);
+    let next =
+        tokio::time::timeout(Duration::from_secs(5), next).await.expect("nobody is before it").unwrap();
+    world.permit_all();
+    assert_eq!((read(running).await.0.as_str(), read(next).await.0.as_str()), ("bcd", "o"));
+}
+
+#[tokio::test]
 async fn shutdown_ends_every_request_with_an_error() {
     let world = World::new(count_up);
     let engine = world.engine(&EngineConfig { sequences: 1, ..EngineConfig::default() });
