@@ -44,7 +44,7 @@ pub(crate) enum Command {
     /// Put a model on the card.
     Load(LoadJob),
     /// Take a model off the card once its running requests have ended. Answers whether it was there.
-    Unload(ModelName, oneshot::Sender<bool>),
+    Unload(ModelName, oneshot::Sender<bool>, Place),
 }
 
 /// A request that waits for its turn to begin.
@@ -186,8 +186,9 @@ impl<C: Card> CardThread<C> {
         match command {
             Command::Generate(job) => self.waiting.push_back(Waiting::Generate(job)),
             Command::Load(job) => self.waiting.push_back(Waiting::Load(job)),
-            Command::Unload(name, reply) => {
+            Command::Unload(name, reply, place) => {
                 let found = self.unload(&name);
+                drop(place);
                 // Visible to whoever asks after the answer, which is why it is published before it.
                 self.publish();
                 reply.send(found).ok();

@@ -164,9 +164,15 @@ impl Engine {
     }
 
     /// Takes a model off the card, once its running requests have ended. False if it was not there.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Busy`] if too many requests wait: the card thread cannot answer during a load, and what waits
+    /// meanwhile must not grow without bound. [`EngineError::ShuttingDown`].
     pub async fn unload(&self, name: &ModelName) -> Result<bool, EngineError> {
+        let place = self.enter()?;
         let (reply, answer) = oneshot::channel();
-        self.post(Command::Unload(name.clone(), reply))?;
+        self.post(Command::Unload(name.clone(), reply, place))?;
         answer.await.map_err(|_| self.reason_of_silence())
     }
 

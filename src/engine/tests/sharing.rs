@@ -93,6 +93,24 @@ async fn a_full_queue_is_an_answer_and_the_order_is_that_of_arrival() {
 }
 
 #[tokio::test]
+async fn unloads_of_clients_that_left_fill_the_queue_and_no_more() {
+    let world = World::new(count_up);
+    let engine = world.engine(&EngineConfig { sequences: 1, max_queue: 2, ..EngineConfig::default() });
+    let model = world.model("m");
+    world.permit_layers(0);
+    let running = engine.generate(request(&model, &[1], 1)).await.unwrap();
+    for _ in 0..2 {
+        let unload = engine.unload(&model.name);
+        assert!(tokio::time::timeout(Duration::from_millis(5), unload).await.is_err());
+    }
+    assert_eq!(engine.unload(&model.name).await.unwrap_err(), EngineError::Busy);
+    world.permit_all();
+    assert_eq!(read(running).await.0, "b");
+    eventually(|| engine.counters().queued == 0).await;
+    assert!(!engine.unload(&model.name).await.unwrap());
+}
+
+#[tokio::test]
 async fn a_client_that_left_while_queued_costs_nothing() {
     let world = World::new(count_up);
     let engine = world.engine(&EngineConfig { sequences: 1, ..EngineConfig::default() });
