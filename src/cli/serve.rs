@@ -2,9 +2,12 @@
 
 use std::{future::Future, process::ExitCode};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
 
 use super::{CardArguments, connect, terminal::note};
 use crate::api;
@@ -43,9 +46,21 @@ impl Arguments {
             let engine = connect::start_engine(&self.card, &settings)?;
             note(&format!("card: {}", engine.device().summary));
             note(&format!("ax650 {} listens on http://{address}", super::LONG_VERSION));
-            api::serve(listener, connect::state(&engine, settings), shutdown).await?;
+            let (died, death) = oneshot::channel();
+            let card = engine.clone();
+            let end = async move {
+                tokio::select! {
+                    () = shutdown => {}
+                    // Whoever supervises this process starts it again; alive it could only refuse requests.
+                    reason = card.until_ended() => drop(died.send(reason)),
+                }
+            };
+            api::serve(listener, connect::state(&engine, settings), end).await?;
             engine.shutdown().await;
-            Ok(ExitCode::SUCCESS)
+            match death.await {
+                Ok(reason) => bail!("the thread that drives the card ended: {reason}"),
+                Err(_) => Ok(ExitCode::SUCCESS),
+            }
         })
     }
 }

@@ -216,13 +216,19 @@ impl Engine {
         self.0.ended.borrow().clone()
     }
 
+    /// Waits for the end of the card thread and tells its reason. Ending without [`Engine::shutdown`] is a fault that
+    /// nothing in this process can repair.
+    pub async fn until_ended(&self) -> String {
+        let mut ended = self.0.ended.clone();
+        let reason = ended.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        reason.unwrap_or_else(|| "it left no reason".to_owned())
+    }
+
     /// Ends all requests with [`EngineError::ShuttingDown`], gives the card back and ends the thread. A vendor call
     /// under way is let to its end, a model load too: a load that is killed wedges real cards. Idempotent.
     pub async fn shutdown(&self) {
         self.0.mailbox.close();
-        let mut ended = self.0.ended.clone();
-        // An error means that the sender is gone, which is the end as well.
-        ended.wait_for(Option::is_some).await.ok();
+        self.until_ended().await;
         if let Some(thread) = self.0.thread.lock().take() {
             // Does not block: saying that it ends is the last thing the thread does.
             thread.join().ok();

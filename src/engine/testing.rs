@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -61,6 +61,7 @@ struct State {
     steps: AtomicUsize,
     mishaps: Mutex<HashMap<usize, Mishap>>,
     load_mishaps: Mutex<Vec<Mishap>>,
+    break_unload: AtomicBool,
     open_faults: Mutex<Vec<Fault>>,
     drop_fault: Mutex<Option<Fault>>,
     sequences_left: AtomicUsize,
@@ -80,6 +81,7 @@ impl World {
             steps: AtomicUsize::new(0),
             mishaps: Mutex::default(),
             load_mishaps: Mutex::default(),
+            break_unload: AtomicBool::new(false),
             open_faults: Mutex::default(),
             drop_fault: Mutex::default(),
             sequences_left: AtomicUsize::new(usize::MAX),
@@ -138,6 +140,10 @@ impl World {
 
     pub(crate) fn break_next_load(&self, mishap: Mishap) {
         self.0.load_mishaps.lock().push(mishap);
+    }
+
+    pub(crate) fn break_next_unload(&self) {
+        self.0.break_unload.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn break_next_open(&self, fault: Fault) {
@@ -266,6 +272,7 @@ impl Card for FakeCard {
 impl Drop for FakeModel {
     fn drop(&mut self) {
         self.world.note(format!("unload {}", self.name));
+        assert!(!self.world.0.break_unload.swap(false, Ordering::SeqCst), "the unload panics");
     }
 }
 

@@ -245,6 +245,25 @@ async fn shutdown_ends_every_request_with_an_error() {
 }
 
 #[tokio::test]
+async fn the_end_of_the_card_thread_is_told() {
+    let world = World::new(count_up);
+    let engine = world.engine(&EngineConfig { models: 2, ..config() });
+    answer(&engine, request(&world.model("m"), &[1], 1)).await;
+    // A panic while the thread recovers from another one.
+    world.break_next_unload();
+    world.break_next_load(Mishap::Panic);
+    let lost = engine.load(world.model("n"), None).await.unwrap_err();
+    assert!(matches!(lost, EngineError::ShuttingDown | EngineError::Internal(_)), "{lost:?}");
+    let reason = tokio::time::timeout(Duration::from_secs(5), engine.until_ended()).await.unwrap();
+    assert!(reason.contains("the unload panics"), "{reason}");
+    assert_eq!(
+        engine.generate(request(&world.model("m"), &[1], 1)).await.unwrap_err(),
+        EngineError::ShuttingDown
+    );
+    engine.shutdown().await;
+}
+
+#[tokio::test]
 async fn dropping_the_last_handle_gives_the_card_back() {
     let world = World::new(count_up);
     let engine = world.engine(&config());
