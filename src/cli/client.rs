@@ -9,6 +9,9 @@ use http::{Method, Request, StatusCode, header};
 use serde_json::Value;
 use tower::ServiceExt;
 
+/// How long a server may take to answer a request that costs it nothing.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
 /// Why a request got no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -66,7 +69,7 @@ impl Client {
         // A model may load for minutes before the first byte: only connecting has a limit.
         // Proxies are for the internet; the server stands in this house.
         let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(5))
+            .connect_timeout(2 * ANSWER_LIMIT)
             .no_proxy()
             .user_agent(concat!("ax650/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -93,10 +96,15 @@ impl Client {
     }
 
     /// Whether a server answers at all.
-    pub async fn is_alive(&self) -> bool {
-        match self.send(Method::HEAD, "/", None).await {
-            Ok((status, _)) => status.is_success(),
-            Err(_) => false,
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`] if something is there but silent: nobody can tell then whether a server uses the
+    /// card and the store.
+    pub async fn is_alive(&self) -> Result<bool, ClientError> {
+        match tokio::time::timeout(ANSWER_LIMIT, self.send(Method::HEAD, "/", None)).await {
+            Ok(Ok((status, _))) => Ok(status.is_success()),
+            Ok(Err(_)) => Ok(false),
+            Err(_) => Err(self.unreachable(format!("nothing came back within {} s", ANSWER_LIMIT.as_secs()))),
         }
     }
 
@@ -306,12 +314,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_server_that_does_not_answer_is_named() {
+        // Connections are accepted by the system, and nobody ever reads them.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", silent.local_addr().unwrap());
+        let error = Client::http(&address).unwrap().is_alive().await.unwrap_err().to_string();
+        assert!(error.contains(&address) && error.contains("within 5 s"), "{error}");
+    }
+
+    #[tokio::test]
     async fn nobody_listening_is_said_with_the_address() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
         let client = Client::http(&address).unwrap();
-        assert!(!client.is_alive().await);
+        assert!(!client.is_alive().await.unwrap());
         let error = client.get("/api/tags").await.unwrap_err().to_string();
         assert!(error.contains(&address) && error.contains("refused"), "{error}");
     }

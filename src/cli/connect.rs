@@ -63,7 +63,7 @@ pub(super) struct Session {
 /// The server at `OLLAMA_HOST` if one answers, else an engine in this process.
 pub(super) async fn session(card: &CardArguments) -> anyhow::Result<Session> {
     let client = remote()?;
-    if client.is_alive().await {
+    if client.is_alive().await? {
         return Ok(Session { client, engine: None });
     }
     let settings = settings()?;

@@ -36,7 +36,7 @@ impl Arguments {
     pub(super) fn execute(&self) -> anyhow::Result<ExitCode> {
         let client = connect::remote()?;
         let rows = super::runtime()?.block_on(async {
-            if client.is_alive().await {
+            if client.is_alive().await? {
                 let answer = client.get("/api/tags").await?;
                 let models = answer.get("models").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
                 return Ok::<_, anyhow::Error>(models.iter().map(from_answer).collect());

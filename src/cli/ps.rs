@@ -20,7 +20,7 @@ pub(super) struct Arguments {}
 pub(super) fn execute() -> anyhow::Result<ExitCode> {
     let client = connect::remote()?;
     super::runtime()?.block_on(async {
-        if !client.is_alive().await {
+        if !client.is_alive().await? {
             bail!("{}", connect::no_server(&client));
         }
         let answer = client.get("/api/ps").await?;

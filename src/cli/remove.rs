@@ -24,7 +24,7 @@ impl Arguments {
         let store = Store::from_env();
         let output = Output::open();
         super::runtime()?.block_on(async {
-            let server = client.is_alive().await.then_some(&client);
+            let server = client.is_alive().await?.then_some(&client);
             for model in &self.models {
                 remove(server, &store, model).await?;
                 output.line(&format!("deleted '{model}'"))?;

@@ -53,7 +53,7 @@ impl Arguments {
         let client = connect::remote()?;
         let name = connect::name(&self.model)?;
         let answer = super::runtime()?.block_on(async {
-            if client.is_alive().await {
+            if client.is_alive().await? {
                 return Ok::<_, anyhow::Error>(
                     client.post("/api/show", &json!({"model": self.model})).await?,
                 );

@@ -20,7 +20,7 @@ impl Arguments {
     pub(super) fn execute(&self) -> anyhow::Result<ExitCode> {
         let client = connect::remote()?;
         super::runtime()?.block_on(async {
-            if !client.is_alive().await {
+            if !client.is_alive().await? {
                 bail!("{}", connect::no_server(&client));
             }
             match client.post("/api/generate", &json!({"model": self.model, "keep_alive": 0})).await {

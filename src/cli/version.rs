@@ -18,9 +18,16 @@ pub(super) fn execute() -> anyhow::Result<ExitCode> {
     Output::open().line(&format!("ax650 version is {LONG_VERSION}"))?;
     let client = connect::remote()?;
     super::runtime()?.block_on(async {
-        if !client.is_alive().await {
-            note(&format!("Warning: no server runs at {}", client.address()));
-            return Ok(ExitCode::SUCCESS);
+        match client.is_alive().await {
+            Ok(true) => {}
+            Ok(false) => {
+                note(&format!("Warning: no server runs at {}", client.address()));
+                return Ok(ExitCode::SUCCESS);
+            }
+            Err(error) => {
+                note(&format!("Warning: {error}"));
+                return Ok(ExitCode::SUCCESS);
+            }
         }
         let answer = client.get("/api/version").await?;
         let level = answer.get("version").and_then(|version| version.as_str()).unwrap_or("unknown");
