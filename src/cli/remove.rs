@@ -6,7 +6,11 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 
-use super::{client::Client, connect, terminal::Output};
+use super::{
+    client::{Client, ClientError},
+    connect,
+    terminal::Output,
+};
 use crate::models::store::{Store, StoreError};
 
 /// Remove models from the store
@@ -38,7 +42,11 @@ impl Arguments {
 async fn remove(server: Option<&Client>, store: &Store, model: &str) -> anyhow::Result<()> {
     let name = connect::name(model)?;
     if let Some(client) = server {
-        client.post("/api/generate", &json!({"model": model, "keep_alive": 0})).await?;
+        let unloaded = client.post("/api/generate", &json!({"model": model, "keep_alive": 0})).await;
+        // Any other error is no reason to stop: a broken model cannot be unloaded, and removing it is the way out.
+        if let Err(error @ ClientError::Unreachable { .. }) = unloaded {
+            return Err(error.into());
+        }
         return Ok(client.delete("/api/delete", &json!({"model": model})).await?);
     }
     match store.remove(&name) {

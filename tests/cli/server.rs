@@ -26,6 +26,14 @@ fn commands_use_the_server_and_it_ends_well() {
     program.run(&["rm", "tiny"]).success();
     assert!(!stdout(&program.run(&["list"]).success()).contains("tiny"));
 
+    program.create("broken");
+    let directory = program.models().join("ax650/registry.ollama.ai/library/broken/latest");
+    std::fs::write(directory.join("config.json"), "").unwrap();
+    program.run(&["rm", "broken"]).success();
+    assert!(!directory.exists());
+    let text = stderr(&program.run(&["rm", "broken"]).code(1));
+    assert!(text.contains("broken") && text.contains("not found"), "{text}");
+
     let (code, log) = server.terminate();
     assert_eq!(code, Some(0), "{log}");
     assert!(log.lines().next().unwrap().contains("software"), "the first line names the card: {log}");
