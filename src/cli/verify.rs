@@ -123,7 +123,8 @@ impl Arguments {
             ("--min-agree", summary.agree, self.min_agree),
             ("--min-agree-margin", summary.agree_margin_0_3, self.min_agree_margin),
         ] {
-            if least.is_some_and(|least| figure < least) {
+            // In this direction a figure that is no number is outside of every bound.
+            if !least.is_none_or(|least| figure >= least) {
                 broken.push(format!("{name}: {figure:.4}"));
             }
         }
@@ -131,7 +132,7 @@ impl Arguments {
             ("--max-median", summary.dlogprob_median, self.max_median),
             ("--max-p95", summary.dlogprob_p95, self.max_p95),
         ] {
-            if most.is_some_and(|most| figure > most) {
+            if !most.is_none_or(|most| figure <= most) {
                 broken.push(format!("{name}: {figure:.4}"));
             }
         }
@@ -153,6 +154,15 @@ fn prompt_equals(text: &TextModel, case: &Case) -> bool {
     })
 }
 
+/// Distance of two log-probabilities; an error if there is none, as it would make every figure meaningless.
+fn difference(ours: f32, reference: f64) -> anyhow::Result<f64> {
+    let difference = (f64::from(ours) - reference).abs();
+    if !difference.is_finite() {
+        bail!("the log-probability of the reference's token is {ours} here and {reference} in the reference");
+    }
+    Ok(difference)
+}
+
 fn run_case(teacher: &mut Teacher, vocab: usize, case: &Case) -> anyhow::Result<Vec<Step>> {
     // Temperature 0 is the product's own argmax, and it refuses logits that are not numbers.
     let greedy = SamplingOptions { temperature: 0.0, ..SamplingOptions::default() };
@@ -161,12 +171,13 @@ fn run_case(teacher: &mut Teacher, vocab: usize, case: &Case) -> anyhow::Result<
     let mut broken = None;
     teacher.force(&case.prompt_token_ids, &case.greedy_token_ids, &mut |index, logits| {
         let chosen = case.greedy_token_ids[index];
-        match sampler.sample(logits).and_then(|ours| Ok((ours, log_prob(logits, chosen)?))) {
-            Ok((ours, log_prob)) => steps.push(Step {
-                agrees: ours == chosen,
-                margin: case.top1_top2_margin[index],
-                difference: (f64::from(log_prob) - case.logprob_of_chosen[index]).abs(),
-            }),
+        let mut compare = || -> anyhow::Result<Step> {
+            let agrees = sampler.sample(logits)? == chosen;
+            let difference = difference(log_prob(logits, chosen)?, case.logprob_of_chosen[index])?;
+            Ok(Step { agrees, margin: case.top1_top2_margin[index], difference })
+        };
+        match compare() {
+            Ok(step) => steps.push(step),
             Err(error) => {
                 broken.get_or_insert((index, error));
             }
@@ -175,5 +186,19 @@ fn run_case(teacher: &mut Teacher, vocab: usize, case: &Case) -> anyhow::Result<
     match broken {
         Some((index, error)) => bail!("step {index}: {error}"),
         None => Ok(steps),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distance_that_is_no_number_is_an_error() {
+        assert!((difference(-1.5, -1.0).unwrap() - 0.5).abs() < 1e-12);
+        for ours in [f32::NEG_INFINITY, f32::NAN] {
+            let error = difference(ours, -1.0).unwrap_err().to_string();
+            assert!(error.contains(&ours.to_string()), "{error}");
+        }
     }
 }
