@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
@@ -43,6 +44,7 @@ pub(super) struct Answer {
 }
 
 /// Sends `body` to `path` and shows the records as they come. Ctrl-C drops the connection, which stops the card.
+/// An answer without its last record is an error, also if all that came of it looks whole.
 pub(super) async fn stream(
     client: &Client,
     path: &str,
@@ -68,7 +70,13 @@ pub(super) async fn stream(
                 break;
             }
         };
-        let Some(record) = record else { break };
+        let Some(record) = record else {
+            printer.stop_waiting();
+            if !answer.text.is_empty() {
+                output.text("\n")?;
+            }
+            bail!("the answer ended in the middle: {} closed the connection", client.address());
+        };
         let record = record?;
         let message = record.get("message").unwrap_or(&record);
         let part = |key: &str| message.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -78,6 +86,7 @@ pub(super) async fn stream(
         answer.text.push_str(text);
         if record.get("done").and_then(Value::as_bool) == Some(true) {
             printer.finish(&record)?;
+            break;
         }
     }
     Ok(answer)
@@ -176,9 +185,27 @@ fn metrics(record: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use axum::{Router, routing::post};
     use serde_json::json;
 
     use super::*;
+
+    async fn answer_of(body: &'static str) -> anyhow::Result<Answer> {
+        let client = Client::in_process(Router::new().route("/api/chat", post(move || async move { body })));
+        let show = Show { verbose: false, thinking: true };
+        let mut interrupts = Interrupts::install().unwrap();
+        stream(&client, "/api/chat", &json!({}), &Output::open(), show, &mut interrupts).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_its_end_is_an_error() {
+        let part = "{\"message\":{\"content\":\"half\"},\"done\":false}\n";
+        let error = answer_of(part).await.unwrap_err().to_string();
+        assert!(error.contains("the answer ended in the middle"), "{error}");
+        let whole = "{\"message\":{\"content\":\"all\"}}\n{\"message\":{\"content\":\"\"},\"done\":true}\n";
+        let answer = answer_of(whole).await.unwrap();
+        assert_eq!((answer.text.as_str(), answer.ended), ("all", Ended::Complete));
+    }
 
     #[test]
     fn metrics_have_counts_durations_and_rates() {
