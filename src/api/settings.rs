@@ -58,14 +58,20 @@ impl Settings {
 
     /// Reads variables through `lookup`; separate from [`Self::from_env`] so that tests need not touch the process.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, OriginError> {
+        let origins = Origins::new(trimmed(&lookup("OLLAMA_ORIGINS").unwrap_or_default()))?;
+        Ok(Self { origins, ..Self::without_origins(lookup) })
+    }
+
+    /// Reads the process environment except for `OLLAMA_ORIGINS`, which means nothing where no browser can call.
+    pub fn in_process() -> Self {
+        Self::without_origins(|name| std::env::var(name).ok())
+    }
+
+    fn without_origins(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let value =
             |name: &str| lookup(name).map(|raw| trimmed(&raw).to_owned()).filter(|text| !text.is_empty());
-        let host = host::parse(&value("OLLAMA_HOST").unwrap_or_default());
-        if let Some(port) = &host.bad_port {
-            tracing::warn!(port, used = host.port, "OLLAMA_HOST names no valid port");
-        }
-        Ok(Self {
-            host,
+        Self {
+            host: host_of(value("OLLAMA_HOST")),
             keep_alive: value("OLLAMA_KEEP_ALIVE").map_or_else(KeepAlive::default, |text| {
                 KeepAlive::parse_setting(&text).unwrap_or_else(|error| {
                     tracing::warn!(%error, "OLLAMA_KEEP_ALIVE is not used");
@@ -75,11 +81,24 @@ impl Settings {
             context_length: number(value("OLLAMA_CONTEXT_LENGTH"), "OLLAMA_CONTEXT_LENGTH")
                 .filter(|&n| n > 0),
             max_queue: number(value("OLLAMA_MAX_QUEUE"), "OLLAMA_MAX_QUEUE").unwrap_or(DEFAULT_MAX_QUEUE),
-            origins: Origins::new(&value("OLLAMA_ORIGINS").unwrap_or_default())?,
+            origins: Origins::default(),
             debug: debug_level(&value("OLLAMA_DEBUG").unwrap_or_default()),
             listening: None,
-        })
+        }
     }
+}
+
+/// `OLLAMA_HOST` of the process environment: all that a client needs.
+pub fn host_from_env() -> HostAddress {
+    host_of(std::env::var("OLLAMA_HOST").ok())
+}
+
+fn host_of(text: Option<String>) -> HostAddress {
+    let host = host::parse(&text.unwrap_or_default());
+    if let Some(port) = &host.bad_port {
+        tracing::warn!(port, used = host.port, "OLLAMA_HOST names no valid port");
+    }
+    host
 }
 
 /// A value without the blanks and quotes around it.

@@ -6,25 +6,23 @@ use anyhow::Context;
 
 use super::{CardArguments, client::Client, terminal::note};
 use crate::{
-    api::{self, AppState, settings::Settings},
+    api::{
+        self, AppState,
+        settings::{self, Settings},
+    },
     engine::{Engine, EngineConfig},
     models::{name::ModelName, store::Store},
 };
 
 /// Client of the server at `OLLAMA_HOST`, whether one runs there or not.
 pub(super) fn remote() -> anyhow::Result<Client> {
-    let host = settings()?.host;
+    let host = settings::host_from_env();
     if host.scheme == "https" {
         anyhow::bail!(
             "OLLAMA_HOST names https://{host}, but this client speaks plain HTTP only; use http://"
         );
     }
     Ok(Client::http(host.client_url())?)
-}
-
-/// Settings of the environment.
-pub(super) fn settings() -> anyhow::Result<Settings> {
-    Settings::from_env().context("OLLAMA_ORIGINS")
 }
 
 /// What to say when a command needs a server and none runs.
@@ -66,7 +64,7 @@ pub(super) async fn session(card: &CardArguments) -> anyhow::Result<Session> {
     if client.is_alive().await? {
         return Ok(Session { client, engine: None });
     }
-    let settings = settings()?;
+    let settings = Settings::in_process();
     let engine = start_engine(card, &settings)?;
     note(&engine.device().summary);
     let client = Client::in_process(api::router(state(&engine, settings)));

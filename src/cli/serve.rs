@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{CardArguments, connect, terminal::note};
-use crate::api;
+use crate::api::{self, settings::Settings};
 
 /// Answer Ollama clients
 ///
@@ -37,7 +37,7 @@ impl Arguments {
     pub(super) fn execute(&self) -> anyhow::Result<ExitCode> {
         // A note of ours names the card that was taken; the log need not say it again.
         super::start_logging("info,ax650::device=warn");
-        let settings = connect::settings()?;
+        let settings = Settings::from_env()?;
         super::runtime()?.block_on(async {
             // The address first: it costs nothing, and a second server must not open the card of the first.
             let listener = api::bind(&settings.host).await?;

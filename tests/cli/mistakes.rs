@@ -83,6 +83,16 @@ fn a_port_in_use_is_explained() {
 }
 
 #[test]
+fn origins_matter_to_the_server_only() {
+    let program = Program::new();
+    let run = |command: &str| program.command(&[command]).env("OLLAMA_ORIGINS", "nowhere").output().unwrap();
+    let output = run("serve");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), text.matches("OLLAMA_ORIGINS").count()), (Some(1), 1), "{text}");
+    assert!(run("list").status.success());
+}
+
+#[test]
 fn golden_files_are_read_before_anything_else() {
     let program = Program::new();
     let file = program.path("golden.json");
