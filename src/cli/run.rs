@@ -48,17 +48,14 @@ pub(super) struct Arguments {
     #[arg(long)]
     verbose: bool,
 
-    /// Constrain the answer: json
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<String>,
-
     /// How long the model stays on the card afterwards: 10s, 5m, 1h, 0 (server default: 5m)
     #[arg(long, value_name = "DURATION")]
     keepalive: Option<String>,
 
-    /// Let a thinking model think (true or false)
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    think: Option<bool>,
+    /// Whether a thinking model thinks, or how hard: true, false, low, medium, high or max
+    #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = ["true", "false", "low", "medium", "high", "max"], hide_possible_values = true)]
+    think: Option<String>,
 
     /// Do not show what a model thinks
     #[arg(long)]
@@ -74,9 +71,9 @@ struct Settings {
     model: String,
     options: Map<String, Value>,
     system: Option<String>,
-    format: Option<String>,
     keep_alive: Option<String>,
-    think: Option<bool>,
+    /// Boolean or level, as the protocol has it.
+    think: Option<Value>,
     show: Show,
 }
 
@@ -91,9 +88,8 @@ impl Settings {
             }
         };
         set("options", (!self.options.is_empty()).then(|| Value::Object(self.options.clone())));
-        set("format", self.format.as_ref().map(|format| json!(format)));
         set("keep_alive", self.keep_alive.as_ref().map(|duration| json!(duration)));
-        set("think", self.think.map(|think| json!(think)));
+        set("think", self.think.clone());
         request
     }
 }
@@ -106,9 +102,8 @@ impl Arguments {
             model: self.model,
             options: Map::new(),
             system: None,
-            format: self.format,
             keep_alive: self.keepalive,
-            think: self.think,
+            think: self.think.as_deref().map(think_value),
             show: Show { verbose: self.verbose, thinking: !self.hidethinking },
         };
         let question: Vec<&str> =
@@ -158,8 +153,26 @@ async fn ask(session: &Session, settings: &Settings, question: &str) -> anyhow::
     })
 }
 
+/// A level stays a text; `true` and `false` are booleans in the protocol.
+fn think_value(text: &str) -> Value {
+    text.parse::<bool>().map_or_else(|_| json!(text), Value::Bool)
+}
+
 fn read_stdin() -> anyhow::Result<String> {
     let mut text = String::new();
     io::stdin().lock().read_to_string(&mut text).context("read the prompt from standard input")?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_of_thinking_are_booleans_or_texts() {
+        assert_eq!(
+            [think_value("true"), think_value("false"), think_value("high")],
+            [json!(true), json!(false), json!("high")]
+        );
+    }
 }

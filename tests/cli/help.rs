@@ -30,6 +30,7 @@ fn wrong_command_lines_end_with_2() {
         &["create", "x"],
         &["serve", "--device", "quantum"],
         &["serve", "--threads", "0"],
+        &["run", "x", "--think=hard", "hi"],
     ] {
         let assert = program.run(arguments).code(2);
         assert!(!stderr(&assert).is_empty(), "{arguments:?}");

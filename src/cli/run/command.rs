@@ -34,7 +34,6 @@ pub(super) enum Setting<'a> {
     Parameter(Vec<&'a str>),
     System(&'a str),
     History(bool),
-    Json(bool),
     Verbose(bool),
     Think(bool),
 }
@@ -87,8 +86,6 @@ fn set<'a>(line: &'a str, rest: &[&'a str]) -> Command<'a> {
         ["system", ..] => Setting::System(after(line, "system")),
         ["history"] => Setting::History(true),
         ["nohistory"] => Setting::History(false),
-        ["format", "json"] => Setting::Json(true),
-        ["noformat"] => Setting::Json(false),
         ["verbose"] => Setting::Verbose(true),
         ["quiet"] => Setting::Verbose(false),
         ["think"] => Setting::Think(true),
@@ -122,7 +119,6 @@ impl Topic {
                 /set parameter NAME VALUE   sampling parameters, see below\n  \
                 /set system TEXT            system message (empty: the model's own)\n  \
                 /set history | nohistory    remember typed lines across sessions\n  \
-                /set format json | noformat answer in JSON\n  \
                 /set verbose | quiet        durations and rates after each answer\n  \
                 /set think | nothink        let a thinking model think\n\n{}",
                 super::parameter::help()

@@ -201,16 +201,12 @@ impl Conversation<'_> {
                 self.editor.remember(*on);
                 format!("Typed lines are {}", if *on { "remembered" } else { "not remembered" })
             }
-            Setting::Json(on) => {
-                self.settings.format = on.then(|| "json".to_owned());
-                format!("Answers are {}", if *on { "JSON" } else { "free text" })
-            }
             Setting::Verbose(on) => {
                 self.settings.show.verbose = *on;
                 format!("Durations and rates are {}", if *on { "shown" } else { "not shown" })
             }
             Setting::Think(on) => {
-                self.settings.think = Some(*on);
+                self.settings.think = Some(json!(on));
                 format!("Thinking is {}", if *on { "on" } else { "off" })
             }
         };
