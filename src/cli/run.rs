@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -110,6 +110,10 @@ impl Arguments {
             piped.as_deref().into_iter().chain(self.prompt.iter().map(String::as_str)).collect();
         let question = question.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ");
         let talk = piped.is_none() && self.prompt.is_empty();
+        // An empty PROMPT is a wish: it loads the model and asks nothing.
+        if self.prompt.is_empty() && piped.as_deref().is_some_and(|text| text.trim().is_empty()) {
+            bail!("no prompt given: standard input is empty and there is no PROMPT");
+        }
 
         super::runtime()?.block_on(async {
             let session = connect::session(&self.card).await?;

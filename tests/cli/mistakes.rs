@@ -83,6 +83,12 @@ fn a_port_in_use_is_explained() {
 }
 
 #[test]
+fn an_empty_input_is_no_prompt() {
+    let text = stderr(&Program::new().run(&["run", "tiny"]).code(1));
+    assert!(text.contains("no prompt given"), "{text}");
+}
+
+#[test]
 fn origins_matter_to_the_server_only() {
     let program = Program::new();
     let run = |command: &str| program.command(&[command]).env("OLLAMA_ORIGINS", "nowhere").output().unwrap();
