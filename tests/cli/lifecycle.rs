@@ -39,6 +39,12 @@ fn create_list_show_rm() {
 fn run_answers_in_process_from_prompt_and_from_a_pipe() {
     let program = Program::new();
     program.create("tiny");
+    // The command line has no temperature; a model's own parameters do.
+    let manifest = program.models().join("ax650/registry.ollama.ai/library/tiny/latest/manifest.json");
+    let mut described: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    described["parameters"]["temperature"] = 0.into();
+    std::fs::write(&manifest, described.to_string()).unwrap();
     let answer = |input: &str, arguments: &[&str]| {
         let file = program.path("input");
         std::fs::write(&file, input).unwrap();
@@ -56,5 +62,9 @@ fn run_answers_in_process_from_prompt_and_from_a_pipe() {
     for line in ["total duration:", "prompt eval rate:", "eval count:", "tokens/s"] {
         assert!(notes.contains(line), "{line}: {notes}");
     }
-    assert!(!answer("", &["hello"]).0.is_empty());
+    let argument = answer("", &["hello"]).0;
+    assert_eq!(argument, answer("", &["hello"]).0);
+    // The same prompt by another way; --verbose adds an empty line.
+    assert_eq!(argument.trim_ascii_end(), piped.trim_ascii_end());
+    assert_ne!(argument, answer("", &["other words"]).0);
 }
