@@ -16,7 +16,7 @@ fn commands_use_the_server_and_it_ends_well() {
     assert!(!stdout(&program.run(&["run", "tiny", "hello"]).success()).is_empty());
     let loaded = stdout(&program.run(&["ps"]).success());
     assert!(
-        loaded.contains("tiny:latest") && loaded.contains("100% NPU") && loaded.contains("from now"),
+        loaded.contains("tiny:latest") && loaded.contains("100% CPU") && loaded.contains("from now"),
         "{loaded}"
     );
 

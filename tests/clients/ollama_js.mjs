@@ -51,7 +51,8 @@ const checks = {
     assert.equal(loaded.done_reason, 'load')
     const { models } = await client.ps()
     assert.equal(models.length, 1)
-    assert.equal(models[0].size_vram, models[0].size)
+    // On a card, or on the software card, which is the CPU.
+    assert.ok([models[0].size, 0].includes(models[0].size_vram))
     const unloaded = await client.chat({ model, messages: [], keep_alive: 0 })
     assert.equal(unloaded.done_reason, 'unload')
   },

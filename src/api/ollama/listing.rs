@@ -109,8 +109,9 @@ struct Running {
     context_length: usize,
 }
 
-impl From<LoadedInfo> for Running {
-    fn from(info: LoadedInfo) -> Self {
+impl Running {
+    /// `accelerated`: whether the model lies in the memory of a card and not in that of the host.
+    fn new(info: &LoadedInfo, accelerated: bool) -> Self {
         Self {
             name: info.model.name.to_string(),
             model: info.model.name.to_string(),
@@ -118,8 +119,8 @@ impl From<LoadedInfo> for Running {
             digest: info.model.digest.clone(),
             details: Details::short(&info.model.manifest),
             expires_at: time::local(info.expires_at.unwrap_or_else(time::never)),
-            // Equal to `size`: clients then show the model as wholly on the accelerator.
-            size_vram: info.size_bytes,
+            // Clients show a model as wholly on the accelerator if this equals `size`, and as on the CPU if it is 0.
+            size_vram: if accelerated { info.size_bytes } else { 0 },
             context_length: info.context_len,
         }
     }
@@ -129,6 +130,7 @@ impl From<LoadedInfo> for Running {
 pub(super) async fn ps(State(state): State<AppState>) -> Result<Response, ApiError> {
     let mut loaded = state.engine.loaded();
     loaded.sort_by_key(|info| std::cmp::Reverse(info.expires_at.unwrap_or_else(time::never)));
-    let models = loaded.into_iter().map(Running::from).collect();
+    let accelerated = state.engine.device().kind != "software";
+    let models = loaded.iter().map(|info| Running::new(info, accelerated)).collect();
     body::json(&Models { models })
 }
