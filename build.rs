@@ -1,9 +1,14 @@
 //! Embeds the git revision, so that `ax650 version` names the exact source a binary was built from.
 
-use std::{env, process::Command};
+use std::{env, fs, process::Command};
+
+/// What a binary is made of. Changes elsewhere make no other binary, and are not watched.
+const SOURCES: [&str; 6] = ["build.rs", "Cargo.toml", "Cargo.lock", "src", "ax650-sim", "ax650-sys"];
 
 fn main() {
-    println!("cargo:rerun-if-changed=build.rs");
+    for path in SOURCES {
+        println!("cargo:rerun-if-changed={path}");
+    }
     println!("cargo:rerun-if-env-changed=AX650_REVISION");
     // The reflog changes with every commit and checkout, HEAD itself only with checkouts.
     for file in ["logs/HEAD", "HEAD"] {
@@ -15,9 +20,21 @@ fn main() {
     let revision = env::var("AX650_REVISION")
         .ok()
         .filter(|text| !text.is_empty())
-        .or_else(|| git(&["rev-parse", "--short=12", "HEAD"]))
+        .or_else(revision_of_repository)
         .unwrap_or_else(|| "no revision".to_owned());
     println!("cargo:rustc-env=AX650_REVISION={revision}");
+}
+
+/// The commit that is checked out, marked if the sources differ from it.
+fn revision_of_repository() -> Option<String> {
+    // Unpacked inside of another project's repository, that project's revision says nothing.
+    let root = fs::canonicalize(git(&["rev-parse", "--show-toplevel"])?).ok()?;
+    if root != fs::canonicalize(env::var_os("CARGO_MANIFEST_DIR")?).ok()? {
+        return None;
+    }
+    let revision = git(&["rev-parse", "--short=12", "HEAD"])?;
+    let changes = git(&[&["--no-optional-locks", "status", "--porcelain", "--"], &SOURCES[..]].concat());
+    Some(if changes.is_some() { revision + "-dirty" } else { revision })
 }
 
 /// First line of what git prints, or nothing without git or without a repository.
