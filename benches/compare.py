@@ -3,6 +3,7 @@
 Both sides are measured through their own counters: time spent evaluating a prompt of 512 tokens, and time per
 generated token after a short prompt. Rounds alternate between the two, so that a slow spell of the machine hits both;
 the best round of each side counts. The last two lines are `decode_ratio` and `prefill_ratio`, ours divided by theirs.
+Exit code 1 if one of them is below its bound or our memory is above its limit.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import urllib.request
 PREFILL = 512
 DECODE = 128
 MB = 1_000_000
+LEAST = {"decode": 0.9, "prefill": 1.5}
 
 
 class Ours:
@@ -159,8 +161,15 @@ def main():
         f"weights {weights / MB:.0f} + K/V of {options.context} tokens {keys_values / MB:.0f} + 100: "
         f"{'within' if peak <= limit else 'ABOVE'}"
     )
-    print(f"decode_ratio: {best['ax650', 'decode'] / best['llama.cpp', 'decode']:.2f}")
-    print(f"prefill_ratio: {best['ax650', 'prefill'] / best['llama.cpp', 'prefill']:.2f}")
+    # Rounded first: what is printed is what is judged.
+    ratios = {phase: round(best["ax650", phase] / best["llama.cpp", phase], 2) for phase in LEAST}
+    broken = [f"{phase} below {least}" for phase, least in LEAST.items() if ratios[phase] < least]
+    if peak > limit:
+        broken.append("memory above its limit")
+    print(f"bounds: {', '.join(broken) or 'all hold'}")
+    for phase, ratio in ratios.items():
+        print(f"{phase}_ratio: {ratio:.2f}")
+    sys.exit(1 if broken else 0)
 
 
 def compare(ours, theirs, rounds):
