@@ -6,6 +6,8 @@ steps=("$@")
 [ ${#steps[@]} -gt 0 ] || steps=(check-fmt lint unit doc deny check-bindings loop fuzz clients smoke)
 
 deploy/deps.sh test || exit 1
+# Where rustup puts what deps.sh may just have installed.
+export PATH="$HOME/.cargo/bin:$PATH"
 
 logs=.cache/ci
 mkdir -p "$logs"

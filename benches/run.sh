@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 deploy/deps.sh demo
-export PATH="$PATH:$HOME/.cargo/bin"
+export PATH="$HOME/.cargo/bin:$PATH"
 if [ -z "${AX650_BIN:-}" ]; then
     cargo build --release --locked --bin ax650
     AX650_BIN=$PWD/target/release/ax650

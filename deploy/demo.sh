@@ -7,7 +7,7 @@ source deploy/serve.sh
 step() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 
 deploy/deps.sh demo
-export PATH="$PATH:$HOME/.cargo/bin"
+export PATH="$HOME/.cargo/bin:$PATH"
 if [ -z "${AX650_BIN:-}" ]; then
     step "build (the first time takes minutes)"
     cargo build --release --locked --bin ax650
