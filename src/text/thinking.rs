@@ -145,7 +145,9 @@ mod tests {
             whole.thinking.push_str(&parts.thinking);
             whole.content.push_str(&parts.content);
         };
-        pieces.iter().for_each(|piece| add(splitter.push(piece)));
+        for piece in pieces {
+            add(splitter.push(piece));
+        }
         add(splitter.finish());
         (whole.thinking, whole.content)
     }
