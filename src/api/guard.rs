@@ -22,18 +22,24 @@ pub(crate) async fn check(State(state): State<AppState>, request: Request, next:
     if !state.settings.listening.is_some_and(|address| address.ip().is_loopback()) {
         return next.run(request).await;
     }
-    // The absolute form of a request line (as sent to proxies) outranks the header.
-    let host = request
-        .uri()
-        .authority()
-        .map(axum::http::uri::Authority::as_str)
-        .or_else(|| request.headers().get(HOST).and_then(|value| value.to_str().ok()))
-        .unwrap_or_default();
-    if allowed(host) {
+    let host = named_host(&request);
+    if host.is_some_and(allowed) {
         return next.run(request).await;
     }
-    tracing::debug!(host = host.escape_debug().to_string(), "host refused");
+    tracing::debug!(host = ?host.map(|host| host.escape_debug().to_string()), "host refused");
     StatusCode::FORBIDDEN.into_response()
+}
+
+/// The host that a request names, empty if it names none. `None` for headers that can be read in more than one way:
+/// two of them, or one that is no text.
+fn named_host(request: &Request) -> Option<&str> {
+    let mut headers = request.headers().get_all(HOST).iter();
+    let header = headers.next().map_or(Some(""), |value| value.to_str().ok())?;
+    if headers.next().is_some() {
+        return None;
+    }
+    // The absolute form of a request line (as sent to proxies) outranks the header.
+    Some(request.uri().authority().map_or(header, axum::http::uri::Authority::as_str))
 }
 
 /// True if `host` (as in the header, with or without a port) can mean this machine or its private network.

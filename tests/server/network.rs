@@ -23,6 +23,14 @@ async fn foreign_hosts_are_refused_on_loopback() {
         assert_eq!(code, 403, "{host}");
         assert!(answer.ends_with("\r\n\r\n"), "the body must be empty: {answer}");
     }
+    for headers in [
+        "Host: localhost\r\nHost: localhost\r\n",
+        "Host: localhost\r\nHost: evil.example\r\n",
+        "Host: evil.example\r\nHost: localhost\r\n",
+        "Host: caf\u{e9}.example\r\n",
+    ] {
+        assert!(status(&server, "GET", headers).await.0 == 403, "{headers:?}");
+    }
     server.stop().await;
 }
 
