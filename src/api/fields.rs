@@ -5,8 +5,10 @@
 //! apart by hand: [`Fields`] holds one object with its names folded to lower case and gives each field out by type.
 //!
 //! Rules kept here: only the first JSON value of the body counts; unknown fields are ignored; `null` is the same as
-//! absent; of two equal names the last wins; a float where an integer is expected is cut toward zero. Type errors carry
-//! the decoder's own wording, because some tools show it to people who then search for it.
+//! absent; of two equal names the last wins; a float where an integer is expected is cut toward zero; half of a surrogate
+//! pair is U+FFFD. Type errors carry the decoder's own wording, because some tools show it to people who then search for it.
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
@@ -26,7 +28,7 @@ impl Fields {
     /// # Errors
     /// [`ApiError::MissingBody`] for nothing but white space, [`ApiError::BadRequest`] for broken JSON or another type.
     pub(crate) fn parse(owner: &'static str, body: &[u8]) -> Result<Self, ApiError> {
-        let text = String::from_utf8_lossy(body);
+        let text = replace_lone_surrogates(String::from_utf8_lossy(body));
         let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
         match values.next() {
             None => Err(ApiError::MissingBody),
@@ -111,6 +113,50 @@ impl Fields {
     }
 }
 
+/// Writes `\ufffd` for every escape that is half of a surrogate pair without the other half, which serde refuses.
+/// Clients that cut texts by UTF-16 units send them.
+fn replace_lone_surrogates(text: Cow<'_, str>) -> Cow<'_, str> {
+    let lone = lone_surrogates(text.as_bytes());
+    if lone.is_empty() {
+        return text;
+    }
+    let mut bytes = text.into_owned().into_bytes();
+    for at in lone {
+        bytes[at..at + 4].copy_from_slice(b"fffd");
+    }
+    // Hexadecimal digits took the place of hexadecimal digits: it is text as before.
+    Cow::Owned(
+        String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+    )
+}
+
+/// Where the four digits of such escapes begin.
+fn lone_surrogates(text: &[u8]) -> Vec<usize> {
+    // The code unit of an escape whose backslash is at `at`.
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        let digits = digits.iter().all(u8::is_ascii_hexdigit).then_some(digits)?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let (mut lone, mut at) = (Vec::new(), 0);
+    while let Some(skipped) = text[at..].iter().position(|&byte| byte == b'\\') {
+        at += skipped;
+        at += match unit(at) {
+            Some(0xd800..0xdc00) if matches!(unit(at + 6), Some(0xdc00..0xe000)) => 12,
+            Some(0xd800..0xe000) => {
+                lone.push(at + 2);
+                6
+            }
+            Some(_) => 6,
+            // Another escape: its second character may be a backslash.
+            None => 2,
+        };
+        at = at.min(text.len());
+    }
+    lone
+}
+
 /// An integer as Go clients may write it; `None` for anything but a number.
 pub(crate) fn integer(value: &Value) -> Option<i64> {
     let number = value.as_number()?;
@@ -187,6 +233,25 @@ mod tests {
             fields(r#"{"stream":"yes"}"#).boolean("stream").unwrap_err().to_string(),
             "json: cannot unmarshal string into Go struct field GenerateRequest.stream of type bool"
         );
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_the_replacement_character() {
+        for (written, read) in [
+            (r"\ud83d", "\u{fffd}"),
+            (r"a\uDC00b", "a\u{fffd}b"),
+            (r"\ud83d\ud83d\ude00", "\u{fffd}\u{1f600}"),
+            (r"\ud83d\n\u0041", "\u{fffd}\nA"),
+            (r"\ud83d\ude00\ude00", "\u{1f600}\u{fffd}"),
+            (r"\\ud83d", r"\ud83d"),
+            (r"\\\ud83d", "\\\u{fffd}"),
+        ] {
+            let body = format!(r#"{{"prompt":"{written}"}}"#);
+            assert_eq!(fields(&body).string("prompt").unwrap(), read, "{written}");
+        }
+        for broken in [r#"{"prompt":"\ud83"#, r#"{"prompt":"\"#, r#"{"prompt":"\uzzzz"}"#] {
+            assert!(Fields::parse("GenerateRequest", broken.as_bytes()).is_err(), "{broken}");
+        }
     }
 
     #[test]
