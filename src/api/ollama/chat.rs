@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::answer::Route;
 use super::common::{Common, need};
@@ -54,21 +54,31 @@ fn message(value: Value, has_images: &mut bool) -> Result<Message, ApiError> {
             message.extra.insert(name.to_owned(), text.into());
         }
     }
-    let calls = fields.array("tool_calls")?;
-    for call in &calls {
-        let arguments = &call["function"]["arguments"];
-        if !arguments.is_object() && !arguments.is_null() {
-            return Err(fields.mismatch(
-                "tool_calls.function.arguments",
-                arguments,
-                "map[string]interface {}",
-            ));
-        }
-    }
+    let mut calls = fields.array("tool_calls")?;
+    calls.iter_mut().try_for_each(|call| check_call(&fields, call))?;
     if !calls.is_empty() {
         message.extra.insert("tool_calls".to_owned(), Value::Array(calls));
     }
     Ok(message)
+}
+
+/// Checks that an earlier call of the model has the form that templates rely on: a name, and arguments in an object.
+fn check_call(fields: &Fields, call: &mut Value) -> Result<(), ApiError> {
+    let Some(function) = call.get_mut("function").and_then(Value::as_object_mut) else {
+        return Err(fields.mismatch("tool_calls", call, "api.ToolCall"));
+    };
+    let name = function.get("name").unwrap_or(&Value::Null);
+    if !name.is_string() {
+        return Err(fields.mismatch("tool_calls.function.name", name, "string"));
+    }
+    let arguments = function.entry("arguments").or_insert(Value::Null);
+    if arguments.is_null() {
+        *arguments = Value::Object(Map::new());
+    }
+    if !arguments.is_object() {
+        return Err(fields.mismatch("tool_calls.function.arguments", arguments, "map[string]interface {}"));
+    }
+    Ok(())
 }
 
 /// The handler.
@@ -135,7 +145,8 @@ mod tests {
         let ask = parse(
             r#"{"model":"m","tools":[],"messages":[
                 {"role":"SYSTEM","content":"be brief"},
-                {"role":"assistant","content":null,"images":[],"tool_calls":[{"function":{"name":"f","arguments":{"b":1,"a":2}}}]},
+                {"role":"assistant","content":null,"images":[],"tool_calls":[{"function":{"name":"f","arguments":{"b":1,"a":2}}},
+                    {"function":{"name":"g","arguments":null}}]},
                 {"role":"tool","content":"4","tool_name":"f"}, null]}"#,
         )
         .unwrap();
@@ -143,6 +154,8 @@ mod tests {
         assert_eq!(ask.messages[1].content, "");
         let arguments = &ask.messages[1].extra["tool_calls"][0]["function"]["arguments"];
         assert_eq!(arguments.to_string(), r#"{"b":1,"a":2}"#);
+        let second = &ask.messages[1].extra["tool_calls"][1]["function"];
+        assert_eq!(second.to_string(), r#"{"name":"g","arguments":{}}"#);
         assert_eq!(ask.messages[2].extra["tool_name"], "f");
         assert_eq!(ask.messages[3], Message::new("", ""));
         assert!(!ask.has_tools && !ask.has_images);
@@ -155,6 +168,12 @@ mod tests {
             r#"{"messages":["hi"]}"#,
             r#"{"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]}"#,
             r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}]}"#,
+            r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":[]}}]}]}"#,
+            r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":1,"arguments":{}}}]}]}"#,
+            r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{"arguments":{}}}]}]}"#,
+            r#"{"messages":[{"role":"assistant","tool_calls":[{"function":"f"}]}]}"#,
+            r#"{"messages":[{"role":"assistant","tool_calls":["f"]}]}"#,
+            r#"{"messages":[{"role":"assistant","tool_calls":[null]}]}"#,
             r#"{"messages":{}}"#,
         ] {
             assert_eq!(parse(body).unwrap_err().status().as_u16(), 400, "{body}");
