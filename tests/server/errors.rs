@@ -109,7 +109,7 @@ async fn what_looks_wrong_but_is_accepted() {
 }
 
 #[tokio::test]
-async fn tools_of_a_model_that_knows_them_are_refused_and_not_dropped() {
+async fn tools_are_neither_advertised_nor_dropped_until_calls_are_read() {
     let server = start().await;
     write_model(
         server.root.path(),
@@ -121,8 +121,13 @@ async fn tools_of_a_model_that_knows_them_are_refused_and_not_dropped() {
         "tools": [{"type": "function", "function": {"name": "f"}}]
     });
     let answer = server.post("/api/chat", &ask).await;
-    assert_eq!(answer.status, 501);
-    assert!(answer.error().starts_with("tools are not available in this version"));
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.error(), "registry.ollama.ai/library/caller:latest does not support tools");
+    let shown = server.post("/api/show", &json!({"model": "caller"})).await.json();
+    let listed = server.get("/api/tags").await.json();
+    for model in listed["models"].as_array().unwrap().iter().chain([&shown]) {
+        assert_eq!(model["capabilities"], json!(["completion"]), "{model}");
+    }
     server.stop().await;
 }
 

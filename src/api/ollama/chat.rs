@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::{Map, Value};
 
 use super::answer::Route;
-use super::common::{Common, need};
+use super::common::{Common, capabilities, need};
 use super::options::Options;
 use super::prompt::{Prompt, Window};
 use crate::api::error::ApiError;
@@ -13,10 +13,6 @@ use crate::api::fields::Fields;
 use crate::api::{AppState, body, lookup};
 use crate::models::model::Model;
 use crate::text::Message;
-
-/// Why tools are refused for models that know them: a call that arrives as plain text is a call not made.
-const NO_TOOLS: &str =
-    "tools are not available in this version: tool calls in the model's answer are not read yet";
 
 #[derive(Debug)]
 struct ChatRequest {
@@ -118,12 +114,11 @@ pub(crate) async fn chat(State(state): State<AppState>, request: Request) -> Res
 /// Refuses what this model or this version cannot do.
 fn check(ask: &ChatRequest, model: &Model) -> Result<Options, ApiError> {
     let quoted = || format!("{:?}", ask.common.model);
-    if !model.capabilities().contains(&"completion") {
+    if !capabilities(model).contains(&"completion") {
         return Err(ApiError::Unsupported { model: quoted(), capability: "chat" });
     }
     if ask.has_tools {
         need(model, "tools", model.name.canonical())?;
-        return Err(ApiError::NotImplemented(NO_TOOLS));
     }
     let options = ask.common.check(model)?;
     if ask.has_images {

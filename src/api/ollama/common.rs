@@ -93,7 +93,7 @@ impl Common {
 
     /// Whether the model thinks aloud for this request: what it says, or yes. `None` for a model that cannot.
     pub(crate) fn thinks(&self, model: &Model) -> Option<bool> {
-        model.capabilities().contains(&"thinking").then(|| self.think.enabled.unwrap_or(true))
+        capabilities(model).contains(&"thinking").then(|| self.think.enabled.unwrap_or(true))
     }
 
     /// What the chat template is told besides the messages.
@@ -139,9 +139,17 @@ impl Common {
     }
 }
 
+/// What a model can be asked for through this server. `tools` is not among it, whatever the template knows: calls in the
+/// model's answer are not read yet, and a call that arrives as plain text is a call not made.
+pub(crate) fn capabilities(model: &Model) -> Vec<&'static str> {
+    let mut capabilities = model.capabilities();
+    capabilities.retain(|capability| *capability != "tools");
+    capabilities
+}
+
 /// Refuses a request that needs a capability the model lacks; `shown` is the model as this error names it.
 pub(crate) fn need(model: &Model, capability: &'static str, shown: String) -> Result<(), ApiError> {
-    if model.capabilities().contains(&capability) {
+    if capabilities(model).contains(&capability) {
         return Ok(());
     }
     Err(ApiError::Unsupported { model: shown, capability })

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::answer::Route;
-use super::common::Common;
+use super::common::{Common, capabilities};
 use super::options::Options;
 use super::prompt::{Prompt, Window};
 use crate::api::error::ApiError;
@@ -90,8 +90,7 @@ pub(crate) async fn generate(State(state): State<AppState>, request: Request) ->
 /// Refuses what this model or this version cannot do.
 fn check(ask: &GenerateRequest, model: &Model) -> Result<Options, ApiError> {
     let quoted = || format!("{:?}", ask.common.model);
-    let capabilities = model.capabilities();
-    if !capabilities.contains(&"completion") {
+    if !capabilities(model).contains(&"completion") {
         return Err(ApiError::Unsupported { model: quoted(), capability: "generate" });
     }
     if !ask.suffix.is_empty() {

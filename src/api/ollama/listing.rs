@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 
+use super::common::capabilities;
 use crate::api::error::ApiError;
 use crate::api::{AppState, body, lookup, time};
 use crate::engine::LoadedInfo;
@@ -75,7 +76,7 @@ impl From<&Model> for Stored {
             size: model.size,
             digest: model.digest.clone(),
             details: Details::long(&model.manifest),
-            capabilities: model.capabilities(),
+            capabilities: capabilities(model),
         }
     }
 }

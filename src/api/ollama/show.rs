@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::common::capabilities;
 use super::listing::Details;
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
@@ -101,7 +102,7 @@ fn describe(model: &Model, verbose: bool, system: String) -> Shown {
         system,
         details: Details::short(manifest),
         model_info,
-        capabilities: model.capabilities(),
+        capabilities: capabilities(model),
         modified_at: time::local(model.modified),
     }
 }
