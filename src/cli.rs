@@ -181,11 +181,10 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 /// Log of this process on standard error: warnings, or what `OLLAMA_DEBUG` asks for.
 fn start_logging(default: &str) {
-    let wish = std::env::var("OLLAMA_DEBUG").unwrap_or_default();
-    let level = match wish.trim().trim_matches(['"', '\'']) {
-        "" | "0" | "f" | "false" | "F" | "False" | "FALSE" => default,
-        "2" => "ax650=trace,tower_http=debug,info",
-        _ => "ax650=debug,info",
+    let level = match crate::api::settings::debug_level() {
+        0 => default,
+        1 => "ax650=debug,info",
+        _ => "ax650=trace,info",
     };
     let started = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(level))

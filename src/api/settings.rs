@@ -24,10 +24,12 @@ pub struct Settings {
     pub context_length: Option<usize>,
     /// `OLLAMA_MAX_QUEUE`: requests that may wait for the card before the answer is 503.
     pub max_queue: usize,
+    /// `OLLAMA_NUM_PARALLEL`: requests that may run at a time on one model; `None` leaves it to the engine.
+    pub num_parallel: Option<usize>,
+    /// `OLLAMA_MAX_LOADED_MODELS`: models that may be on the card at a time; `None` leaves it to the engine.
+    pub max_loaded_models: Option<usize>,
     /// `OLLAMA_ORIGINS` and the built-in ones.
     pub origins: Origins,
-    /// `OLLAMA_DEBUG`: 0 normal, 1 debug, 2 trace.
-    pub debug: u8,
     /// Address the server listens on, set by [`super::serve`]. `None` when requests come from inside the process: then
     /// there is no `Host` header to check.
     pub listening: Option<SocketAddr>,
@@ -40,8 +42,9 @@ impl Default for Settings {
             keep_alive: KeepAlive::default(),
             context_length: None,
             max_queue: DEFAULT_MAX_QUEUE,
+            num_parallel: None,
+            max_loaded_models: None,
             origins: Origins::default(),
-            debug: 0,
             listening: None,
         }
     }
@@ -70,6 +73,7 @@ impl Settings {
     fn without_origins(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let value =
             |name: &str| lookup(name).map(|raw| trimmed(&raw).to_owned()).filter(|text| !text.is_empty());
+        let number = |name: &str| number(value(name), name);
         Self {
             host: host_of(value("OLLAMA_HOST")),
             keep_alive: value("OLLAMA_KEEP_ALIVE").map_or_else(KeepAlive::default, |text| {
@@ -78,11 +82,12 @@ impl Settings {
                     KeepAlive::default()
                 })
             }),
-            context_length: number(value("OLLAMA_CONTEXT_LENGTH"), "OLLAMA_CONTEXT_LENGTH")
-                .filter(|&n| n > 0),
-            max_queue: number(value("OLLAMA_MAX_QUEUE"), "OLLAMA_MAX_QUEUE").unwrap_or(DEFAULT_MAX_QUEUE),
+            context_length: number("OLLAMA_CONTEXT_LENGTH").filter(|&n| n > 0),
+            max_queue: number("OLLAMA_MAX_QUEUE").unwrap_or(DEFAULT_MAX_QUEUE),
+            // 0 means automatic.
+            num_parallel: number("OLLAMA_NUM_PARALLEL").filter(|&n| n > 0),
+            max_loaded_models: number("OLLAMA_MAX_LOADED_MODELS").filter(|&n| n > 0),
             origins: Origins::default(),
-            debug: debug_level(&value("OLLAMA_DEBUG").unwrap_or_default()),
             listening: None,
         }
     }
@@ -113,9 +118,15 @@ fn number(text: Option<String>, name: &str) -> Option<usize> {
         .ok()
 }
 
-/// `OLLAMA_DEBUG` is a level or a boolean; any other text counts as true.
-fn debug_level(text: &str) -> u8 {
-    match text.to_ascii_lowercase().as_str() {
+/// What `OLLAMA_DEBUG` of the process asks for: 0 normal, 1 debug, 2 trace. Apart from [`Settings`], because the log
+/// starts before they are read: reading them may warn.
+pub fn debug_level() -> u8 {
+    std::env::var("OLLAMA_DEBUG").map_or(0, |raw| level(&raw))
+}
+
+/// A level or a boolean; any other text counts as true.
+fn level(raw: &str) -> u8 {
+    match trimmed(raw).to_ascii_lowercase().as_str() {
         "" | "0" | "f" | "false" => 0,
         other => other.parse::<u8>().map_or(1, |level| level.min(2)),
     }
@@ -140,11 +151,13 @@ mod tests {
             ("OLLAMA_KEEP_ALIVE", "'10m'"),
             ("OLLAMA_CONTEXT_LENGTH", "2048"),
             ("OLLAMA_MAX_QUEUE", "3"),
-            ("OLLAMA_DEBUG", "2"),
+            ("OLLAMA_NUM_PARALLEL", "2"),
+            ("OLLAMA_MAX_LOADED_MODELS", "1"),
         ]);
         assert_eq!(read.host.authority(), "0.0.0.0:8080");
         assert_eq!(read.keep_alive, KeepAlive::For(Duration::from_mins(10)));
-        assert_eq!((read.context_length, read.max_queue, read.debug), (Some(2048), 3, 2));
+        assert_eq!((read.context_length, read.max_queue), (Some(2048), 3));
+        assert_eq!((read.num_parallel, read.max_loaded_models), (Some(2), Some(1)));
     }
 
     #[test]
@@ -153,9 +166,28 @@ mod tests {
             ("OLLAMA_KEEP_ALIVE", "soon"),
             ("OLLAMA_CONTEXT_LENGTH", "0"),
             ("OLLAMA_MAX_QUEUE", "-1"),
-            ("OLLAMA_DEBUG", "yes"),
+            ("OLLAMA_NUM_PARALLEL", "0"),
+            ("OLLAMA_MAX_LOADED_MODELS", "many"),
         ]);
         assert_eq!(read.keep_alive, KeepAlive::default());
-        assert_eq!((read.context_length, read.max_queue, read.debug), (None, DEFAULT_MAX_QUEUE, 1));
+        assert_eq!((read.context_length, read.max_queue), (None, DEFAULT_MAX_QUEUE));
+        assert_eq!((read.num_parallel, read.max_loaded_models), (None, None));
+    }
+
+    #[test]
+    fn debug_levels() {
+        for (text, expected) in [
+            ("", 0),
+            ("0", 0),
+            (" 'False' ", 0),
+            ("f", 0),
+            ("1", 1),
+            ("true", 1),
+            ("yes", 1),
+            ("\"2\"", 2),
+            ("9", 2),
+        ] {
+            assert_eq!(level(text), expected, "{text}");
+        }
     }
 }

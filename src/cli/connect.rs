@@ -37,12 +37,15 @@ pub(super) fn name(text: &str) -> anyhow::Result<ModelName> {
 
 /// Opens the card that the command line asks for. Blocks while the driver is found.
 pub(super) fn start_engine(card: &CardArguments, settings: &Settings) -> anyhow::Result<Engine> {
+    let defaults = EngineConfig::default();
     let config = EngineConfig {
         device: card.device,
         driver: card.driver_options(),
         max_queue: settings.max_queue,
         keep_alive: settings.keep_alive,
-        ..EngineConfig::default()
+        sequences: settings.num_parallel.unwrap_or(defaults.sequences),
+        models: settings.max_loaded_models.unwrap_or(defaults.models),
+        ..defaults
     };
     Engine::start(config).context("open the card")
 }

@@ -26,6 +26,7 @@ use crate::api::{self, settings::Settings};
         OLLAMA_HOST=0.0.0.0 ax650 serve            reachable from other machines\n  \
         OLLAMA_KEEP_ALIVE=-1 ax650 serve           never unload an idle model\n\n\
         Environment: OLLAMA_HOST (127.0.0.1:11434), OLLAMA_MODELS, OLLAMA_KEEP_ALIVE, OLLAMA_CONTEXT_LENGTH, OLLAMA_MAX_QUEUE, \
+        OLLAMA_NUM_PARALLEL, OLLAMA_MAX_LOADED_MODELS, \
         OLLAMA_ORIGINS, OLLAMA_DEBUG"
 )]
 pub(super) struct Arguments {
