@@ -8,6 +8,7 @@ cargo build --locked --bin ax650
 binary=$PWD/target/debug/ax650
 export OLLAMA_MODELS=$PWD/.cache/store OLLAMA_HOST=127.0.0.1:0
 mkdir -p "$OLLAMA_MODELS"
-"$binary" list | grep -q '^smollm2:latest ' || "$binary" create smollm2 --from "$(deploy/models.sh smollm2)"
+# Always anew: the store may have been written by the importer of another revision.
+"$binary" create smollm2 --from "$(deploy/models.sh smollm2)"
 serve "$binary" --device software
 tests/clients/run.sh "$url" smollm2

@@ -82,11 +82,6 @@ impl Client {
         Self { transport: Transport::InProcess(router) }
     }
 
-    /// Whether requests leave this process.
-    pub fn is_remote(&self) -> bool {
-        matches!(self.transport, Transport::Http { .. })
-    }
-
     /// Where requests go, for messages.
     pub fn address(&self) -> &str {
         match &self.transport {

@@ -107,11 +107,6 @@ impl TextModel {
         self.table.bytes(id)
     }
 
-    /// Returns the name of a token as the vocabulary writes it, also of special tokens.
-    pub fn token_name(&self, id: TokenId) -> Option<String> {
-        self.tokenizer.id_to_token(id)
-    }
-
     /// Returns one more than the highest token number.
     pub fn vocab_len(&self) -> usize {
         self.table.len()

@@ -4,8 +4,8 @@
 #   tests/clients/run.sh http://127.0.0.1:11434 smollm2
 #
 # MODEL must be in the server's store; nothing else may use the server meanwhile. The libraries are installed once into
-# tests/clients/.cache (git-ignored), in the versions pinned in requirements.txt and package.json. A client whose
-# language is not on this machine is skipped, and that is said.
+# tests/clients/.cache (git-ignored), in the versions pinned in requirements.txt and package.json. Both languages must be
+# on this machine: a client that was not run has not passed.
 set -eu
 
 if [ $# -ne 2 ]; then
@@ -33,7 +33,8 @@ if command -v python3 >/dev/null 2>&1; then
     fi
     "$cache/venv/bin/python" "$here/ollama_python.py" "$host" "$model" || failed=1
 else
-    echo "SKIPPED: ollama-python (no python3 on this machine)"
+    echo "FAILED: ollama-python was not run: there is no python3 on this machine" >&2
+    failed=1
 fi
 
 if command -v npm >/dev/null 2>&1; then
@@ -47,6 +48,7 @@ if command -v npm >/dev/null 2>&1; then
     cp "$here/ollama_js.mjs" "$cache/js/ollama_js.mjs"
     node "$cache/js/ollama_js.mjs" "$host" "$model" || failed=1
 else
-    echo "SKIPPED: ollama-js (no npm on this machine)"
+    echo "FAILED: ollama-js was not run: there is no npm on this machine" >&2
+    failed=1
 fi
 exit "$failed"
