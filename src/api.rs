@@ -5,8 +5,8 @@
 //! ([`body`], [`fields`]), one table maps errors to statuses ([`error`]), foreign hosts and origins are refused
 //! ([`guard`], [`cors`]), a panic in a handler is a 500 and not the end of the server.
 //!
-//! Handlers never block and never see a device: reading files, rendering and tokenising go to worker threads
-//! ([`lookup`]), everything else is a message to the engine. A client that disconnects drops the handler or the body
+//! Handlers never block and never see a device: parsing, reading files, rendering and tokenising go to worker threads
+//! ([`lookup`]), as many at a time as [`intake`] allows; everything else is a message to the engine. A client that disconnects drops the handler or the body
 //! stream, with it the generation, and that cancels the work on the card.
 
 mod body;
@@ -15,6 +15,7 @@ pub mod error;
 mod fields;
 mod guard;
 pub mod host;
+mod intake;
 mod lookup;
 mod ollama;
 mod serve;
@@ -39,6 +40,7 @@ pub use ollama::{COMPATIBLE_VERSION, describe_model};
 pub use serve::{ServeError, bind, serve};
 
 use self::error::ApiError;
+use self::intake::Intake;
 use self::settings::Settings;
 use crate::engine::Engine;
 use crate::models::store::Store;
@@ -52,12 +54,14 @@ pub struct AppState {
     pub(crate) engine: Engine,
     pub(crate) store: Arc<Store>,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) intake: Arc<Intake>,
 }
 
 impl AppState {
     /// Puts the parts together.
     pub fn new(engine: Engine, store: Arc<Store>, settings: Settings) -> Self {
-        Self { engine, store, settings: Arc::new(settings) }
+        let intake = Arc::new(Intake::new(settings.max_queue));
+        Self { engine, store, settings: Arc::new(settings), intake }
     }
 
     /// Records where the server listens; the check of the `Host` header depends on it.
@@ -131,13 +135,15 @@ fn panicked(payload: Box<dyn Any + Send>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt;
+
     use super::*;
 
     #[tokio::test]
     async fn a_panic_is_a_500_without_its_text() {
         let response = panicked(Box::new("secret"));
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        let bytes = body::read(response.into_body()).await.unwrap();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
         assert!(!String::from_utf8_lossy(&bytes).contains("secret"));
     }
 }

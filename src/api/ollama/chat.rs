@@ -79,18 +79,20 @@ fn check_call(fields: &Fields, call: &mut Value) -> Result<(), ApiError> {
 
 /// The handler.
 pub(crate) async fn chat(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
-    let body = body::read(request.into_body()).await?;
-    let mut ask = ChatRequest::parse(&body)?;
-    drop(body);
+    let (body, memory) = body::read(&state.intake, request.into_body()).await?;
+    let turn = state.intake.turn(memory).await?;
+    let mut ask = turn.run(move || ChatRequest::parse(&body)).await?;
     if ask.common.model.is_empty() {
         return Err(ApiError::ModelRequired);
     }
     let model = lookup::model(&state, &ask.common.model).await?;
     if ask.messages.is_empty() && ask.common.unloads() {
+        drop(turn);
         return ask.common.load_or_unload(&state, model, Route::Chat).await;
     }
     let mut options = check(&ask, &model)?;
     if ask.messages.is_empty() {
+        drop(turn);
         return ask.common.load_or_unload(&state, model, Route::Chat).await;
     }
     let system = model.manifest.system.as_deref().unwrap_or_default();
@@ -100,13 +102,14 @@ pub(crate) async fn chat(State(state): State<AppState>, request: Request) -> Res
     let (truncate, shift) = (ask.common.truncate, ask.common.shift);
     let window = Window::new(model.context_len(), state.settings.context_length, &options, truncate, shift);
     let asked_model = std::sync::Arc::clone(&model);
-    let (common, prompt) = lookup::blocking(move || {
+    let prepare = move || {
         let (text, render) = (asked_model.text()?, ask.common.render_options(&asked_model));
         let tokens = window.fit_chat(&text, &ask.messages, &render)?;
         let prompt = Prompt::new(tokens, &text, ask.common.thinks(&asked_model));
         Ok((ask.common, prompt))
-    })
-    .await?;
+    };
+    let (common, prompt) = turn.run(prepare).await?;
+    drop(turn);
     window.limit_answer(prompt.tokens.len(), &mut options);
     common.generate(&state, model, prompt, options, Route::Chat).await
 }

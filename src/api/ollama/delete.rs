@@ -11,8 +11,9 @@ use crate::models::name::ModelName;
 
 /// The handler.
 pub(super) async fn delete(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
-    let body = body::read(request.into_body()).await?;
-    let mut fields = Fields::parse("DeleteRequest", &body)?;
+    let (body, memory) = body::read(&state.intake, request.into_body()).await?;
+    let turn = state.intake.turn(memory).await?;
+    let mut fields = turn.run(move || Fields::parse("DeleteRequest", &body)).await?;
     let requested = named_model(&mut fields)?;
     let name: ModelName = requested.parse().map_err(|_| ApiError::InvalidName(requested.clone()))?;
     lookup::with_store(&state, move |store| {

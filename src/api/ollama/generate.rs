@@ -54,14 +54,15 @@ fn token(fields: &Fields, value: &Value) -> Result<TokenId, ApiError> {
 
 /// The handler.
 pub(crate) async fn generate(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
-    let body = body::read(request.into_body()).await?;
-    let ask = GenerateRequest::parse(&body)?;
-    drop(body);
+    let (body, memory) = body::read(&state.intake, request.into_body()).await?;
+    let turn = state.intake.turn(memory).await?;
+    let ask = turn.run(move || GenerateRequest::parse(&body)).await?;
     if ask.common.model.is_empty() {
         return Err(ApiError::ModelNotFound(String::new()));
     }
     let model = lookup::model(&state, &ask.common.model).await?;
     if ask.prompt.is_empty() && ask.common.unloads() {
+        drop(turn);
         return ask.common.load_or_unload(&state, model, Route::Generate { context: None }).await;
     }
     if ask.raw && (!ask.template.is_empty() || !ask.system.is_empty() || !ask.context.is_empty()) {
@@ -69,19 +70,21 @@ pub(crate) async fn generate(State(state): State<AppState>, request: Request) ->
     }
     let mut options = check(&ask, &model)?;
     if ask.prompt.is_empty() {
+        drop(turn);
         return ask.common.load_or_unload(&state, model, Route::Generate { context: None }).await;
     }
     let (truncate, shift) = (ask.common.truncate, ask.common.shift);
     let window = Window::new(model.context_len(), state.settings.context_length, &options, truncate, shift);
     let (raw, asked_model) = (ask.raw, std::sync::Arc::clone(&model));
-    let (common, prompt) = lookup::blocking(move || {
+    let prepare = move || {
         let text = asked_model.text()?;
         let tokens = tokens(&ask, &asked_model, &text, &window)?;
         // Raw mode knows no template, and so no tags.
         let thinks = ask.common.thinks(&asked_model).filter(|_| !ask.raw);
         Ok((ask.common, Prompt::new(tokens, &text, thinks)))
-    })
-    .await?;
+    };
+    let (common, prompt) = turn.run(prepare).await?;
+    drop(turn);
     window.limit_answer(prompt.tokens.len(), &mut options);
     let context = (!raw).then(|| prompt.tokens.clone());
     common.generate(&state, model, prompt, options, Route::Generate { context }).await

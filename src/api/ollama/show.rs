@@ -46,8 +46,9 @@ pub(super) async fn show(State(state): State<AppState>, request: Request) -> Res
         .get(USER_AGENT)
         .and_then(|agent| agent.to_str().ok())
         .is_some_and(|agent| agent.starts_with(COPILOT_AGENT));
-    let body = body::read(request.into_body()).await?;
-    let mut fields = Fields::parse("ShowRequest", &body)?;
+    let (body, memory) = body::read(&state.intake, request.into_body()).await?;
+    let turn = state.intake.turn(memory).await?;
+    let mut fields = turn.run(move || Fields::parse("ShowRequest", &body)).await?;
     let requested = named_model(&mut fields)?;
     let verbose = fields.boolean("verbose")?.unwrap_or(false);
     let system = fields.string("system")?;

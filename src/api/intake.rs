@@ -1,0 +1,184 @@
+//! How much work may be under way for requests that have not reached the engine yet.
+//!
+//! Reading, parsing, rendering and tokenising cost memory and time before a request counts in the engine's queue. Three
+//! limits keep them bounded however many clients there are: bytes of bodies in memory, requests prepared at a time, and
+//! requests that wait to be prepared. Whoever is over a limit hears the same "busy" as from a full queue. A client that
+//! leaves gives its share back at once, except for a step that is being computed: that runs to its end and holds its
+//! share until then.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
+use super::body::MAX_BODY_BYTES;
+use super::error::ApiError;
+use super::lookup;
+use crate::engine::EngineError;
+
+/// Bytes of all request bodies in memory: a few of the largest, or thousands of usual ones.
+const BODY_BYTES: usize = 4 * MAX_BODY_BYTES;
+/// Bytes are reserved in steps of this size.
+const STEP: usize = 64 << 10;
+/// Bounds on the number of requests prepared at a time; between them there is one per core.
+const WORKERS: std::ops::RangeInclusive<usize> = 2..=8;
+
+/// The limits, shared by all requests.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    steps: Arc<Semaphore>,
+    workers: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+}
+
+/// Memory set aside for the body of a request.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Option<OwnedSemaphorePermit>);
+
+/// The right to prepare one request, with its memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn {
+    _share: Arc<(Memory, OwnedSemaphorePermit)>,
+}
+
+impl Intake {
+    /// Limits for this machine; as many requests wait as wait for the card.
+    pub(crate) fn new(max_waiting: usize) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::with_limits(BODY_BYTES, cores.clamp(*WORKERS.start(), *WORKERS.end()), max_waiting)
+    }
+
+    fn with_limits(bytes: usize, workers: usize, max_waiting: usize) -> Self {
+        Self {
+            steps: Arc::new(Semaphore::new(bytes / STEP)),
+            workers: Arc::new(Semaphore::new(workers)),
+            places: Arc::new(Semaphore::new(max_waiting.min(Semaphore::MAX_PERMITS))),
+        }
+    }
+
+    /// Sees to it that `memory` covers `bytes`.
+    ///
+    /// # Errors
+    /// Busy if the other requests leave too little. Waiting for it could make large requests wait for each other.
+    pub(crate) fn reserve(&self, memory: &mut Memory, bytes: usize) -> Result<(), ApiError> {
+        let missing = bytes
+            .div_ceil(STEP)
+            .saturating_sub(memory.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        let missing = u32::try_from(missing).map_err(|_| EngineError::Busy)?;
+        if missing == 0 {
+            return Ok(());
+        }
+        let more = Arc::clone(&self.steps).try_acquire_many_owned(missing).map_err(|_| EngineError::Busy)?;
+        match &mut memory.0 {
+            Some(permit) => permit.merge(more),
+            none => *none = Some(more),
+        }
+        Ok(())
+    }
+
+    /// Waits until a request may be prepared.
+    ///
+    /// # Errors
+    /// Busy if too many wait already.
+    pub(crate) async fn turn(&self, memory: Memory) -> Result<Turn, ApiError> {
+        let worker = match Arc::clone(&self.workers).try_acquire_owned() {
+            Ok(worker) => worker,
+            Err(TryAcquireError::Closed) => return Err(EngineError::ShuttingDown.into()),
+            Err(TryAcquireError::NoPermits) => {
+                let _place = self.places.try_acquire().map_err(|_| EngineError::Busy)?;
+                let worker = Arc::clone(&self.workers).acquire_owned().await;
+                worker.map_err(|_| EngineError::ShuttingDown)?
+            }
+        };
+        Ok(Turn { _share: Arc::new((memory, worker)) })
+    }
+}
+
+impl Turn {
+    /// Computes a step of the preparation off the async threads. It counts as under way until it has ended, even if
+    /// nobody waits for it any more.
+    pub(crate) async fn run<T, F>(&self, step: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, ApiError> + Send + 'static,
+    {
+        let turn = self.clone();
+        lookup::blocking(move || {
+            let result = step();
+            drop(turn);
+            result
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn is_busy<T>(result: &Result<T, ApiError>) -> bool {
+        matches!(result, Err(error) if error.status().as_u16() == 503)
+    }
+
+    #[test]
+    fn memory_is_shared_by_all_and_given_back() {
+        let intake = Intake::with_limits(4 * STEP, 1, 1);
+        let (mut first, mut second) = (Memory::default(), Memory::default());
+        intake.reserve(&mut first, 1).unwrap();
+        intake.reserve(&mut first, STEP).unwrap();
+        intake.reserve(&mut second, 3 * STEP).unwrap();
+        assert!(is_busy(&intake.reserve(&mut first, STEP + 1)));
+        drop(second);
+        intake.reserve(&mut first, 4 * STEP).unwrap();
+        drop(first);
+        assert_eq!(intake.steps.available_permits(), 4);
+    }
+
+    #[tokio::test]
+    async fn who_cannot_even_wait_is_told_so() {
+        let intake = Arc::new(Intake::with_limits(STEP, 1, 1));
+        let turn = intake.turn(Memory::default()).await.unwrap();
+        let waiting = tokio::spawn({
+            let intake = Arc::clone(&intake);
+            async move { intake.turn(Memory::default()).await.map(drop) }
+        });
+        while intake.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(is_busy(&intake.turn(Memory::default()).await));
+        drop(turn);
+        waiting.await.unwrap().unwrap();
+        // One who leaves while waiting leaves the place, too.
+        let turn = intake.turn(Memory::default()).await.unwrap();
+        let left = tokio::time::timeout(Duration::from_millis(5), intake.turn(Memory::default())).await;
+        assert!(left.is_err());
+        assert_eq!(intake.places.available_permits(), 1);
+        drop(turn);
+    }
+
+    #[tokio::test]
+    async fn a_step_under_way_counts_although_its_client_left() {
+        let intake = Intake::with_limits(STEP, 1, 1);
+        let mut memory = Memory::default();
+        intake.reserve(&mut memory, 1).unwrap();
+        let turn = intake.turn(memory).await.unwrap();
+        let (go_on, wait) = mpsc::channel::<()>();
+        let step = turn.run(move || {
+            wait.recv().ok();
+            Ok(())
+        });
+        assert!(tokio::time::timeout(Duration::from_millis(5), step).await.is_err());
+        drop(turn);
+        assert_eq!((intake.workers.available_permits(), intake.steps.available_permits()), (0, 0));
+        go_on.send(()).unwrap();
+        drop(
+            tokio::time::timeout(Duration::from_secs(10), intake.turn(Memory::default()))
+                .await
+                .unwrap()
+                .unwrap(),
+        );
+        assert_eq!(intake.steps.available_permits(), 1);
+    }
+}
