@@ -40,6 +40,9 @@ pub enum TextError {
     /// The tokenizer failed on a text.
     #[error("cannot tokenise the text: {0}")]
     Encode(String),
+    /// The tokenizer failed on tokens.
+    #[error("cannot write tokens as text: {0}")]
+    Decode(String),
     /// The chat template does not compile or fails on these messages.
     #[error("chat template failed: {0}")]
     Template(String),

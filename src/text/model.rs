@@ -102,6 +102,11 @@ impl TextModel {
         Ok(text)
     }
 
+    /// Returns the text of tokens with special tokens written out, as a prompt was before it was tokenised.
+    pub fn spell_out(&self, ids: &[TokenId]) -> Result<String, TextError> {
+        self.tokenizer.decode(ids, false).map_err(|error| TextError::Decode(error.to_string()))
+    }
+
     /// Returns the bytes that a token adds to an answer: none for special tokens, possibly part of a character.
     pub fn token_bytes(&self, id: TokenId) -> &[u8] {
         self.table.bytes(id)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::fixture::{Answer, start};
+use crate::fixture::{Answer, start, write_model};
 
 /// Keys of a record in the order they were sent.
 fn keys(record: &Value) -> Vec<&str> {
@@ -90,6 +90,37 @@ async fn chat_streams_records_and_their_sum_is_the_whole_answer() {
     let text: String = records.iter().map(|record| record["message"]["content"].as_str().unwrap()).collect();
     assert_eq!(whole["message"]["content"], text);
     assert!(whole["created_at"].as_str().unwrap().ends_with('Z'));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn debug_shows_the_prompt_and_runs_nothing() {
+    let server = start().await;
+    write_model(server.root.path(), "thinker", "{{ messages[-1].content }}<|turn|>{{ enable_thinking }}");
+    let turns = json!([{"role": "system", "content": "be brief"}, {"role": "user", "content": "hé"}]);
+    let expected = "<|turn|>system\nbe brief\n<|turn|>user\nhé\n<|turn|>assistant\n";
+    for (path, ask, prompt) in [
+        ("/api/chat", json!({"model": "tiny", "messages": turns}), expected),
+        (
+            "/api/generate",
+            json!({"model": "tiny", "prompt": "hé", "system": "be brief", "stream": false}),
+            expected,
+        ),
+        ("/api/generate", json!({"model": "tiny", "prompt": "hé", "raw": true}), "hé"),
+        // What thinking templates are told.
+        ("/api/generate", json!({"model": "thinker", "prompt": "x"}), "x<|turn|>True"),
+        ("/api/chat", json!({"model": "thinker", "messages": turns, "think": "low"}), "hé<|turn|>True"),
+        ("/api/chat", json!({"model": "thinker", "messages": turns, "think": false}), "hé<|turn|>False"),
+    ] {
+        let mut ask = ask;
+        ask["_debug_render_only"] = json!(true);
+        let answer = server.post(path, &ask).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "application/json; charset=utf-8"));
+        let answer = answer.json();
+        assert_eq!(answer["_debug_info"], json!({"rendered_template": prompt, "image_count": 0}), "{ask}");
+        assert_eq!(answer["done"], false);
+    }
+    assert!(server.engine.loaded().is_empty());
     server.stop().await;
 }
 

@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use super::records::{AnswerMessage, ChatRecord, GenerateRecord, Logprob, Metrics, done_reason};
+use super::records::{AnswerMessage, ChatRecord, DebugInfo, GenerateRecord, Logprob, Metrics, done_reason};
 use crate::api::body::{self, NDJSON};
 use crate::api::error::ApiError;
 use crate::api::time;
@@ -100,6 +100,7 @@ impl Writer {
                     done_reason,
                     context,
                     metrics,
+                    debug_info: None,
                     logprobs,
                 })
             }
@@ -111,6 +112,7 @@ impl Writer {
                     message,
                     done,
                     done_reason,
+                    debug_info: None,
                     logprobs,
                     metrics,
                 })
@@ -121,8 +123,21 @@ impl Writer {
 
     /// The single record that answers a request to load or unload: no metrics, JSON even where a stream was asked for.
     pub(crate) fn loaded(&self, done_reason: &'static str) -> Result<Response, ApiError> {
+        self.single(Some(done_reason), None)
+    }
+
+    /// The single record that shows the prompt instead of an answer to it.
+    pub(crate) fn rendered(&self, prompt: String) -> Result<Response, ApiError> {
+        self.single(None, Some(DebugInfo { rendered_template: prompt, image_count: 0 }))
+    }
+
+    fn single(
+        &self,
+        done_reason: Option<&'static str>,
+        debug_info: Option<DebugInfo>,
+    ) -> Result<Response, ApiError> {
         let (model, created_at) = (self.model.as_str(), time::created_at());
-        let (done, done_reason, metrics) = (true, Some(done_reason), Metrics::default());
+        let (done, metrics) = (done_reason.is_some(), Metrics::default());
         match &self.route {
             Route::Generate { .. } => body::json(&GenerateRecord {
                 model,
@@ -133,6 +148,7 @@ impl Writer {
                 done_reason,
                 context: &[],
                 metrics,
+                debug_info,
                 logprobs: Vec::new(),
             }),
             Route::Chat => body::json(&ChatRecord {
@@ -141,6 +157,7 @@ impl Writer {
                 message: AnswerMessage::assistant("", ""),
                 done,
                 done_reason,
+                debug_info,
                 logprobs: Vec::new(),
                 metrics,
             }),

@@ -105,7 +105,8 @@ pub(crate) async fn chat(State(state): State<AppState>, request: Request) -> Res
     let prepare = move || {
         let (text, render) = (asked_model.text()?, ask.common.render_options(&asked_model));
         let tokens = window.fit_chat(&text, &ask.messages, &render)?;
-        let prompt = Prompt::new(tokens, &text, ask.common.thinks(&asked_model));
+        let thinks = ask.common.thinks(&asked_model);
+        let prompt = Prompt::new(tokens, &text, thinks, ask.common.render_only)?;
         Ok((ask.common, prompt))
     };
     let (common, prompt) = turn.run(prepare).await?;

@@ -43,6 +43,8 @@ pub(crate) struct Common {
     /// Log-probabilities: `None` for none, else how many alternatives.
     logprobs: Option<usize>,
     format: Option<Value>,
+    /// Show the prompt instead of answering it.
+    pub(crate) render_only: bool,
 }
 
 impl Common {
@@ -61,6 +63,7 @@ impl Common {
             shift: fields.boolean("shift")?.unwrap_or(true),
             logprobs: fields.boolean("logprobs")?.unwrap_or(false).then_some(top),
             format: fields.take("format"),
+            render_only: fields.boolean("_debug_render_only")?.unwrap_or(false),
         })
     }
 
@@ -131,7 +134,10 @@ impl Common {
         options: Options,
         route: Route,
     ) -> Result<Response, ApiError> {
-        let Prompt { tokens: prompt, thoughts } = prompt;
+        let Prompt { tokens: prompt, thoughts, spelled_out } = prompt;
+        if let Some(prompt) = spelled_out {
+            return Writer { model: self.model, route, thoughts }.rendered(prompt);
+        }
         let request = Request { model, prompt, options: options.generate, keep_alive: self.keep_alive };
         let generation = state.engine.generate(request).await?;
         let writer = Writer { model: self.model, route, thoughts };

@@ -81,7 +81,8 @@ pub(crate) async fn generate(State(state): State<AppState>, request: Request) ->
         let tokens = tokens(&ask, &asked_model, &text, &window)?;
         // Raw mode knows no template, and so no tags.
         let thinks = ask.common.thinks(&asked_model).filter(|_| !ask.raw);
-        Ok((ask.common, Prompt::new(tokens, &text, thinks)))
+        let prompt = Prompt::new(tokens, &text, thinks, ask.common.render_only)?;
+        Ok((ask.common, prompt))
     };
     let (common, prompt) = turn.run(prepare).await?;
     drop(turn);

@@ -19,18 +19,26 @@ pub(crate) struct Prompt {
     pub(crate) tokens: Vec<TokenId>,
     /// Whether thoughts come before the answer.
     pub(crate) thoughts: Thoughts,
+    /// The tokens as text, if that is all that is asked for.
+    pub(crate) spelled_out: Option<String>,
 }
 
 impl Prompt {
     /// A prompt to a model that thinks aloud, that has been told not to, or (`None`) that cannot.
-    pub(crate) fn new(tokens: Vec<TokenId>, text: &TextModel, thinks: Option<bool>) -> Self {
+    pub(crate) fn new(
+        tokens: Vec<TokenId>,
+        text: &TextModel,
+        thinks: Option<bool>,
+        render_only: bool,
+    ) -> Result<Self, ApiError> {
         let splitter = || ThinkingSplitter::after(&tokens, text);
         let thoughts = match thinks {
             None => Thoughts::Untouched,
             Some(true) => Thoughts::Shown(splitter()),
             Some(false) => Thoughts::Hidden(splitter()),
         };
-        Self { tokens, thoughts }
+        let spelled_out = render_only.then(|| text.spell_out(&tokens)).transpose()?;
+        Ok(Self { tokens, thoughts, spelled_out })
     }
 }
 

@@ -24,8 +24,19 @@ pub(crate) struct GenerateRecord<'a> {
     pub(crate) context: &'a [TokenId],
     #[serde(flatten)]
     pub(crate) metrics: Metrics,
+    #[serde(rename = "_debug_info", skip_serializing_if = "Option::is_none")]
+    pub(crate) debug_info: Option<DebugInfo>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) logprobs: Vec<Logprob>,
+}
+
+/// What a request with `_debug_render_only` gets instead of an answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct DebugInfo {
+    /// The prompt as the model would see it, cut to the window, special tokens written out.
+    pub(crate) rendered_template: String,
+    /// Always 0: images are refused.
+    pub(crate) image_count: usize,
 }
 
 /// One record of `/api/chat`.
@@ -37,6 +48,8 @@ pub(crate) struct ChatRecord<'a> {
     pub(crate) done: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) done_reason: Option<&'static str>,
+    #[serde(rename = "_debug_info", skip_serializing_if = "Option::is_none")]
+    pub(crate) debug_info: Option<DebugInfo>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) logprobs: Vec<Logprob>,
     #[serde(flatten)]
@@ -171,6 +184,7 @@ mod tests {
             done_reason: None,
             context: &[],
             metrics: Metrics::default(),
+            debug_info: None,
             logprobs: logprob(),
         };
         assert_eq!(
@@ -198,6 +212,7 @@ mod tests {
             message: AnswerMessage::assistant("", "hm"),
             done: true,
             done_reason: Some("stop"),
+            debug_info: None,
             logprobs: Vec::new(),
             metrics: (&last_summary()).into(),
         };

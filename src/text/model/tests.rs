@@ -60,6 +60,7 @@ fn a_full_directory() {
     assert_eq!(model.encode("a", true).unwrap(), [0, 3]);
     assert_eq!(model.encode("a", false).unwrap(), [3]);
     assert_eq!(model.decode(&[0, 3, 6, 7, 1, 6]).unwrap(), "aé\u{fffd}");
+    assert_eq!(model.spell_out(&[0, 3, 5, 4, 1]).unwrap(), "<s>a b</s>");
     assert_eq!(model.token_bytes(6), [0xc3]);
     assert!(model.token_bytes(0).is_empty());
     assert_eq!(model.vocab_len(), 8);
