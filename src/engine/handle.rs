@@ -204,6 +204,11 @@ impl Engine {
         self.0.status.loaded()
     }
 
+    /// The model that is being put on the card, if any. Its end is an estimate.
+    pub fn loading(&self) -> Option<LoadedInfo> {
+        self.0.status.loading()
+    }
+
     /// How much there is to do.
     pub fn counters(&self) -> Counters {
         let running = self.0.status.running();

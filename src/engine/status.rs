@@ -44,6 +44,8 @@ pub struct Counters {
 pub(crate) struct Status {
     device: Mutex<DeviceInfo>,
     loaded: Mutex<Vec<Loaded>>,
+    /// The model that is being put on the card, and how long it will stay when idle.
+    loading: Mutex<Option<(Arc<Model>, KeepAlive)>>,
     running: AtomicUsize,
     sequences: AtomicUsize,
 }
@@ -60,6 +62,7 @@ impl Status {
         Self {
             device: Mutex::new(device),
             loaded: Mutex::default(),
+            loading: Mutex::default(),
             running: AtomicUsize::new(0),
             sequences: AtomicUsize::new(0),
         }
@@ -91,6 +94,22 @@ impl Status {
         loaded.iter().map(with_end).collect()
     }
 
+    /// The model that is being put on the card, with the end it would have if it were there now and the sizes that are
+    /// known before it is: of its files, and of the context it was made for.
+    pub(crate) fn loading(&self) -> Option<LoadedInfo> {
+        let (model, keep_alive) = self.loading.lock().clone()?;
+        let expires_at = match keep_alive {
+            KeepAlive::Forever => None,
+            KeepAlive::For(duration) => SystemTime::now().checked_add(duration),
+        };
+        Some(LoadedInfo { expires_at, size_bytes: model.size, context_len: model.context_len(), model })
+    }
+
+    /// Writes down that a model is being put on the card, until the next [`Self::update`].
+    pub(crate) fn begin_loading(&self, model: &Arc<Model>, keep_alive: KeepAlive) {
+        *self.loading.lock() = Some((Arc::clone(model), keep_alive));
+    }
+
     /// Writes down what is on the card. A model whose keep-alive has run out is as good as gone.
     pub(crate) fn update<M: CardModel>(&self, residents: &Residents<M>, running: usize) {
         let (now, clock) = (Instant::now(), SystemTime::now());
@@ -110,6 +129,7 @@ impl Status {
             Loaded { info, busy_for }
         });
         *self.loaded.lock() = loaded.collect();
+        *self.loading.lock() = None;
         self.running.store(running, Ordering::SeqCst);
         self.sequences.store(residents.sequences(), Ordering::SeqCst);
     }

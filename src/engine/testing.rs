@@ -62,6 +62,7 @@ struct State {
     mishaps: Mutex<HashMap<usize, Mishap>>,
     load_mishaps: Mutex<Vec<Mishap>>,
     break_unload: AtomicBool,
+    loads_wait: AtomicBool,
     open_faults: Mutex<Vec<Fault>>,
     drop_fault: Mutex<Option<Fault>>,
     sequences_left: AtomicUsize,
@@ -82,6 +83,7 @@ impl World {
             mishaps: Mutex::default(),
             load_mishaps: Mutex::default(),
             break_unload: AtomicBool::new(false),
+            loads_wait: AtomicBool::new(false),
             open_faults: Mutex::default(),
             drop_fault: Mutex::default(),
             sequences_left: AtomicUsize::new(usize::MAX),
@@ -136,6 +138,11 @@ impl World {
     /// Lets something that was given back have gone wrong.
     pub(crate) fn break_drop(&self, fault: Fault) {
         *self.0.drop_fault.lock() = Some(fault);
+    }
+
+    /// Makes loads wait, or lets them go on.
+    pub(crate) fn hold_loads(&self, wait: bool) {
+        self.0.loads_wait.store(wait, Ordering::SeqCst);
     }
 
     pub(crate) fn break_next_load(&self, mishap: Mishap) {
@@ -257,6 +264,9 @@ impl Card for FakeCard {
     fn load(&self, model: &Arc<Model>) -> Result<FakeModel, Fault> {
         let name = model.name.model.clone();
         self.0.note(format!("load {name}"));
+        while self.0.0.loads_wait.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         match self.0.0.load_mishaps.lock().pop() {
             Some(Mishap::Fault(fault)) => Err(fault),
             Some(_) => panic!("the load panics"),

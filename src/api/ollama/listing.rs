@@ -129,7 +129,10 @@ impl Running {
 
 /// Handler of `/api/ps`: longest remaining life first.
 pub(super) async fn ps(State(state): State<AppState>) -> Result<Response, ApiError> {
+    // Asked in this order, a model that has just been loaded is seen twice rather than not at all.
+    let loading = state.engine.loading();
     let mut loaded = state.engine.loaded();
+    loaded.extend(loading.filter(|new| loaded.iter().all(|info| info.model.digest != new.model.digest)));
     loaded.sort_by_key(|info| std::cmp::Reverse(info.expires_at.unwrap_or_else(time::never)));
     let accelerated = state.engine.device().kind != "software";
     let models = loaded.iter().map(|info| Running::new(info, accelerated)).collect();

@@ -126,6 +126,14 @@ impl<C: Card> CardThread<C> {
                 return Ok(Try::Later);
             }
         }
+        self.status.begin_loading(model, self.limits.keep_alive);
+        let result = self.load(model);
+        self.publish();
+        result
+    }
+
+    /// Puts a model on the card, at the cost of idle ones if its memory does not suffice.
+    fn load(&mut self, model: &Arc<Model>) -> Result<Try<Duration>, EngineError> {
         let began = Instant::now();
         loop {
             self.reopen()?;

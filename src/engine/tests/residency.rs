@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::super::card::Fault;
 use super::super::testing::*;
 use super::super::{Engine, EngineConfig, KeepAlive};
 use crate::models::model::Model;
@@ -32,6 +33,31 @@ async fn a_model_goes_when_its_keep_alive_has_run_out() {
     assert_eq!(loaded(&engine), ["m"]);
     eventually(|| world.log().contains(&"unload m".to_owned())).await;
     assert!(loaded(&engine).is_empty());
+}
+
+#[tokio::test]
+async fn a_model_is_seen_while_it_is_loaded() {
+    let world = World::new(count_up);
+    let engine = world.engine(&config());
+    let model = world.model("m");
+    world.hold_loads(true);
+    let loading = tokio::spawn({
+        let (engine, model) = (engine.clone(), Arc::clone(&model));
+        async move { engine.load(model, None).await }
+    });
+    eventually(|| engine.loading().is_some()).await;
+    let info = engine.loading().unwrap();
+    assert_eq!((info.model.name.model.as_str(), info.context_len), ("m", CONTEXT));
+    assert!(info.expires_at.unwrap() > SystemTime::now() && loaded(&engine).is_empty());
+    world.hold_loads(false);
+    loading.await.unwrap().unwrap();
+    assert!(engine.loading().is_none());
+    assert_eq!(loaded(&engine), ["m"]);
+    // One that cannot be loaded is not seen any longer.
+    let other = world.model("other");
+    world.break_next_load(Mishap::Fault(Fault::OutOfMemory("full".into())));
+    engine.load(other, None).await.unwrap_err();
+    assert!(engine.loading().is_none());
 }
 
 #[tokio::test]
