@@ -70,7 +70,7 @@ pub(crate) async fn start_with(settings: Settings, max_queue: usize) -> Server {
 
 /// Writes a model that never ends an answer by itself: it has no end tokens.
 pub(crate) fn write_model(root: &Path, name: &str, template: &str) {
-    write_model_of(root, name, template, TinySpec { kv_len: CONTEXT, ..TinySpec::default() });
+    write_model_of(root, name, template, &TinySpec { kv_len: CONTEXT, ..TinySpec::default() });
 }
 
 /// Writes a model with the weights of `tiny` that calls some tokens by other names, and ends answers at `end`.
@@ -97,13 +97,13 @@ fn model_dir(root: &Path, name: &str) -> PathBuf {
 
 /// Writes the model `endless`, whose answers go on for many seconds.
 pub(crate) fn write_endless_model(root: &Path) {
-    write_model_of(root, "endless", TEMPLATE, TinySpec { layers: 8, kv_len: 16_384, ..TinySpec::default() });
+    write_model_of(root, "endless", TEMPLATE, &TinySpec { layers: 8, kv_len: 16_384, ..TinySpec::default() });
 }
 
-fn write_model_of(root: &Path, name: &str, template: &str, spec: TinySpec) {
+fn write_model_of(root: &Path, name: &str, template: &str, spec: &TinySpec) {
     let dir = model_dir(root, name);
     std::fs::create_dir_all(&dir).unwrap();
-    let spec = TinySpec { vocab: VOCAB, weights: TinyWeights::Bf16, ..spec };
+    let spec = TinySpec { vocab: VOCAB, weights: TinyWeights::Bf16, ..spec.clone() };
     write_tiny_model(&dir, &spec).unwrap();
     let write = |file: &str, value: Value| std::fs::write(dir.join(file), value.to_string()).unwrap();
     write(

@@ -25,6 +25,10 @@ const NO_FORMAT: &str = "format is not available in this version: output cannot 
 
 /// Fields common to both routes.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of the request, named as on the wire"
+)]
 pub(crate) struct Common {
     /// The model's name as requested.
     pub(crate) model: String,
