@@ -1,6 +1,6 @@
 //! The command line, in the manner of ollama: one file per command.
 //!
-//! Commands that need a card go to the server at `OLLAMA_HOST`, or ([`run`] only) start the engine in this process.
+//! Commands that need a card go to the server at `OLLAMA_HOST`, or (`run` only) start the engine in this process.
 //! Commands that only look at or change the model store do so themselves when no server answers.
 
 use std::{ffi::OsString, io, path::PathBuf, process::ExitCode};

@@ -30,7 +30,7 @@ pub struct Settings {
     pub max_loaded_models: Option<usize>,
     /// `OLLAMA_ORIGINS` and the built-in ones.
     pub origins: Origins,
-    /// Address the server listens on, set by [`super::serve`]. `None` when requests come from inside the process: then
+    /// Address the server listens on, set by [`super::serve()`]. `None` when requests come from inside the process: then
     /// there is no `Host` header to check.
     pub listening: Option<SocketAddr>,
 }
