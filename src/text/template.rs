@@ -139,6 +139,7 @@ impl ChatTemplate {
     /// Returns whether the template knows of thinking aloud.
     pub fn uses_thinking(&self) -> bool {
         ["enable_thinking", "thinking", "reasoning_effort"].iter().any(|name| self.variables.contains(*name))
+            || self.source.contains("<think>")
             || self.source.contains("</think>")
     }
 }

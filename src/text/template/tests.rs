@@ -121,6 +121,7 @@ fn capabilities_are_read_off_the_variables() {
     assert!(!template("{{ messages[0].tools }} # tools").uses_tools());
     assert!(template("{% if enable_thinking is defined %}x{% endif %}").uses_thinking());
     assert!(template("{{ '<think></think>' }}").uses_thinking());
+    assert!(template("{{ messages[-1].content }}<think>\n").uses_thinking());
     assert!(!template("{{ messages }}").uses_thinking());
 }
 
