@@ -7,7 +7,7 @@
 //! the few best, and only those become floats. Only with `top_k` off does the whole vocabulary take part.
 //!
 //! The same seed gives the same tokens on every machine and in every version: random numbers are [`SplitMix64`],
-//! exponentials are our own ([`exp`](math::exp)), sums have a fixed order.
+//! exponentials are our own (`exp`), sums have a fixed order.
 //!
 //! ```
 //! use ax650::engine::sampler::{Sampler, SamplingOptions};
