@@ -136,11 +136,13 @@ impl ChatTemplate {
         self.variables.contains("tools")
     }
 
-    /// Returns whether the template knows of thinking aloud.
+    /// Returns whether the template knows of thinking aloud, by a variable or by a tag outside of its comments.
     pub fn uses_thinking(&self) -> bool {
         ["enable_thinking", "thinking", "reasoning_effort"].iter().any(|name| self.variables.contains(*name))
-            || self.source.contains("<think>")
-            || self.source.contains("</think>")
+            || self.source.split("{#").enumerate().any(|(index, part)| {
+                let part = if index == 0 { part } else { part.split_once("#}").map_or("", |(_, rest)| rest) };
+                part.contains("<think>") || part.contains("</think>")
+            })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::fixture::{Server, start, write_model_naming};
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 /// Mentions the tag, as templates of thinking families do, and renders only the last message.
-const TEMPLATE: &str = "{# <think> #}{{ messages[-1].content }}";
+const TEMPLATE: &str = "{% if false %}<think>{% endif %}{{ messages[-1].content }}";
 
 /// The tokens that the tiny weights answer to "x" with.
 async fn tokens(server: &Server) -> Vec<u64> {

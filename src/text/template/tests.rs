@@ -122,7 +122,8 @@ fn capabilities_are_read_off_the_variables() {
     assert!(template("{% if enable_thinking is defined %}x{% endif %}").uses_thinking());
     assert!(template("{{ '<think></think>' }}").uses_thinking());
     assert!(template("{{ messages[-1].content }}<think>\n").uses_thinking());
-    assert!(!template("{{ messages }}").uses_thinking());
+    assert!(template("{# a #}<think>{# b #}").uses_thinking());
+    assert!(!template("{# <think> #}{{ messages }}").uses_thinking());
 }
 
 #[test]
