@@ -20,7 +20,6 @@
 mod axcl;
 mod block;
 mod card;
-pub mod compute;
 mod context;
 #[cfg(any(test, feature = "testing"))]
 pub mod control;
@@ -34,11 +33,12 @@ mod run;
 mod signature;
 mod status;
 mod stream;
-#[cfg(any(test, feature = "testing"))]
-pub mod testing;
 mod transfer;
 pub mod violations;
 
+pub use ax650_compute as compute;
+#[cfg(any(test, feature = "testing"))]
+pub use ax650_compute::testing;
 pub use axcl::pcie_table;
 pub use context::DEVICE_ID;
 pub use fault::{CardError, clear_last_error, last_error};

@@ -2,8 +2,8 @@
 
 use half::bf16;
 
-use crate::compute::{Engine, Pool, Scratch};
 use crate::testing::{CHUNK, TinyModel, TinySpec, write_tiny_model};
+use crate::{Engine, Pool, Scratch};
 
 pub(super) const HIDDEN: u16 = 0xC780;
 pub(super) const NAN: u16 = 0x7FC0;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::compute::{Engine, LoadError, Pool, RunError, Scratch};
 use crate::testing::{TinySpec, write_tiny_model};
+use crate::{Engine, LoadError, Pool, RunError, Scratch};
 
 fn load(bytes: &[u8]) -> Result<Engine, LoadError> {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -107,7 +107,7 @@ fn wrong_buffers_are_refused() {
     let run = |group, inputs: &[&[u8]], outputs: &mut [&mut [u8]]| {
         engine.run(&pool, group, inputs, outputs, &mut Scratch::default())
     };
-    let sizes = |tensors: &[crate::compute::TensorInfo]| -> Vec<Vec<u64>> {
+    let sizes = |tensors: &[crate::TensorInfo]| -> Vec<Vec<u64>> {
         tensors.iter().map(|tensor| vec![0; tensor.bytes(0).div_ceil(8) + 1]).collect()
     };
     let inputs = sizes(engine.inputs());

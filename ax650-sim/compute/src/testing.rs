@@ -5,7 +5,7 @@
 //!
 //! ```
 //! let dir = tempfile::tempdir()?;
-//! let model = ax650_sim::testing::write_tiny_model(dir.path(), &ax650_sim::testing::TinySpec::default())?;
+//! let model = ax650_compute::testing::write_tiny_model(dir.path(), &ax650_compute::testing::TinySpec::default())?;
 //! assert_eq!(model.layers.len(), 2);
 //! # Ok::<(), std::io::Error>(())
 //! ```

@@ -7,7 +7,7 @@ use super::{Kernel, Simd, intrinsic};
 
 /// Proof that the processor has NEON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::compute) struct Neon(());
+pub(crate) struct Neon(());
 
 impl Neon {
     pub(super) fn detect() -> Option<Self> {

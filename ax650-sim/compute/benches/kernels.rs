@@ -6,8 +6,8 @@
 
 use std::time::Instant;
 
-use ax650_sim::compute::{Engine, Pool, Scratch};
-use ax650_sim::testing::{CHUNK, TinySpec, write_tiny_model};
+use ax650_compute::testing::{CHUNK, TinySpec, write_tiny_model};
+use ax650_compute::{Engine, Pool, Scratch};
 
 /// Repetitions, of which the best counts: the machine may be busy with other work.
 const REPEAT: usize = 9;

@@ -30,6 +30,8 @@ mod rope;
 mod scratch;
 mod shared;
 mod simd;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod vector;
 mod visible;
 

@@ -27,7 +27,7 @@ macro_rules! intrinsic {
         #[allow(unused_unsafe, reason = "which intrinsics are safe differs by their target features")]
         // SAFETY: the token type in whose impl this stands is made only after the processor was found to have
         // the feature; value intrinsics have no other condition.
-        let result = unsafe { crate::compute::simd::apply!($name $(::<$constant>)?, arguments; $($argument),*) };
+        let result = unsafe { crate::simd::apply!($name $(::<$constant>)?, arguments; $($argument),*) };
         result
     }};
 }

@@ -3,7 +3,7 @@
 use super::{Kernel, LANES, Simd};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::compute) struct Portable;
+pub(crate) struct Portable;
 
 type V = [f32; LANES];
 

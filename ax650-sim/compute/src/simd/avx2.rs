@@ -7,7 +7,7 @@ use super::{Kernel, Simd, intrinsic};
 
 /// Proof that the processor and the system have AVX2 and FMA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::compute) struct Avx2(());
+pub(crate) struct Avx2(());
 
 impl Avx2 {
     pub(super) fn detect() -> Option<Self> {

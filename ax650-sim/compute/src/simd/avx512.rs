@@ -7,7 +7,7 @@ use super::{Kernel, Simd, intrinsic};
 
 /// Proof that the processor and the system have AVX-512.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::compute) struct Avx512(());
+pub(crate) struct Avx512(());
 
 impl Avx512 {
     pub(super) fn detect() -> Option<Self> {
