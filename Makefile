@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bindings fmt lint doc unit deny loop fuzz clients smoke check-fmt check-bindings
+.PHONY: help demo test bench bindings fmt lint doc unit deny loop fuzz clients smoke check-fmt check-bindings aarch64 cross-aarch64
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -33,6 +33,12 @@ doc: ## reference documentation, warnings are errors
 
 unit: ## Rust tests: units, integration, doctests; fetches the golden models
 	@.ci/unit.sh
+
+aarch64: ## the tests of all code for one instruction set, for aarch64 under emulation
+	@deploy/cross-aarch64.sh test
+
+cross-aarch64: aarch64 ## those, then the program for aarch64, started under emulation
+	@deploy/cross-aarch64.sh binary
 
 deny: ## licences, banned crates, sources
 	@.ci/deny.sh
