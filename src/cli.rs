@@ -94,6 +94,7 @@ impl CardArguments {
         DriverOptions {
             driver_path: self.driver_path.clone(),
             software_threads: self.threads.map(usize::from),
+            ..DriverOptions::default()
         }
     }
 }

@@ -11,20 +11,26 @@
 
 mod cancel;
 mod choice;
+mod clock;
 mod driver;
 mod error;
 mod files;
 mod model;
 mod open;
+mod paths;
 mod remedy;
 mod sequence;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 pub use cancel::CancelFlag;
-pub use choice::{DeviceChoice, ParseDeviceChoiceError};
+pub use choice::{Compute, DeviceChoice, Interface, ParseDeviceChoiceError, ProfileChoice, SoftwareChoice};
+pub use clock::{CardClock, ClockSource, Pace};
 pub use driver::{DeviceInfo, Driver, DropErrors, Stats};
 pub use error::DeviceError;
 pub use model::{LoadProgress, LoadedModel, ModelSpec};
 pub use open::DriverOptions;
+pub use paths::{Path, Paths, PathsWish, UnknownPath};
 pub use sequence::Sequence;
+pub use verdict::{Verdict, Verdicts};

@@ -39,7 +39,7 @@ pub(super) fn name(text: &str) -> anyhow::Result<ModelName> {
 pub(super) fn start_engine(card: &CardArguments, settings: &Settings) -> anyhow::Result<Engine> {
     let defaults = EngineConfig::default();
     let config = EngineConfig {
-        device: card.device,
+        device: card.device.clone(),
         driver: card.driver_options(),
         max_queue: settings.max_queue,
         keep_alive: settings.keep_alive,

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use ax650_sys::axloop as c;
 use ax650_sys::loader::Libraries;
@@ -11,7 +12,7 @@ use ax650_sys::vendor::ax_pcie_table;
 use super::error::Context;
 use super::model::{LoadProgress, LoadedModel, ModelSpec};
 use super::open::{self, DriverOptions};
-use super::{DeviceChoice, DeviceError};
+use super::{CardClock, ClockSource, DeviceChoice, DeviceError};
 
 /// What is known of an opened card.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,12 @@ pub struct Stats {
     pub bytes_from_device: u64,
     /// Bytes copied on the card.
     pub bytes_on_device: u64,
+    /// Calls that flush or invalidate the CPU's cache (board).
+    pub cache_calls: u64,
+    /// Bytes that the CPU copied between buffers (board).
+    pub bytes_copied: u64,
+    /// Time inside runs and waits for them, in nanoseconds.
+    pub run_ns: u64,
     /// Time inside the vendor's library, in nanoseconds.
     pub driver_ns: u64,
     /// Time inside prefill and decode, in nanoseconds.
@@ -63,14 +70,15 @@ pub struct DropErrors {
 pub struct Driver {
     card: Rc<Card>,
     info: DeviceInfo,
+    opened: Instant,
 }
 
 impl Driver {
     /// Opens the card of the choice, on the thread that will do all work with it.
     pub fn open(choice: &DeviceChoice, options: &DriverOptions) -> Result<Self, DeviceError> {
-        let (card, info) = open::open(*choice, options)?;
+        let (card, info) = open::open(choice, options)?;
         tracing::info!(device = info.kind, version = %info.version, "{}", info.summary);
-        Ok(Self { card: Rc::new(card), info })
+        Ok(Self { card: Rc::new(card), info, opened: Instant::now() })
     }
 
     /// What was found when the card was opened.
@@ -85,6 +93,24 @@ impl Driver {
         progress: &mut dyn FnMut(LoadProgress<'_>),
     ) -> Result<LoadedModel, DeviceError> {
         LoadedModel::open(Rc::clone(&self.card), spec, progress)
+    }
+
+    /// How much time has passed for the card, and what it did meanwhile.
+    pub fn clock(&self) -> CardClock {
+        CardClock {
+            source: ClockSource::Host,
+            now: self.opened.elapsed(),
+            npu_busy: Some(Duration::from_nanos(self.card.stats().run_ns)),
+            npu_stall: None,
+            npu_idle: None,
+            link_busy: None,
+            weight_bytes_read: None,
+        }
+    }
+
+    /// What the loop did since the driver was opened.
+    pub fn stats(&self) -> Stats {
+        self.card.stats()
     }
 
     /// The errors met while dropping models and sequences since the last call: memory of the card may not be free.
@@ -143,6 +169,9 @@ impl Card {
             bytes_to_device: stats.bytes_to_device,
             bytes_from_device: stats.bytes_from_device,
             bytes_on_device: stats.bytes_on_device,
+            cache_calls: 0,
+            bytes_copied: 0,
+            run_ns: 0,
             driver_ns: stats.driver_ns,
             step_ns: stats.step_ns,
         }

@@ -14,7 +14,7 @@ use ax650_sys::axloop as c;
 use super::driver::{Card, Stats};
 use super::error::Context;
 use super::files::inspect;
-use super::{DeviceError, Sequence};
+use super::{DeviceError, Paths, Sequence, Verdicts};
 
 /// The compiled files of a model and the sizes that they must agree with.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct ModelSpec {
     pub hidden: usize,
     /// Tokens of the vocabulary.
     pub vocab: usize,
+    /// What the verdicts of the self-test are kept under: it changes when the files change.
+    pub digest: String,
 }
 
 /// How far a load is: told after each file.
@@ -132,6 +134,34 @@ impl LoadedModel {
     pub fn memory_bytes(&self) -> u64 {
         let sequences = self.inner.sequences.get().max(1);
         self.inner.file_bytes + self.inner.info.buffer_bytes + sequences * self.inner.info.sequence_bytes
+    }
+
+    /// The paths that are on.
+    pub fn paths(&self) -> Paths {
+        Paths::PLAIN
+    }
+
+    /// The paths that driver and model have the means for, whether or not they compute the right thing.
+    pub fn available_paths(&self) -> Paths {
+        Paths::PLAIN
+    }
+
+    /// Switches to these paths and no others, between steps; sequences keep what they hold. On an error the paths
+    /// are what they were.
+    ///
+    /// # Errors
+    /// [`DeviceError::Unsupported`] names a path that is not available; [`DeviceError::OutOfMemory`] if there is none
+    /// for the buffers that plainer paths need.
+    pub fn set_paths(&self, paths: Paths) -> Result<(), DeviceError> {
+        match (paths - self.available_paths()).iter().next() {
+            None => Ok(()),
+            Some(path) => Err(DeviceError::Unsupported(format!("the path {path} is not available here"))),
+        }
+    }
+
+    /// What the self-test has shown; `None` if there was none.
+    pub fn verdicts(&self) -> Option<&Verdicts> {
+        None
     }
 
     /// What the loop did since the driver was opened.

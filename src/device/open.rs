@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ax650_sys::loader::{self, Libraries, LoadError};
 
 use super::driver::{Card, DeviceInfo};
-use super::{DeviceChoice, DeviceError};
+use super::{DeviceChoice, DeviceError, Pace, PathsWish, SoftwareChoice};
 
 const MIB: u64 = 1 << 20;
 
@@ -17,12 +17,27 @@ pub struct DriverOptions {
     pub driver_path: Option<PathBuf>,
     /// Threads of the software card; all cores if `None`.
     pub software_threads: Option<usize>,
+    /// The paths to use where the card passes their test.
+    pub paths: PathsWish,
+    /// Directory where verdicts of the self-test are kept; without one it runs at every load.
+    pub verdicts: Option<PathBuf>,
+    /// How a software card with a profile passes its time.
+    pub pace: Pace,
 }
 
-pub(super) fn open(choice: DeviceChoice, options: &DriverOptions) -> Result<(Card, DeviceInfo), DeviceError> {
+pub(super) fn open(
+    choice: &DeviceChoice,
+    options: &DriverOptions,
+) -> Result<(Card, DeviceInfo), DeviceError> {
     match choice {
-        DeviceChoice::Pcie(index) => open_pcie(index, options),
-        DeviceChoice::Software => open_software(options, "as asked for"),
+        DeviceChoice::Pcie(index) => open_pcie(*index, options),
+        DeviceChoice::Software(choice) if *choice == SoftwareChoice::default() => {
+            open_software(options, "as asked for")
+        }
+        DeviceChoice::Software(choice) => Err(DeviceError::Unsupported(format!(
+            "no software card can be made for '{}'",
+            DeviceChoice::Software(choice.clone())
+        ))),
         DeviceChoice::Board => Err(board_error(options)),
         DeviceChoice::Auto => match open_pcie(0, options) {
             Ok(opened) => Ok(opened),

@@ -43,7 +43,7 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let files = write_tiny_model(directory.path(), spec).unwrap();
         let rows = read_rows(&files.embedding);
-        let driver = Driver::open(&DeviceChoice::Software, &DriverOptions::default()).unwrap();
+        let driver = Driver::open(&DeviceChoice::SOFTWARE, &DriverOptions::default()).unwrap();
         Self { files, rows, driver, control, _attached: attached, _directory: directory }
     }
 
@@ -53,6 +53,7 @@ impl Bench {
             head: self.files.head.clone(),
             hidden: HIDDEN,
             vocab: VOCAB,
+            digest: String::new(),
         }
     }
 

@@ -34,8 +34,8 @@ pub(crate) struct DeviceSequence {
 
 impl DeviceCard {
     /// Opens the card. Call on the thread that will use it.
-    pub(crate) fn open(choice: DeviceChoice, options: &DriverOptions) -> Result<Self, Fault> {
-        let driver = Driver::open(&choice, options)?;
+    pub(crate) fn open(choice: &DeviceChoice, options: &DriverOptions) -> Result<Self, Fault> {
+        let driver = Driver::open(choice, options)?;
         Ok(Self { driver })
     }
 }
@@ -56,6 +56,7 @@ impl Card for DeviceCard {
             head: model.files.head.clone(),
             hidden: model.hidden(),
             vocab: model.vocab(),
+            digest: model.digest.clone(),
         };
         let name = model.name.to_string();
         let loaded = self.driver.load(&spec, &mut |progress| {

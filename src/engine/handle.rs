@@ -82,7 +82,7 @@ impl Engine {
     ///
     /// [`EngineError::NoCard`] with what the driver said if there is no card to open.
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
-        Self::start_with(&config.clone(), move || DeviceCard::open(config.device, &config.driver))
+        Self::start_with(&config.clone(), move || DeviceCard::open(&config.device, &config.driver))
     }
 
     /// Starts with any kind of card.

@@ -61,6 +61,7 @@ impl Teacher {
             head: model.files.head.clone(),
             hidden: model.hidden(),
             vocab: model.vocab(),
+            digest: model.digest.clone(),
         };
         let loaded = driver.load(&spec, &mut |load| progress(load.index, load.total))?;
         let embedding = model.embedding()?;

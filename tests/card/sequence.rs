@@ -16,10 +16,10 @@ struct Loaded {
 impl Loaded {
     fn new(store: &TinyStore) -> Self {
         let options = DriverOptions { software_threads: Some(THREADS), ..DriverOptions::default() };
-        let driver = Driver::open(&DeviceChoice::Software, &options).unwrap();
+        let driver = Driver::open(&DeviceChoice::SOFTWARE, &options).unwrap();
         let files = store.model.files.clone();
         let (hidden, vocab) = (store.model.hidden(), store.model.vocab());
-        let spec = ModelSpec { layers: files.layers, head: files.head, hidden, vocab };
+        let spec = ModelSpec { layers: files.layers, head: files.head, hidden, vocab, digest: String::new() };
         let mut seen = 0;
         let model = driver.load(&spec, &mut |progress| seen = progress.total).unwrap();
         assert_eq!(seen, spec.layers.len() + 1);

@@ -85,7 +85,7 @@ pub(crate) fn card() -> ClaimedCard {
 /// The engine on the software card.
 pub(crate) fn config() -> EngineConfig {
     EngineConfig {
-        device: DeviceChoice::Software,
+        device: DeviceChoice::SOFTWARE,
         driver: DriverOptions { software_threads: Some(THREADS), ..DriverOptions::default() },
         ..EngineConfig::default()
     }

@@ -49,7 +49,7 @@ pub(crate) async fn start_with(settings: Settings, max_queue: usize) -> Server {
     let root = tempfile::tempdir().unwrap();
     write_model(root.path(), "tiny", TEMPLATE);
     let config = EngineConfig {
-        device: DeviceChoice::Software,
+        device: DeviceChoice::SOFTWARE,
         driver: DriverOptions { software_threads: Some(1), ..DriverOptions::default() },
         max_queue,
         keep_alive: settings.keep_alive,

@@ -163,7 +163,7 @@ fn a_card_that_drops_off_the_bus_is_lost() {
     let error = sequence.decode(&bench.text(0, 1), &mut logits, &CancelFlag::new()).unwrap_err();
     assert!(matches!(error, DeviceError::Lost { .. }), "{error}");
     assert!(error.to_string().contains("no card is connected"), "{error}");
-    let error = Driver::open(&DeviceChoice::Software, &DriverOptions::default()).unwrap_err();
+    let error = Driver::open(&DeviceChoice::SOFTWARE, &DriverOptions::default()).unwrap_err();
     assert!(matches!(error, DeviceError::NoCard(_)), "{error}");
     bench.control.fail_all(None);
     bench.decode(&mut sequence, 0);
@@ -180,7 +180,11 @@ fn a_card_can_be_opened_again() {
 #[test]
 fn auto_says_in_one_line_why_it_took_the_software_card() {
     let directory = tempfile::tempdir().unwrap();
-    let options = DriverOptions { driver_path: Some(directory.path().into()), software_threads: Some(1) };
+    let options = DriverOptions {
+        driver_path: Some(directory.path().into()),
+        software_threads: Some(1),
+        ..DriverOptions::default()
+    };
     let driver = Driver::open(&DeviceChoice::Auto, &options).unwrap();
     let info = driver.info();
     assert_eq!(info.kind, "software");
