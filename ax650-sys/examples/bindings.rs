@@ -36,7 +36,7 @@ fn run() -> Result<(), Failure> {
         .allowlist_file(".*/loop/axloop.h")
         .blocklist_file(".*/vendor/include/.*")
         .blocklist_file(".*/loop/ax_table.h")
-        .raw_line("use super::vendor::ax_pcie_table;")
+        .raw_line("use super::vendor::{ax_board_table, ax_pcie_table};")
         .generate()?
         .write_to_file(out.join("axloop.rs"))?;
     Ok(())

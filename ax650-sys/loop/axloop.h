@@ -26,7 +26,7 @@ typedef enum axl_code {
     AXL_ERR_DEVICE_MEMORY = 4, /* no memory on the card, by its own word or by the budget */
     AXL_ERR_MODEL = 5,         /* a model file is not what the loop runs: call says what is wrong */
     AXL_ERR_NO_CARD = 6,       /* the driver is there, no such card is */
-    AXL_ERR_UNSUPPORTED = 7,   /* the library lacks the function named in call */
+    AXL_ERR_UNSUPPORTED = 7,   /* the library lacks what is named in call */
     AXL_ERR_CANCELLED = 8,     /* the cancel flag was set */
     AXL_ERR_CONTEXT_FULL = 9,  /* the rows do not fit behind the sequence */
 } axl_code;
@@ -61,23 +61,51 @@ typedef struct axl_driver_info {
     uint64_t free_memory;
 } axl_driver_info;
 
-/* Counted since the driver was opened. Blocking calls are those that wait for the card. */
+/*
+ * Counted since the driver was opened. The bytes across a bus are of a card with one; on the board the CPU copies
+ * instead, and bytes_copied tells how much.
+ */
 typedef struct axl_stats {
     uint64_t driver_calls;
-    uint64_t blocking_calls;
+    uint64_t blocking_calls;    /* that wait for the card; on the board the runs */
     uint64_t runs;
+    uint64_t cache_calls;       /* flushes and invalidations of the CPU's cache */
     uint64_t bytes_to_device;
     uint64_t bytes_from_device;
-    uint64_t bytes_on_device; /* copied from device memory to device memory */
-    uint64_t driver_ns;       /* inside functions of the vendor */
-    uint64_t step_ns;         /* inside axl_prefill and axl_decode */
+    uint64_t bytes_on_device;   /* copied by the card from device memory to device memory */
+    uint64_t bytes_copied;      /* copied by the CPU from, to and between buffers of the chip; board */
+    uint64_t driver_ns;         /* inside functions of the vendor */
+    uint64_t run_ns;            /* of these, inside runs and waits for runs */
+    uint64_t step_ns;           /* inside axl_prefill and axl_decode */
 } axl_stats;
 
 /*
- * Initialises the library, takes card number `device_index` of its list and binds it to this thread.
+ * The call of the vendor in progress, for a watchdog: any thread may read it. Every field is written atomically;
+ * `call` last when a call begins, and first when it ends. A reader that finds the same non-zero serial twice, with a
+ * call both times, has seen one call that did not return in between.
+ */
+typedef struct axl_activity {
+    const char *call;   /* static text; NULL: none in progress */
+    uint64_t since_ns;  /* CLOCK_MONOTONIC when it began */
+    int32_t layer;      /* as in axl_status */
+    uint64_t serial;    /* counts calls from 1 */
+} axl_activity;
+
+typedef struct axl_driver_options {
+    uint32_t device_index;  /* of the library's list; the board has one, number 0 */
+    uint32_t vnpu;          /* mode of the NPU as both interfaces number them; 0: undivided */
+    axl_activity *activity; /* NULL, or memory that outlives the driver */
+} axl_driver_options;
+
+/*
+ * Initialises the library, takes a card of its list and binds it to this thread.
  * The table is copied; what its entries need must stay loaded until axl_driver_close.
  */
-axl_status axl_driver_open_pcie(const ax_pcie_table *table, uint32_t device_index, axl_driver **driver);
+axl_status axl_driver_open_pcie(const ax_pcie_table *table, const axl_driver_options *options, axl_driver **driver);
+
+/* The same for the chip that this program runs on. */
+axl_status axl_driver_open_board(const ax_board_table *table, const axl_driver_options *options,
+                                 axl_driver **driver);
 
 /* Refused while a model is open. Otherwise the driver is gone, whatever the status says. */
 axl_status axl_driver_close(axl_driver *driver);
@@ -92,12 +120,35 @@ typedef struct axl_file {
     uint64_t bytes;
 } axl_file;
 
-/* files: the layers in order, then the head. hidden and vocab are what the files must agree with. */
+/*
+ * Ways to save work, as bits. What is not set is done the plain way: mask and indices of every layer in buffers of its
+ * own, hidden states and K and V rows copied between buffers, every call waited for, host memory as it comes, the
+ * largest decode group, prompt tails as padded chunks.
+ */
+typedef enum axl_path {
+    AXL_PATH_SHARED_INPUTS = 1 << 0,       /* mask and indices: one buffer for all layers, only changes written */
+    AXL_PATH_ALIASED_HIDDEN = 1 << 1,      /* what a layer writes is what the next one reads: two buffers in turn */
+    AXL_PATH_KV_IN_PLACE = 1 << 2,         /* decode: K_cache_out and V_cache_out are bound at their row of the cache */
+    AXL_PATH_KV_IN_PLACE_PREFILL = 1 << 3, /* prefill: likewise, where the padded chunk fits into the cache */
+    AXL_PATH_PINNED = 1 << 4,              /* pcie: what crosses the bus lies in host memory from the library */
+    AXL_PATH_ASYNC = 1 << 5,               /* pcie: the copies and runs of a decode token are queued, with one wait */
+    AXL_PATH_SHORT_TAIL = 1 << 6,          /* prefill of up to AXL_SHORT_TAIL rows as decode steps */
+    AXL_PATH_SMALLEST_GROUP = 1 << 7,      /* the smallest decode group that suffices */
+} axl_path;
+
+#define AXL_PATHS_ALL 0xFFu
+#define AXL_SHORT_TAIL 3u
+
+/*
+ * files: the layers in order, then the head. hidden and vocab are what the files must agree with.
+ * paths: wanted; those that the driver or the model cannot do are off.
+ */
 typedef struct axl_model_spec {
     const axl_file *files;
     uint32_t file_count;
     uint32_t hidden;
     uint32_t vocab;
+    uint32_t paths;
 } axl_model_spec;
 
 /* Called after each file: how many are loaded, of how many. */
@@ -110,6 +161,8 @@ typedef struct axl_model_info {
     uint32_t kv_dim;
     uint32_t context;            /* rows that a sequence can hold */
     uint32_t chunk;              /* most rows of one axl_prefill */
+    uint32_t paths;              /* that are on */
+    uint32_t available_paths;    /* that the driver and the model can do; may shrink when async turns out not to work */
     uint64_t buffer_bytes;       /* device memory of the model's own buffers */
     uint64_t sequence_bytes;     /* device memory of one sequence */
 } axl_model_info;
@@ -125,6 +178,15 @@ axl_status axl_model_open(axl_driver *driver, const axl_model_spec *spec, axl_pr
 axl_status axl_model_close(axl_model *model);
 void axl_model_query(const axl_model *model, axl_model_info *info);
 
+/*
+ * Exactly these paths from the next step on; sequences keep their rows. AXL_ERR_UNSUPPORTED names a path that is not
+ * available. Where memory for the plain way is missing, the paths stay what they were.
+ */
+axl_status axl_model_set_paths(axl_model *model, uint32_t paths);
+
+/* Host bytes of one row of a sequence: its K and its V in all layers. */
+uint64_t axl_model_row_bytes(const axl_model *model);
+
 /* One conversation: its K and V rows on the card, zero-filled, and how many of them count. */
 axl_status axl_seq_open(axl_model *model, axl_seq **seq);
 axl_status axl_seq_close(axl_seq *seq);
@@ -134,10 +196,23 @@ uint32_t axl_seq_len(const axl_seq *seq);
 axl_status axl_seq_truncate(axl_seq *seq, uint32_t len);
 
 /*
+ * Rows of a sequence to and from the host: for each layer `count` K rows, then `count` V rows. The bytes must be
+ * count * axl_model_row_bytes.
+ */
+axl_status axl_seq_export(axl_seq *seq, uint32_t first, uint32_t count, void *out, uint64_t out_bytes);
+
+/* first <= len, which becomes first + count; `first` when it fails on the way. */
+axl_status axl_seq_import(axl_seq *seq, uint32_t first, uint32_t count, const void *in, uint64_t in_bytes);
+
+/* The first `count` rows of another sequence of the model. The length becomes count; 0 when it fails on the way. */
+axl_status axl_seq_copy(axl_seq *dst, const axl_seq *src, uint32_t count);
+
+/*
  * Computes `count` tokens (1..=chunk) behind the sequence. rows: count * hidden values. logits: NULL, or
  * room for vocab values, which receive those of the last row. cancel: NULL, or a flag that is read
- * atomically before every layer; another thread may set it to non-zero.
- * The sequence grows by `count` on success and keeps its length on any failure.
+ * atomically before every layer; another thread may set it to non-zero. Runs that were queued before are waited for.
+ * The sequence grows by `count` on success and keeps its length on any failure. Nothing stays queued either way.
+ * A failure of queued work is met when it is waited for: its layer is AXL_NO_LAYER, its detail "queued runs".
  */
 axl_status axl_prefill(axl_seq *seq, const uint16_t *rows, uint32_t count, uint16_t *logits,
                        uint32_t logits_len, const int32_t *cancel);

@@ -26,3 +26,12 @@ void axl_driver_stats(const axl_driver *driver, axl_stats *stats)
 {
     *stats = driver->stats;
 }
+
+axl_status axl_driver_open_board(const ax_board_table *table, const axl_driver_options *options, axl_driver **out)
+{
+    if (table == NULL || options == NULL || out == NULL) {
+        return axl_error(AXL_ERR_ARGUMENT, "axl_driver_open_board: NULL");
+    }
+    *out = NULL;
+    return axl_error(AXL_ERR_UNSUPPORTED, "axl_driver_open_board");
+}

@@ -413,9 +413,9 @@ static axl_status start(pcie_driver *driver, uint32_t device_index)
     return start_engine(driver);
 }
 
-axl_status axl_driver_open_pcie(const ax_pcie_table *table, uint32_t device_index, axl_driver **out)
+axl_status axl_driver_open_pcie(const ax_pcie_table *table, const axl_driver_options *options, axl_driver **out)
 {
-    if (table == NULL || out == NULL) {
+    if (table == NULL || options == NULL || out == NULL) {
         return axl_error(AXL_ERR_ARGUMENT, "axl_driver_open_pcie: NULL");
     }
     *out = NULL;
@@ -429,7 +429,7 @@ axl_status axl_driver_open_pcie(const ax_pcie_table *table, uint32_t device_inde
     }
     driver->base.ops = &pcie_ops;
     driver->table = *table;
-    axl_status status = start(driver, device_index);
+    axl_status status = start(driver, options->device_index);
     if (status.code != AXL_OK) {
         axl_keep_first(&status, axl_driver_close(&driver->base));
         return status;

@@ -127,3 +127,16 @@ void axl_model_query(const axl_model *model, axl_model_info *info)
         .sequence_bytes = model->cache_bytes * 2 * model->layers,
     };
 }
+
+axl_status axl_model_set_paths(axl_model *model, uint32_t paths)
+{
+    if (model == NULL) {
+        return axl_error(AXL_ERR_ARGUMENT, "axl_model_set_paths: NULL");
+    }
+    return paths == 0 ? axl_ok() : axl_error(AXL_ERR_UNSUPPORTED, "axl_model_set_paths");
+}
+
+uint64_t axl_model_row_bytes(const axl_model *model)
+{
+    return (uint64_t)model->kv_dim * AXL_VALUE * 2 * model->layers;
+}

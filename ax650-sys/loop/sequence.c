@@ -93,3 +93,21 @@ axl_status axl_seq_truncate(axl_seq *seq, uint32_t len)
     seq->len = len;
     return axl_ok();
 }
+
+axl_status axl_seq_export(axl_seq *seq, uint32_t first, uint32_t count, void *out, uint64_t out_bytes)
+{
+    (void)seq, (void)first, (void)count, (void)out, (void)out_bytes;
+    return axl_error(AXL_ERR_UNSUPPORTED, "axl_seq_export");
+}
+
+axl_status axl_seq_import(axl_seq *seq, uint32_t first, uint32_t count, const void *in, uint64_t in_bytes)
+{
+    (void)seq, (void)first, (void)count, (void)in, (void)in_bytes;
+    return axl_error(AXL_ERR_UNSUPPORTED, "axl_seq_import");
+}
+
+axl_status axl_seq_copy(axl_seq *dst, const axl_seq *src, uint32_t count)
+{
+    (void)dst, (void)src, (void)count;
+    return axl_error(AXL_ERR_UNSUPPORTED, "axl_seq_copy");
+}

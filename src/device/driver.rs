@@ -137,10 +137,12 @@ impl Card {
         libraries: Libraries,
         software: bool,
     ) -> Result<Self, DeviceError> {
+        let options =
+            c::axl_driver_options { device_index: u32::from(index), vnpu: 0, activity: std::ptr::null_mut() };
         let mut raw = std::ptr::null_mut();
         // SAFETY: `table` is valid for the call, which copies it; its functions have the vendor's signatures
         // and stay loaded, because `libraries` is dropped after the driver is closed.
-        let status = unsafe { c::axl_driver_open_pcie(table, u32::from(index), &raw mut raw) };
+        let status = unsafe { c::axl_driver_open_pcie(table, &raw const options, &raw mut raw) };
         Context { software, ..Context::default() }.check(status)?;
         let raw = NonNull::new(raw).ok_or_else(|| DeviceError::Internal("no driver".into()))?;
         Ok(Self { raw, software, drop_errors: RefCell::default(), _libraries: libraries })

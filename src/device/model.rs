@@ -81,6 +81,7 @@ impl LoadedModel {
             file_count: count(entries.len(), "files")?,
             hidden: count(spec.hidden, "hidden size")?,
             vocab: count(spec.vocab, "vocabulary")?,
+            paths: c::AXL_PATHS_ALL,
         };
         let mut report = Report { files: &files, sizes: &sizes, progress, panic: None };
         let mut raw = std::ptr::null_mut();

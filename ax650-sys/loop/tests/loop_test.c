@@ -16,13 +16,14 @@
 #define OK(status) CHECK((status).code == AXL_OK)
 
 static const axl_file files[] = {{"l0", 1}, {"l1", 1}, {"head", 1}};
-static const axl_model_spec spec = {files, 3, FAKE_HIDDEN, FAKE_VOCAB};
+static const axl_model_spec spec = {files, 3, FAKE_HIDDEN, FAKE_VOCAB, 0};
+static const axl_driver_options options = {0};
 
 static axl_driver *open_driver(void)
 {
     const ax_pcie_table table = fake_table();
     axl_driver *driver = NULL;
-    OK(axl_driver_open_pcie(&table, 0, &driver));
+    OK(axl_driver_open_pcie(&table, &options, &driver));
     return driver;
 }
 
@@ -128,7 +129,7 @@ static axl_status open_all(uint32_t *calls)
     axl_driver *driver = NULL;
     axl_model *model = NULL;
     axl_seq *seq = NULL;
-    axl_status status = axl_driver_open_pcie(&table, 0, &driver);
+    axl_status status = axl_driver_open_pcie(&table, &options, &driver);
     if (status.code == AXL_OK) {
         status = axl_model_open(driver, &spec, NULL, NULL, &model);
     }
@@ -298,11 +299,11 @@ static void test_specs_that_are_wrong(void)
     fake_reset();
     axl_driver *driver = open_driver();
     axl_model *model = NULL;
-    const axl_model_spec headless = {files, 1, FAKE_HIDDEN, FAKE_VOCAB};
+    const axl_model_spec headless = {files, 1, FAKE_HIDDEN, FAKE_VOCAB, 0};
     CHECK(axl_model_open(driver, &headless, NULL, NULL, &model).code == AXL_ERR_ARGUMENT);
-    const axl_model_spec empty = {files, 3, 0, FAKE_VOCAB};
+    const axl_model_spec empty = {files, 3, 0, FAKE_VOCAB, 0};
     CHECK(axl_model_open(driver, &empty, NULL, NULL, &model).code == AXL_ERR_ARGUMENT);
-    const axl_model_spec wide = {files, 3, FAKE_HIDDEN * 2, FAKE_VOCAB};
+    const axl_model_spec wide = {files, 3, FAKE_HIDDEN * 2, FAKE_VOCAB, 0};
     CHECK(axl_model_open(driver, &wide, NULL, NULL, &model).code == AXL_ERR_MODEL);
     OK(axl_driver_close(driver));
     CHECK(fake.objects == 0);
@@ -375,18 +376,18 @@ static void test_drivers_that_do_not_open(void)
     fake_reset();
     ax_pcie_table table = fake_table();
     axl_driver *driver = NULL;
-    CHECK(axl_driver_open_pcie(&table, 1, &driver).code == AXL_ERR_NO_CARD && driver == NULL);
+    CHECK(axl_driver_open_pcie(&table, &(axl_driver_options){.device_index = 1}, &driver).code == AXL_ERR_NO_CARD && driver == NULL);
     fake.devices = 100000;
-    CHECK(axl_driver_open_pcie(&table, 99999, &driver).code == AXL_ERR_NO_CARD);
-    CHECK(axl_driver_open_pcie(NULL, 0, &driver).code == AXL_ERR_ARGUMENT);
+    CHECK(axl_driver_open_pcie(&table, &(axl_driver_options){.device_index = 99999}, &driver).code == AXL_ERR_NO_CARD);
+    CHECK(axl_driver_open_pcie(NULL, &options, &driver).code == AXL_ERR_ARGUMENT);
     fake_reset();
     fake.npu_is_up = true;
-    OK(axl_driver_open_pcie(&table, 0, &driver));
+    OK(axl_driver_open_pcie(&table, &options, &driver));
     OK(axl_driver_close(driver));
     table.axclrtEngineGetVNpuKind = NULL;
-    CHECK(axl_driver_open_pcie(&table, 0, &driver).code == AXL_ERR_CALL);
+    CHECK(axl_driver_open_pcie(&table, &options, &driver).code == AXL_ERR_CALL);
     table.axclrtFree = NULL;
-    const axl_status status = axl_driver_open_pcie(&table, 0, &driver);
+    const axl_status status = axl_driver_open_pcie(&table, &options, &driver);
     CHECK(status.code == AXL_ERR_UNSUPPORTED && strcmp(status.call, "axclrtFree") == 0);
     CHECK(fake.objects == 0);
 }
