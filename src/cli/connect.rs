@@ -79,6 +79,11 @@ impl Session {
         &self.client
     }
 
+    /// Whether a server answers and not an engine of our own.
+    pub(super) fn is_remote(&self) -> bool {
+        self.engine.is_none()
+    }
+
     /// Ends an engine of our own in order: the card finishes its current call first.
     pub(super) async fn close(self) {
         if let Some(engine) = self.engine {

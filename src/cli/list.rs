@@ -12,7 +12,7 @@ use super::{
     connect, format,
     terminal::{Output, note},
 };
-use crate::models::store::Store;
+use crate::models::{layer_file::SYNTHETIC, store::Store};
 
 /// List the models in the store
 #[derive(Debug, Args)]
@@ -30,6 +30,8 @@ struct Row {
     digest: String,
     size: u64,
     modified: SystemTime,
+    /// What a person should know about it; mostly empty.
+    note: &'static str,
 }
 
 impl Arguments {
@@ -45,9 +47,12 @@ impl Arguments {
         })?;
         let prefix = self.prefix.as_deref().unwrap_or_default().to_lowercase();
         let now = SystemTime::now();
-        let head = ["NAME", "ID", "SIZE", "MODIFIED"].map(str::to_owned).to_vec();
-        let shown = rows.iter().filter(|row| row.name.to_lowercase().starts_with(&prefix));
-        let table: Vec<_> = std::iter::once(head).chain(shown.map(|row| row.cells(now))).collect();
+        let shown: Vec<&Row> =
+            rows.iter().filter(|row| row.name.to_lowercase().starts_with(&prefix)).collect();
+        let noted = shown.iter().any(|row| !row.note.is_empty());
+        let head = ["NAME", "ID", "SIZE", "MODIFIED", if noted { "NOTE" } else { "" }];
+        let head = head.map(str::to_owned).to_vec();
+        let table: Vec<_> = std::iter::once(head).chain(shown.iter().map(|row| row.cells(now))).collect();
         Output::open().text(&format::table(&table))?;
         Ok(ExitCode::SUCCESS)
     }
@@ -61,6 +66,7 @@ impl Row {
             self.digest.chars().take(12).collect(),
             format::bytes(self.size),
             format!("{} ago", format::span(age)),
+            self.note.to_owned(),
         ]
     }
 }
@@ -72,8 +78,14 @@ fn from_answer(model: &Value) -> Row {
         name: text("name"),
         digest: text("digest"),
         size: model.get("size").and_then(Value::as_u64).unwrap_or_default(),
+        note: note_of(model.pointer("/details/format").and_then(Value::as_str).unwrap_or_default()),
         modified: modified.map_or(SystemTime::UNIX_EPOCH, SystemTime::from),
     }
+}
+
+/// By the format of the layers.
+fn note_of(layers: &str) -> &'static str {
+    if layers == SYNTHETIC { "synthetic: no weights" } else { "" }
 }
 
 /// The same from the files. A broken model is named on standard error and hides no other.
@@ -85,6 +97,7 @@ fn from_store(store: &Store) -> anyhow::Result<Vec<Row>> {
                 name: entry.name.to_string(),
                 digest: model.digest.clone(),
                 size: model.size,
+                note: note_of(&model.manifest.format),
                 modified: entry.modified,
             }),
             Err(error) => note(&format!("{}: {error}", entry.name)),

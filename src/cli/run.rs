@@ -12,8 +12,9 @@ use serde_json::{Map, Value, json};
 use super::{
     CardArguments,
     connect::{self, Session},
-    terminal::Output,
+    terminal::{Output, note},
 };
+use crate::models::{layer_file::SYNTHETIC, model::NO_WEIGHTS_WARNING};
 use answer::{Ended, Show};
 
 mod answer;
@@ -119,7 +120,11 @@ impl Arguments {
             let session = connect::session(&self.card).await?;
             let result = async {
                 // Fails early and with the right words for a model that does not exist.
-                session.client().post("/api/show", &json!({"model": settings.model})).await?;
+                let shown = session.client().post("/api/show", &json!({"model": settings.model})).await?;
+                // An engine of our own says so itself when it loads the model.
+                if session.is_remote() && shown.pointer("/details/format") == Some(&json!(SYNTHETIC)) {
+                    note(NO_WEIGHTS_WARNING);
+                }
                 if talk {
                     conversation::talk(&session, settings).await
                 } else {

@@ -6,10 +6,16 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{connect, format, terminal::Output};
-use crate::{api, models::store::Store};
+use crate::{
+    api,
+    models::{layer_file::SYNTHETIC, store::Store},
+};
 
 /// Lines of the licence that fit into an overview.
 const LICENSE_LINES: usize = 2;
+
+/// What an overview says of a model without weights.
+const NO_WEIGHTS: &str = "none (synthetic: for measuring, answers mean nothing)";
 
 /// Describe a model
 #[derive(Debug, Args)]
@@ -90,6 +96,7 @@ pub(super) fn describe(answer: &Value) -> String {
         ("context length", info(answer, &format!("{architecture}.context_length"))),
         ("embedding length", info(answer, &format!("{architecture}.embedding_length"))),
         ("quantization", detail("quantization_level").to_owned()),
+        ("weights", if detail("format") == SYNTHETIC { NO_WEIGHTS.to_owned() } else { String::new() }),
     ] {
         if !value.is_empty() {
             facts.push(vec![label.to_owned(), value]);

@@ -59,6 +59,9 @@ impl Card for DeviceCard {
             digest: model.digest.clone(),
         };
         let name = model.name.to_string();
+        if let Some(warning) = model.take_warning() {
+            tracing::warn!(model = %name, "{warning}");
+        }
         let loaded = self.driver.load(&spec, &mut |progress| {
             tracing::debug!(model = %name, file = %progress.file.display(), index = progress.index, total = progress.total, "loading");
         })?;

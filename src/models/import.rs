@@ -9,12 +9,14 @@ mod documents;
 mod plan;
 mod source;
 pub(super) mod staging;
+pub(super) mod synthetic;
 mod weights;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use plan::PlanError;
+pub use synthetic::SyntheticShape;
 
 use self::documents::{FileNames, TextFiles};
 use self::plan::{LayerPlan, Plan};
@@ -171,7 +173,6 @@ fn convert(
     let plan = Plan::new(&header, options.context)?;
     let text = TextFiles::new(&header, plan.vocab)?;
     let names = FileNames::new(&name.model)?;
-    let (name, target) = store.place(name)?;
 
     let mut total_bytes = plan.embedding.elements() * 2;
     let mut jobs = Vec::new();
@@ -184,7 +185,7 @@ fn convert(
     total_bytes += head.bytes();
     jobs.push((names.head.clone(), head));
 
-    let mut staging = Staging::new(store.folder())?;
+    let SetUp { name, target, mut staging } = set_up(store, name)?;
     check_space(store.folder(), total_bytes + text.bytes())?;
     let mut done_bytes = 0;
     let mut advance = |file: &str, bytes: u64| {
@@ -201,10 +202,22 @@ fn convert(
     staging.finish(output)?;
     write_documents(&mut staging, &header, &plan, &names, &text, options.weights)?;
 
-    let model = Model::open(name, staging.path())?.moved_to(&target);
-    staging.publish(store.folder(), &target)?;
+    let model = staging.complete(store, name, &target)?;
     progress(Progress { file: MANIFEST_FILE, done_bytes: total_bytes, total_bytes });
-    Ok(store.keep(model))
+    Ok(model)
+}
+
+/// Where a new model is built, and where it will be.
+struct SetUp {
+    /// In the spelling of a model that is there already.
+    name: ModelName,
+    target: PathBuf,
+    staging: Staging,
+}
+
+fn set_up(store: &Store, name: &ModelName) -> Result<SetUp, ImportError> {
+    let (name, target) = store.place(name)?;
+    Ok(SetUp { name, target, staging: Staging::new(store.folder())? })
 }
 
 fn write_documents(
@@ -218,7 +231,9 @@ fn write_documents(
     for (name, bytes) in text.files() {
         staging.write(name, bytes)?;
     }
-    for (name, bytes) in documents::configuration(plan, names, text)? {
+    let vendor_name = plan.architecture.vendor_name();
+    let config = names.config(vendor_name, plan.layers.len(), plan.vocab, plan.hidden, text.adds_bos());
+    for (name, bytes) in documents::configuration(config)? {
         staging.write(name, &bytes)?;
     }
     let manifest = documents::manifest(header, plan, weights, staging.entries())?;

@@ -17,6 +17,8 @@ use serde::Deserialize;
 pub const CHUNK: usize = 128;
 /// Value of the metadata key `ax650.format`.
 pub const FORMAT: &str = "1";
+/// Value of the metadata key `ax650.weights` of files that only name the bytes of their weights.
+pub const SYNTHETIC: &str = "synthetic";
 /// Longest header that is read; real ones have some kilobytes.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
@@ -117,6 +119,11 @@ impl SoftwareHead {
     pub fn number(&self, key: &str) -> Result<usize, String> {
         let text = self.metadata.get(key).ok_or_else(|| format!("lacks the metadata key {key}"))?;
         text.parse().map_err(|_| format!("has {key} = {text:?} in its metadata, a number is needed"))
+    }
+
+    /// Whether the file has shapes and no weights. It then names the bytes that the weights would have.
+    pub fn is_synthetic(&self) -> bool {
+        self.metadata.get("ax650.weights").is_some_and(|weights| weights == SYNTHETIC)
     }
 
     /// Checks that metadata key `key` is `wanted`.

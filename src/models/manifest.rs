@@ -20,7 +20,7 @@ pub const SCHEMA: u32 = 1;
 pub struct Manifest {
     /// Version of this file's layout, [`SCHEMA`].
     pub schema: u32,
-    /// File format of the layers, `axmodel`.
+    /// File format of the layers: `axmodel`, or `synthetic` for a model without weights.
     pub format: String,
     /// Architecture, e.g. `llama`.
     pub family: String,
@@ -66,6 +66,10 @@ pub struct FileEntry {
     pub size: u64,
     /// SHA-256 of the content, 64 lower-case hexadecimal digits.
     pub sha256: String,
+    /// The digest covers the length and some pieces of the content: a file that stays where its owner has it is not
+    /// read as a whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sampled: bool,
 }
 
 /// Why a manifest cannot be used.

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::config::{Config, ConfigError, MAX_CONFIG_BYTES};
 use super::embedding::{EmbeddingError, EmbeddingTable};
-use super::layer_file::{FORMAT, FileHead, SoftwareHead, read_head};
+use super::layer_file::{FORMAT, FileHead, SYNTHETIC, SoftwareHead, read_head};
 use super::manifest::{MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 use super::name::ModelName;
 use crate::text::{ChatTemplate, TextError, TextModel};
@@ -23,6 +24,10 @@ use crate::text::{ChatTemplate, TextError, TextModel};
 pub const CHAT_TEMPLATE_FILE: &str = "chat_template.jinja";
 /// File name of the configuration.
 pub const CONFIG_FILE: &str = "config.json";
+
+/// What is said when a model without weights is used.
+pub const NO_WEIGHTS_WARNING: &str =
+    "this model is synthetic: it has a real one's shapes and no weights, its answers mean nothing";
 
 /// A model of the store, ready to be loaded. Immutable; share it with `Arc`.
 #[derive(Debug)]
@@ -48,6 +53,8 @@ pub struct Model {
     uses_thinking: bool,
     /// Opened at the first use: a tokenizer takes a tenth of a second and some megabytes.
     text: Mutex<Option<Arc<TextModel>>>,
+    /// Whether [`Model::take_warning`] has been asked.
+    warned: AtomicBool,
 }
 
 /// Paths of a model's weights.
@@ -161,6 +168,7 @@ impl Model {
             uses_tools: template.as_ref().is_some_and(ChatTemplate::uses_tools),
             uses_thinking: template.as_ref().is_some_and(ChatTemplate::uses_thinking),
             text: Mutex::default(),
+            warned: AtomicBool::new(false),
         })
     }
 
@@ -178,6 +186,17 @@ impl Model {
     /// Tokens whose keys and values fit.
     pub fn context_len(&self) -> usize {
         self.manifest.context_length
+    }
+
+    /// Whether the model has shapes and no weights; its answers mean nothing.
+    pub fn is_synthetic(&self) -> bool {
+        self.manifest.format == SYNTHETIC
+    }
+
+    /// What whoever loads the model should be told, the first time it is asked.
+    pub fn take_warning(&self) -> Option<&'static str> {
+        let first = self.is_synthetic() && !self.warned.swap(true, Ordering::Relaxed);
+        first.then_some(NO_WEIGHTS_WARNING)
     }
 
     /// Values in a hidden state.
@@ -308,6 +327,9 @@ fn check_layers(files: &LayerFiles, config: &Config, manifest: &Manifest) -> Res
         head.expect("ax650.kind", "head")?;
         head.expect("ax650.hidden", &hidden.to_string())?;
         head.expect("ax650.vocab", &config.tokens_embed_num.to_string())?;
+        if head.is_synthetic() {
+            return check_synthetic(&head);
+        }
         head.expect_shape("norm", &[hidden])?;
         head.expect_shape("weight", &[config.tokens_embed_num, hidden])
     };
@@ -322,6 +344,9 @@ fn check_layer_shapes(head: &SoftwareHead, hidden: usize) -> Result<(), String> 
     let (Some(q), Some(kv)) = (heads.checked_mul(head_dim), kv_heads.checked_mul(head_dim)) else {
         return Err("has impossibly many heads".to_owned());
     };
+    if head.is_synthetic() {
+        return check_synthetic(head);
+    }
     head.expect_shape("attn_norm", &[hidden])?;
     head.expect_shape("ffn_norm", &[hidden])?;
     for (name, rows, columns) in [
@@ -341,9 +366,25 @@ fn check_layer_shapes(head: &SoftwareHead, hidden: usize) -> Result<(), String> 
     Ok(())
 }
 
+/// A file without weights names their bytes and has no tensors.
+fn check_synthetic(head: &SoftwareHead) -> Result<(), String> {
+    head.number("ax650.weight_bytes")?;
+    if head.shapes.is_empty() {
+        return Ok(());
+    }
+    Err("has tensors although it says that it has no weights".to_owned())
+}
+
 /// All layers of a model run with the same cache and the same groups.
 fn check_alike(first: &SoftwareHead, head: &SoftwareHead) -> Result<(), String> {
-    for key in ["ax650.architecture", "ax650.kv_heads", "ax650.head_dim", "ax650.chunk", "ax650.history"] {
+    for key in [
+        "ax650.architecture",
+        "ax650.kv_heads",
+        "ax650.head_dim",
+        "ax650.chunk",
+        "ax650.history",
+        "ax650.weights",
+    ] {
         let wanted =
             first.metadata.get(key).ok_or_else(|| format!("and layer 0 lack the metadata key {key}"))?;
         head.expect(key, wanted)?;

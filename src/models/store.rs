@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use parking_lot::Mutex;
 
 use super::import::staging::lock_store;
-use super::import::{self, ImportError, ImportOptions, Progress};
+use super::import::{self, ImportError, ImportOptions, Progress, SyntheticShape};
 use super::manifest::MANIFEST_FILE;
 use super::model::{Model, ModelError};
 use super::name::ModelName;
@@ -147,6 +147,11 @@ impl Store {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Arc<Model>, ImportError> {
         import::create(self, name, source, options, progress)
+    }
+
+    /// Makes a model with a real one's shapes and no weights; its answers mean nothing. Replaces a model of that name.
+    pub fn synthesise(&self, name: &ModelName, shape: SyntheticShape) -> Result<Arc<Model>, ImportError> {
+        import::synthetic::create(self, name, shape)
     }
 
     /// Where a model of that name is or would be; parts that exist in another case keep their stored spelling.

@@ -14,3 +14,4 @@ mod good_files;
 #[path = "../common/models.rs"]
 mod models;
 mod real_files;
+mod synthetic;

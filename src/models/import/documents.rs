@@ -37,6 +37,31 @@ impl FileNames {
             embedding: "model.embed_tokens.weight.bfloat16.bin".to_owned(),
         })
     }
+
+    /// The configuration of a model with these files.
+    pub(super) fn config(
+        &self,
+        tokenizer_type: &str,
+        layers: usize,
+        vocab: usize,
+        hidden: usize,
+        bos: bool,
+    ) -> Config {
+        Config {
+            model_name: self.model_name.clone(),
+            tokenizer_type: tokenizer_type.to_owned(),
+            url_tokenizer_model: "tokenizer.json".to_owned(),
+            template_filename_axmodel: self.layer.clone(),
+            axmodel_num: layers,
+            filename_post_axmodel: self.head.clone(),
+            filename_tokens_embed: self.embedding.clone(),
+            tokens_embed_num: vocab,
+            tokens_embed_size: hidden,
+            post_config_path: "post_config.json".to_owned(),
+            bos,
+            eos: false,
+        }
+    }
 }
 
 /// The text files, ready to be written: a vocabulary that cannot be used is found before any weight is.
@@ -94,6 +119,11 @@ impl TextFiles {
         Ok(Self { files, adds_bos })
     }
 
+    /// Whether prompts begin with the beginning-of-sequence token.
+    pub(super) fn adds_bos(&self) -> bool {
+        self.adds_bos
+    }
+
     /// Names and contents.
     pub(super) fn files(&self) -> &[(&'static str, Vec<u8>)] {
         &self.files
@@ -135,25 +165,7 @@ fn end_ids(header: &Header<'_>, parts: &GgufTokenizer<'_>) -> Result<Vec<TokenId
 }
 
 /// `config.json` and `post_config.json`.
-pub(super) fn configuration(
-    plan: &Plan<'_>,
-    names: &FileNames,
-    text: &TextFiles,
-) -> Result<[(&'static str, Vec<u8>); 2], ImportError> {
-    let config = Config {
-        model_name: names.model_name.clone(),
-        tokenizer_type: plan.architecture.vendor_name().to_owned(),
-        url_tokenizer_model: "tokenizer.json".to_owned(),
-        template_filename_axmodel: names.layer.clone(),
-        axmodel_num: plan.layers.len(),
-        filename_post_axmodel: names.head.clone(),
-        filename_tokens_embed: names.embedding.clone(),
-        tokens_embed_num: plan.vocab,
-        tokens_embed_size: plan.hidden,
-        post_config_path: "post_config.json".to_owned(),
-        bos: text.adds_bos,
-        eos: false,
-    };
+pub(super) fn configuration(config: Config) -> Result<[(&'static str, Vec<u8>); 2], ImportError> {
     // The vendor's program reads every key and samples greedily with these.
     let post_config = json!({
         "enable_temperature": false, "temperature": 0.9,
@@ -227,7 +239,8 @@ fn scalar(value: &Value<'_>) -> Option<Json> {
     }
 }
 
-fn pretty(value: &Json) -> Result<Vec<u8>, ImportError> {
+/// JSON as people read it.
+pub(super) fn pretty(value: &Json) -> Result<Vec<u8>, ImportError> {
     let mut bytes =
         serde_json::to_vec_pretty(value).map_err(|error| ImportError::Internal(error.to_string()))?;
     bytes.push(b'\n');

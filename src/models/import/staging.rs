@@ -6,7 +6,9 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
@@ -14,7 +16,9 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::super::manifest::FileEntry;
-use super::super::model::hex;
+use super::super::model::{Model, hex};
+use super::super::name::ModelName;
+use super::super::store::Store;
 use super::ImportError;
 
 const PREFIX: &str = ".staging-";
@@ -22,6 +26,9 @@ const PREFIX: &str = ".staging-";
 const ASIDE_PREFIX: &str = ".replaced-";
 /// Directories between the store's folder and a model's files: host, namespace, model, tag.
 const NAME_PARTS: usize = 4;
+/// Pieces of a large file that its sampled digest covers, and the bytes of each.
+const SAMPLES: u64 = 17;
+const SAMPLE_BYTES: u64 = 64 << 10;
 
 /// A staging directory; removed with all content when dropped before [`Staging::publish`].
 #[derive(Debug)]
@@ -71,7 +78,7 @@ impl Staging {
         let end = |source: io::Error| ImportError::write(&path, source);
         let file = writer.into_inner().map_err(|error| end(error.into_error()))?;
         file.sync_all().map_err(end)?;
-        self.entries.push(FileEntry { name, size, sha256: hex(&hash.finalize()) });
+        self.entries.push(FileEntry { name, size, sha256: hex(&hash.finalize()), sampled: false });
         Ok(())
     }
 
@@ -82,11 +89,40 @@ impl Staging {
         self.finish(file)
     }
 
+    /// Makes a file of `size` bytes of 0 that takes no room on the disk.
+    pub(super) fn hole(&mut self, name: &str, size: u64) -> Result<(), ImportError> {
+        let path = self.path().join(name);
+        let made = File::create_new(&path).and_then(|file| {
+            file.set_len(size)?;
+            file.sync_all()
+        });
+        made.map_err(|source| ImportError::write(&path, source))?;
+        self.entries.push(FileEntry {
+            name: name.to_owned(),
+            size,
+            sha256: sampled_digest(&path)?,
+            sampled: true,
+        });
+        Ok(())
+    }
+
+    /// Checks the finished directory and makes it the model `name` of `store`, at `target`.
+    pub(super) fn complete(
+        self,
+        store: &Store,
+        name: ModelName,
+        target: &Path,
+    ) -> Result<Arc<Model>, ImportError> {
+        let model = Model::open(name, self.path())?.moved_to(target);
+        self.publish(store.folder(), target)?;
+        Ok(store.keep(model))
+    }
+
     /// Renames the directory to `target`, below `folder`; a model that is there already is replaced.
     ///
     /// At every moment, also when the machine stops, `target` is the old model or the new one; where the file system
     /// cannot exchange two directories, it may be the next import that puts the old one back.
-    pub(super) fn publish(self, folder: &Path, target: &Path) -> Result<(), ImportError> {
+    fn publish(self, folder: &Path, target: &Path) -> Result<(), ImportError> {
         let fail = |source| ImportError::write(target, source);
         sync_directory(self.path());
         let guard = lock_store(folder).map_err(fail)?;
@@ -117,6 +153,24 @@ impl Staging {
         }
         Ok(())
     }
+}
+
+/// SHA-256 over a file's length and [`SAMPLES`] pieces of it, spread evenly from its first byte to its last: tells
+/// files apart that compilers or downloads made, in milliseconds where reading gigabytes takes minutes.
+fn sampled_digest(path: &Path) -> Result<String, ImportError> {
+    let fail = |source| ImportError::Open { path: path.to_owned(), source };
+    let file = File::open(path).map_err(fail)?;
+    let size = file.metadata().map_err(fail)?.len();
+    let mut hash = Sha256::new();
+    hash.update(size.to_le_bytes());
+    let mut piece = vec![0; usize::try_from(size.min(SAMPLE_BYTES)).unwrap_or(0)];
+    let room = size - piece.len() as u64;
+    for index in 0..SAMPLES {
+        let start = u128::from(room) * u128::from(index) / u128::from(SAMPLES - 1);
+        file.read_exact_at(&mut piece, u64::try_from(start).unwrap_or(0)).map_err(fail)?;
+        hash.update(&piece);
+    }
+    Ok(hex(&hash.finalize()))
 }
 
 /// Takes the lock of a store, which is held while directories appear in it, move or disappear. It ends with the file.
