@@ -1,6 +1,6 @@
 //! The vendor's C interface over the card: one Rust function per vendor function, with its signature.
 //!
-//! All of them go through [`enter`], which finds the card, counts the call, holds the card's lock, turns a
+//! All of them go through `crate::call`, which finds the card, counts the call, holds the card's lock, turns a
 //! fault into the vendor's code and stops panics: nothing unwinds into C.
 //!
 //! # Safety
@@ -20,13 +20,13 @@ mod stream;
 mod tests;
 
 use std::ffi::{CStr, c_char, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 
 use ax650_sys::vendor::ax_pcie_table;
 
-use crate::card::{self, Call, State};
-use crate::fault::{self, CardError, Fault};
+use crate::call::{code as call, value};
+use crate::card;
+use crate::fault::Fault;
 use crate::memory::is_device_address;
 use crate::options::CardOptions;
 use crate::status::{self, Common, Part};
@@ -124,60 +124,6 @@ const TABLE: ax_pcie_table = ax_pcie_table {
 pub fn pcie_table(options: CardOptions) -> ax_pcie_table {
     card::attach_for_table(options);
     TABLE
-}
-
-/// Makes a call of function `name` that returns a vendor code.
-fn call(name: &'static str, body: impl FnOnce(&mut State, &Call<'_>) -> Result<(), Fault>) -> i32 {
-    match enter(name, body) {
-        Ok(()) => status::OK,
-        Err(code) => code,
-    }
-}
-
-/// Makes a call of function `name` that returns a plain value, `otherwise` if it fails.
-fn value<T>(
-    name: &'static str,
-    otherwise: T,
-    body: impl FnOnce(&mut State, &Call<'_>) -> Result<T, Fault>,
-) -> T {
-    enter(name, body).unwrap_or(otherwise)
-}
-
-fn enter<T>(
-    name: &'static str,
-    body: impl FnOnce(&mut State, &Call<'_>) -> Result<T, Fault>,
-) -> Result<T, i32> {
-    let attempt = catch_unwind(AssertUnwindSafe(|| {
-        let card = card::current();
-        let call = Call { card: &card, name };
-        count(&call);
-        #[cfg(any(test, feature = "testing"))]
-        if let Err(fault) = crate::control::interfere(&call) {
-            return Err(report(&call, fault));
-        }
-        body(&mut card.state.lock(), &call).map_err(|fault| report(&call, fault))
-    }));
-    attempt.unwrap_or_else(|_payload| {
-        let fault = Fault::breach(
-            status::common(Part::Engine, Common::Fail),
-            Rule::Panic,
-            "the software card failed; this is a defect of it, not of the caller",
-        );
-        Err(report(&Call { card: &card::current(), name }, fault))
-    })
-}
-
-fn count(call: &Call<'_>) {
-    *call.card.log.lock().calls.entry(call.name).or_default() += 1;
-}
-
-/// Writes a fault down and returns its code.
-fn report(call: &Call<'_>, fault: Fault) -> i32 {
-    if let Some(rule) = fault.rule {
-        call.card.record(call.name, rule, fault.reason.clone());
-    }
-    fault::remember(Some(CardError { call: call.name, code: fault.code, reason: fault.reason }));
-    fault.code
 }
 
 /// A place in the caller's memory for a result.

@@ -15,18 +15,19 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 
+use crate::clock::{Clock, Source};
 use crate::context::Contexts;
 use crate::engine::Engines;
 use crate::fault::Fault;
 use crate::host::HostMemory;
 use crate::memory::DeviceMemory;
 use crate::options::CardOptions;
-use crate::status::{self, Common, Part};
+use crate::status;
 use crate::stream::Streams;
 use crate::violations::{Rule, Violation, ViolationLog};
 
@@ -41,6 +42,7 @@ pub(crate) struct State {
     pub(crate) users: u32,
     finalized: bool,
     next_handle: u64,
+    device: usize,
     pub(crate) memory: DeviceMemory,
     pub(crate) host: HostMemory,
     pub(crate) contexts: Contexts,
@@ -54,12 +56,18 @@ impl State {
             users: 0,
             finalized: false,
             next_handle: FIRST_HANDLE,
+            device: 0,
             memory: DeviceMemory::new(memory_limit),
             host: HostMemory::default(),
             contexts: Contexts::default(),
             engines: Engines::default(),
             streams: Streams::default(),
         }
+    }
+
+    /// Index of the device that the calling thread uses.
+    pub(crate) fn device(&self) -> usize {
+        self.device
     }
 
     /// A value for a new object.
@@ -124,6 +132,8 @@ pub(crate) struct Log {
 /// One software card.
 pub(crate) struct Card {
     pub(crate) options: CardOptions,
+    /// `None` without a profile.
+    pub(crate) clock: Option<Clock>,
     pub(crate) state: Mutex<State>,
     pub(crate) log: Mutex<Log>,
     /// Breaches that would only be written down make their call fail too.
@@ -132,7 +142,17 @@ pub(crate) struct Card {
 
 impl Card {
     pub(crate) fn new(options: CardOptions) -> Arc<Self> {
+        Self::with_source(options, Source::system)
+    }
+
+    /// A card whose clock, if it has one, takes the host's time from `source`.
+    pub(crate) fn with_source(options: CardOptions, source: impl FnOnce() -> Source) -> Arc<Self> {
+        let clock = options.profile.clone().map(|profile| {
+            let devices = usize::try_from(options.cards.max(1)).unwrap_or(1);
+            Clock::new(profile, options.pace, devices, source())
+        });
         Arc::new(Self {
+            clock,
             state: Mutex::new(State::new(options.memory_limit())),
             options,
             log: Mutex::default(),
@@ -146,25 +166,6 @@ impl Card {
 
     fn is_live(&self) -> bool {
         self.state.lock().users > 0
-    }
-}
-
-/// A call in progress: on which card, of which function.
-pub(crate) struct Call<'a> {
-    pub(crate) card: &'a Card,
-    pub(crate) name: &'static str,
-}
-
-impl Call<'_> {
-    /// Writes down a breach that a real card would not notice. In fatal mode the call fails for it.
-    pub(crate) fn warn(&self, rule: Rule, detail: String) -> Result<(), Fault> {
-        let fatal = self.card.fatal.load(Ordering::Relaxed);
-        let reason = if fatal { detail.clone() } else { String::new() };
-        self.card.record(self.name, rule, detail);
-        if fatal {
-            return Err(Fault::plain(status::common(Part::Engine, Common::Fail), reason));
-        }
-        Ok(())
     }
 }
 
@@ -240,7 +241,7 @@ mod tests {
     static TURN: Mutex<()> = Mutex::new(());
 
     fn small() -> CardOptions {
-        CardOptions { threads: Some(1), memory_bytes: Some(1 << 20) }
+        CardOptions { threads: Some(1), memory_bytes: Some(1 << 20), ..CardOptions::default() }
     }
 
     /// Fills a table and initialises its card, on a thread of its own.

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::card::{self, Attachment, CLAIMED, Call, Card, Origin};
+use crate::call::Call;
+use crate::card::{self, Attachment, CLAIMED, Card, Origin};
 use crate::fault::Fault;
 use crate::options::CardOptions;
 use crate::violations::Violation;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::block::Line;
+use crate::clock::Work;
 use crate::compute::{self, Pool};
 use crate::fault::Fault;
 use crate::io::Io;
@@ -22,6 +23,20 @@ pub(crate) struct Model {
     pub(crate) affinity: u32,
     /// Bytes taken from the device memory for the weights.
     pub(crate) bytes: u64,
+}
+
+impl Model {
+    /// What a run of `group` costs. A K/V cache is read in full, whatever the mask hides (ax-llm.md 5.3).
+    pub(crate) fn work(&self, group: usize) -> Work {
+        let caches =
+            self.signature.inputs.iter().filter(|tensor| tensor.is(c"K_cache") || tensor.is(c"V_cache"));
+        Work::Run {
+            head: matches!(self.engine, compute::Engine::Head(_)),
+            weight_bytes: self.bytes,
+            cache_bytes: caches.filter_map(|tensor| tensor.size(group)).sum(),
+            operations: self.engine.operations(group),
+        }
+    }
 }
 
 /// The engine of one card between `axclrtEngineInit` and `axclrtEngineFinalize`.

@@ -18,6 +18,13 @@ impl HostMemory {
         self.0.len()
     }
 
+    /// Whether `address` lies in a block.
+    pub(crate) fn contains(&self, address: u64) -> bool {
+        let Ok(address) = usize::try_from(address) else { return false };
+        let below = self.0.range(..=address).next_back();
+        below.is_some_and(|(&base, &lines)| address - base < lines * size_of::<Line>())
+    }
+
     /// Allocates at least `len` bytes, aligned to 128 and full of 0xFF.
     pub(crate) fn allocate(&mut self, len: u64) -> Result<*mut u8, Fault> {
         if len == 0 {
@@ -57,6 +64,9 @@ mod tests {
         let mut host = HostMemory::default();
         let block = host.allocate(200).unwrap();
         assert_eq!(block.addr() % 128, 0);
+        let base = block.addr() as u64;
+        assert!(host.contains(base) && host.contains(base + 255));
+        assert!(!host.contains(base - 1) && !host.contains(base + 256));
         assert_eq!(host.free(block.addr() + 1).unwrap_err().rule, Some(Rule::UnknownAddress));
         host.free(block.addr()).unwrap();
         assert!(host.free(block.addr()).is_err());

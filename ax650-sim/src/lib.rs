@@ -19,7 +19,9 @@
 
 mod axcl;
 mod block;
+mod call;
 mod card;
+pub mod clock;
 mod context;
 #[cfg(any(test, feature = "testing"))]
 pub mod control;
@@ -29,6 +31,7 @@ mod host;
 mod io;
 pub mod memory;
 mod options;
+pub mod profile;
 mod run;
 mod signature;
 mod status;
@@ -42,4 +45,4 @@ pub use ax650_compute::testing;
 pub use axcl::pcie_table;
 pub use context::DEVICE_ID;
 pub use fault::{CardError, clear_last_error, last_error};
-pub use options::CardOptions;
+pub use options::{CardOptions, Compute, Pace};

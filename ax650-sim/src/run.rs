@@ -7,7 +7,9 @@
 use std::ffi::CStr;
 
 use crate::block;
-use crate::card::{Call, State};
+use crate::call::Call;
+use crate::card::State;
+use crate::clock::Work;
 use crate::engine::unknown;
 use crate::fault::Fault;
 use crate::io::Binding;
@@ -24,6 +26,8 @@ pub(crate) struct Run {
     pub(crate) io: u64,
     inputs: Vec<Binding>,
     outputs: Vec<Binding>,
+    /// What it costs.
+    pub(crate) work: Work,
 }
 
 /// Checks the handles of a run and takes its bindings.
@@ -41,6 +45,7 @@ pub(crate) fn prepare(
         return Err(unknown("context of this model", context));
     }
     let signature = loaded.signature.clone();
+    let work = loaded.work(index(group));
     if index(group) >= signature.groups {
         let reason = format!("shape group {group} of {}", signature.groups);
         return Err(Fault::plain(status::ENGINE_INVALID_INDEX, reason));
@@ -51,7 +56,7 @@ pub(crate) fn prepare(
         return Err(Fault::breach(code, Rule::UnknownHandle, "the IO belongs to a model with other tensors"));
     }
     let first = *bound.group.get_or_insert(group);
-    let run = Run { model, group, io, inputs: bound.inputs.clone(), outputs: bound.outputs.clone() };
+    let run = Run { model, group, io, inputs: bound.inputs.clone(), outputs: bound.outputs.clone(), work };
     if first != group {
         let detail = format!("the IO of shape group {first} is used for group {group}");
         call.warn(Rule::SharedIo, detail)?;
@@ -59,8 +64,14 @@ pub(crate) fn prepare(
     Ok(run)
 }
 
-/// Runs a prepared run.
+/// Runs a prepared run, which the caller waits for.
 pub(crate) fn execute(state: &mut State, call: &Call<'_>, run: &Run) -> Result<(), Fault> {
+    call.charge(run.work);
+    perform(state, call, run)
+}
+
+/// Runs a prepared run, whose time was counted when it was submitted.
+pub(crate) fn perform(state: &mut State, call: &Call<'_>, run: &Run) -> Result<(), Fault> {
     let State { engines, memory, .. } = state;
     let model = engines.models.get(&run.model).ok_or_else(|| unknown("model", run.model))?;
     let signature = &model.signature;

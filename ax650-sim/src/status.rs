@@ -41,6 +41,8 @@ pub(crate) const CONTEXT_BIND: i32 = code(Part::Context, 0x83);
 pub(crate) const CONTEXT_UNBOUND: i32 = code(Part::Context, 0x84);
 /// The stream (or event, which shares the code space) cannot be destroyed.
 pub(crate) const STREAM_DESTROY: i32 = code(Part::Stream, 0x82);
+/// The stream is not done by the time limit of its synchronisation.
+pub(crate) const STREAM_TIMEOUT: i32 = code(Part::Stream, 0x83);
 /// The address does not belong to an allocation of the device.
 pub(crate) const MEMORY_NOT_DEVICE: i32 = code(Part::Memory, 0x81);
 /// Tensor or group index out of range.

@@ -93,20 +93,21 @@ impl Streams {
         Err(Fault::breach(code, Rule::UnknownHandle, format!("no stream {stream:#x}")))
     }
 
-    /// Appends a task. `stream` 0 is the default stream of `context`.
+    /// Appends a task and returns the handle of its stream. `stream` 0 is the default stream of `context`,
+    /// which has the handle of the context.
     pub(crate) fn submit(
         &mut self,
         stream: u64,
         context: u64,
         call: &'static str,
         task: Task,
-    ) -> Result<(), Fault> {
+    ) -> Result<u64, Fault> {
         let stream = if stream == 0 { context } else { stream };
         if stream != context {
             self.check(stream, status::common(Part::Stream, Common::IllegalParam))?;
         }
         self.queue.push_back(Queued { stream, call, task });
-        Ok(())
+        Ok(stream)
     }
 
     /// The next task that is to run; tasks behind a failed one of their stream are dropped.

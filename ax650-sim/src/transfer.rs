@@ -2,8 +2,11 @@
 
 use std::ptr;
 
-use crate::card::{Call, State};
+use crate::call::Call;
+use crate::card::State;
+use crate::clock::Work;
 use crate::fault::Fault;
+use crate::host::HostMemory;
 use crate::memory::{self, DeviceMemory};
 use crate::run;
 use crate::status::{self, Common, Part};
@@ -64,6 +67,16 @@ pub(crate) unsafe fn copy(
     Ok(())
 }
 
+/// What a copy costs. Nothing that can be measured, if no device takes part.
+pub(crate) fn work(host: &HostMemory, to: u64, from: u64, bytes: u64, kind: u32) -> Work {
+    match kind {
+        HOST_TO_DEVICE => Work::ToDevice { bytes, pinned: host.contains(from) },
+        DEVICE_TO_HOST => Work::FromDevice { bytes, pinned: host.contains(to) },
+        DEVICE_TO_DEVICE => Work::OnDevice { bytes },
+        _ => Work::Message,
+    }
+}
+
 /// Whether a copy of `kind` can be queued: the vendor's library refuses host to host (V3.10.2).
 pub(crate) fn check_queueable(kind: u32) -> Result<(), Fault> {
     if kind == HOST_TO_HOST {
@@ -96,7 +109,7 @@ pub(crate) fn drain(state: &mut State, call: &Call<'_>) {
             continue;
         }
         let name = queued.call;
-        let result = run_task(state, &Call { card: call.card, name }, &queued.task);
+        let result = run_task(state, &call.named(name), &queued.task);
         if let Err(fault) = result {
             if let Some(rule) = fault.rule {
                 call.card.record(name, rule, fault.reason.clone());
@@ -118,7 +131,7 @@ pub(crate) fn release(state: &mut State, queued: &Queued) {
 
 fn run_task(state: &mut State, call: &Call<'_>, task: &Task) -> Result<(), Fault> {
     match *task {
-        Task::Run(ref run) => run::execute(state, call, run),
+        Task::Run(ref run) => run::perform(state, call, run),
         Task::Fill { address, value, len } => {
             state.memory.bytes_mut(address, len)?.fill(value);
             Ok(())

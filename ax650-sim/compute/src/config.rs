@@ -62,6 +62,12 @@ impl LayerConfig {
         self.kv_heads * self.head_dim
     }
 
+    /// Weights of all projections.
+    pub(super) fn parameters(&self) -> u64 {
+        let of_attention = 2 * (self.q_dim() + self.kv_dim()) as u64;
+        self.hidden as u64 * (of_attention + 3 * self.intermediate as u64)
+    }
+
     fn read(entries: &Entries<'_>) -> Result<Self, LoadError> {
         let architecture = entries.text("ax650.architecture")?;
         if !matches!(architecture, "llama" | "qwen2" | "qwen3") {

@@ -115,6 +115,10 @@ impl LayerModel {
             + 4 * floats as u64
     }
 
+    pub(super) fn operations(&self, group: usize) -> u64 {
+        if group == 0 { 0 } else { 2 * self.config.chunk as u64 * self.config.parameters() }
+    }
+
     pub(super) fn run(
         &self,
         pool: &Pool,

@@ -133,6 +133,14 @@ impl Engine {
         }
     }
 
+    /// Operations of the matrix products of `group` (a multiply-add is two), if it has more than one row.
+    pub fn operations(&self, group: usize) -> u64 {
+        match self {
+            Self::Layer(layer) => layer.operations(group),
+            Self::Head(_) => 0,
+        }
+    }
+
     /// Runs one shape group. Slices are in tensor order, exactly as long as [`TensorInfo::bytes`] says and
     /// aligned to their elements. Every output is written in full; rows that see nothing (padding) become 0.
     ///

@@ -110,6 +110,7 @@ pub(super) unsafe extern "C" fn synchronize() -> i32 {
     call("axclrtSynchronizeDevice", |state, call| {
         state.require_context()?;
         transfer::drain(state, call);
+        call.wait_for_all();
         state.streams.outcome_of_all()
     })
 }

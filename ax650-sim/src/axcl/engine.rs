@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 
 use super::{Out, address, call, string, value};
+use crate::clock::Work;
 use crate::fault::Fault;
 use crate::run;
 use crate::status::{self, Common, Part};
@@ -43,7 +44,7 @@ pub(super) unsafe extern "C" fn finalize() -> i32 {
 }
 
 pub(super) unsafe extern "C" fn load_from_file(path: *const c_char, model: *mut u64) -> i32 {
-    call("axclrtEngineLoadFromFile", |state, _| {
+    call("axclrtEngineLoadFromFile", |state, call| {
         state.require_context()?;
         // SAFETY: the caller passes null or a place for an id.
         let out = unsafe { Out::new(Part::Engine, model) }?;
@@ -51,6 +52,7 @@ pub(super) unsafe extern "C" fn load_from_file(path: *const c_char, model: *mut 
         let path = unsafe { path_of(path) }?;
         let id = state.handle();
         state.engines.load(&mut state.memory, &path, id)?;
+        call.charge(Work::Load { bytes: state.engines.model(id)?.bytes });
         out.set(id);
         Ok(())
     })
@@ -177,7 +179,9 @@ pub(super) unsafe extern "C" fn execute_async(
     call("axclrtEngineExecuteAsync", |state, call| {
         let bound = state.require_context()?;
         let run = run::prepare(state, call, model, context, group, address(io))?;
-        state.streams.submit(address(stream), bound, call.name, Task::Run(run))?;
+        let work = run.work;
+        let stream = state.streams.submit(address(stream), bound, call.name, Task::Run(run))?;
+        call.enqueue(stream, work);
         state.engines.io(address(io))?.queued += 1;
         Ok(())
     })

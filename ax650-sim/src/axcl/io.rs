@@ -3,7 +3,8 @@
 use std::ffi::{c_char, c_void};
 
 use super::{Out, address, call, opaque, string};
-use crate::card::{Call, State};
+use crate::call::Call;
+use crate::card::State;
 use crate::fault::Fault;
 use crate::io::{Binding, Io};
 use crate::signature::Side;

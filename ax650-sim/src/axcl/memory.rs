@@ -3,7 +3,9 @@
 use std::ffi::c_void;
 
 use super::{Out, address, call, opaque};
+use crate::call::Call;
 use crate::card::State;
+use crate::clock::Work;
 use crate::fault::Fault;
 use crate::status::{self, Common, Part};
 use crate::stream::Task;
@@ -42,17 +44,18 @@ pub(super) unsafe extern "C" fn free(pointer: *mut c_void) -> i32 {
 }
 
 pub(super) unsafe extern "C" fn flush(pointer: *mut c_void, size: usize) -> i32 {
-    call("axclrtMemFlush", |state, _| check(state, pointer, size))
+    call("axclrtMemFlush", |state, call| maintain(state, call, pointer, size))
 }
 
 pub(super) unsafe extern "C" fn invalidate(pointer: *mut c_void, size: usize) -> i32 {
-    call("axclrtMemInvalidate", |state, _| check(state, pointer, size))
+    call("axclrtMemInvalidate", |state, call| maintain(state, call, pointer, size))
 }
 
 /// Cache maintenance has nothing to do but its range must be right.
-fn check(state: &State, pointer: *mut c_void, size: usize) -> Result<(), Fault> {
+fn maintain(state: &State, call: &Call<'_>, pointer: *mut c_void, size: usize) -> Result<(), Fault> {
     state.require_context()?;
     state.memory.bytes(address(pointer), size as u64)?;
+    call.charge(Work::Cache { bytes: size as u64 });
     Ok(())
 }
 
@@ -77,16 +80,18 @@ pub(super) unsafe extern "C" fn free_host(pointer: *mut c_void) -> i32 {
 }
 
 pub(super) unsafe extern "C" fn memset(pointer: *mut c_void, value: u8, count: usize) -> i32 {
-    call("axclrtMemset", |state, _| {
+    call("axclrtMemset", |state, call| {
         state.require_context()?;
+        call.charge(Work::OnDevice { bytes: count as u64 });
         state.memory.bytes_mut(address(pointer), count as u64)?.fill(value);
         Ok(())
     })
 }
 
 pub(super) unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, count: usize, kind: u32) -> i32 {
-    call("axclrtMemcpy", |state, _| {
+    call("axclrtMemcpy", |state, call| {
         state.require_context()?;
+        call.charge(transfer::work(&state.host, address(to), address(from), count as u64, kind));
         // SAFETY: the caller promises its side of the copy valid for `count` bytes.
         unsafe { transfer::copy(&mut state.memory, address(to), address(from), count as u64, kind) }
     })
@@ -114,7 +119,9 @@ pub(super) unsafe extern "C" fn memset_async(
     call("axclrtMemsetAsync", |state, call| {
         let context = state.require_context()?;
         let task = Task::Fill { address: address(pointer), value, len: count as u64 };
-        state.streams.submit(address(stream), context, call.name, task)
+        let stream = state.streams.submit(address(stream), context, call.name, task)?;
+        call.enqueue(stream, Work::OnDevice { bytes: count as u64 });
+        Ok(())
     })
 }
 
@@ -128,7 +135,11 @@ pub(super) unsafe extern "C" fn memcpy_async(
     call("axclrtMemcpyAsync", |state, call| {
         let context = state.require_context()?;
         transfer::check_queueable(kind)?;
-        let task = Task::Copy { to: address(to), from: address(from), len: count as u64, kind };
-        state.streams.submit(address(stream), context, call.name, task)
+        let (to, from, len) = (address(to), address(from), count as u64);
+        let work = transfer::work(&state.host, to, from, len, kind);
+        let task = Task::Copy { to, from, len, kind };
+        let stream = state.streams.submit(address(stream), context, call.name, task)?;
+        call.enqueue(stream, work);
+        Ok(())
     })
 }

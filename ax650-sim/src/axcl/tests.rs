@@ -36,7 +36,8 @@ struct Client {
 impl Client {
     /// A card before `axclInit`.
     fn cold() -> Self {
-        let options = CardOptions { threads: Some(1), memory_bytes: Some(64 << 20) };
+        let options =
+            CardOptions { threads: Some(1), memory_bytes: Some(64 << 20), ..CardOptions::default() };
         let card = SoftwareCard::new(options.clone());
         let attached = card.attach();
         Self { table: pcie_table(options), card, _attached: attached }
