@@ -13,11 +13,15 @@
 mod device;
 mod engine;
 mod info;
+mod inspect;
+mod internal;
 mod io;
 mod memory;
+mod query;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod worker;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
@@ -27,6 +31,7 @@ use ax650_sys::vendor::ax_pcie_table;
 use crate::call::{code as call, value};
 use crate::card;
 use crate::fault::Fault;
+use crate::log;
 use crate::memory::is_device_address;
 use crate::options::CardOptions;
 use crate::status::{self, Common, Part};
@@ -115,6 +120,52 @@ const TABLE: ax_pcie_table = ax_pcie_table {
     axclrtEngineGetInputBufferByIndex: Some(io::input),
     axclrtEngineGetOutputBufferByIndex: Some(io::output),
     axclrtEngineSetDynamicBatchSize: Some(io::set_batch_size),
+    axclAppLog: Some(log::ax650_sim_app_log),
+    axclrtMemcmpAsync: Some(memory::memcmp_async),
+    axclrtStreamWaitEventWithTimeout: Some(stream::wait_event_with_timeout),
+    axclrtTransferFile: Some(worker::transfer_file),
+    axclrtExecWorker: Some(worker::exec),
+    axclrtKillWorker: Some(worker::kill),
+    axclrtWorkerSend: Some(worker::send),
+    axclrtWorkerRecv: Some(worker::receive),
+    axclrtCreateP2PUnit: Some(worker::create_unit),
+    axclrtDestoryP2PUnit: Some(worker::destroy_unit),
+    axclrtControlChangePCIeSubId: Some(internal::change_sub_id),
+    axclrtEngineSetContextAffinity: Some(inspect::set_context_affinity),
+    axclrtEngineGetContextAffinity: Some(inspect::context_affinity_of),
+    axclrtEngineGetUsageFromMem: Some(inspect::usage_from_mem),
+    axclrtEngineGetModelTypeFromMem: Some(inspect::type_from_mem),
+    axclrtEngineGetInputBufferByName: Some(io::input_by_name),
+    axclrtEngineGetOutputBufferByName: Some(io::output_by_name),
+    axclrtGetContextId: Some(query::context_id),
+    axclrtGetDefaultStream: Some(query::default_stream),
+    axclrtGetEnviromentByStream: Some(query::environment),
+    axclrtGetDeviceBusInfo: Some(query::bus_info),
+    axclrtGetDevicePidInfo: Some(query::pid_info),
+    axclrtRebootDevice: Some(query::reboot),
+    axclrtLatencyLoopback: Some(internal::loopback),
+    axclrtP2PTriggerTest: Some(internal::p2p_test),
+    axclrtEngineP2pBwTest: Some(internal::p2p_bandwidth),
+    axclrtLog: Some(internal::collect_log),
+    axclrtControlCreateContext: Some(internal::control_create_context),
+    axclrtControlDestroyContext: Some(internal::control_destroy_context),
+    axclrtControlCreateStream: Some(internal::control_create_stream),
+    axclrtControlDestroyStream: Some(internal::control_destroy_stream),
+    axclrtControlSyncStream: Some(internal::control_sync_stream),
+    axclrtControlCreateEvent: Some(internal::control_create_event),
+    axclrtControlDestroyEvent: Some(internal::control_destroy_event),
+    axclrtControlRecordEvent: Some(internal::control_record_event),
+    axclrtControlStreamWaitEvent: Some(internal::control_wait_event),
+    axclrtControlExecuteShellCmd: Some(internal::shell),
+    axclrtCreateTask: Some(internal::create_task),
+    axclrtWaitTaskFinish: Some(internal::wait_task),
+    axclrtGetTaskResponse: Some(internal::task_response),
+    axclrtDestoryTask: Some(internal::destroy_task),
+    axclrtConfigLoad: Some(internal::config_load),
+    axclrtConfigUnLoad: Some(internal::config_unload),
+    axclrtConfigGetLogPath: Some(internal::config_log_path),
+    axclrtConfigGetLogLevel: Some(internal::config_log_level),
+    axclrtConfigGetDmaBufSize: Some(internal::config_dma_buffer),
 };
 
 /// Returns the vendor's function table over a software card, and attaches the card to the calling thread.

@@ -94,6 +94,19 @@ impl Contexts {
         })
     }
 
+    /// Fails unless `context` exists.
+    pub(crate) fn check(&self, context: u64) -> Result<(), Fault> {
+        if self.live.contains(&context) {
+            return Ok(());
+        }
+        Err(unknown(status::common(Part::Context, Common::IllegalParam), context))
+    }
+
+    /// Whether `device` is set more often than reset.
+    pub(crate) fn is_active(&self, device: i32) -> bool {
+        device == DEVICE_ID && self.activations > 0
+    }
+
     /// `GetDefaultContext`.
     pub(crate) fn default_of(&self, device: i32) -> Result<u64, Fault> {
         check_device(device)?;

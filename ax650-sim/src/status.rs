@@ -10,8 +10,13 @@ pub(crate) enum Part {
     Device = 1,
     Context = 2,
     Stream = 3,
+    Task = 4,
     Memory = 5,
     Engine = 7,
+    Log = 8,
+    Control = 9,
+    P2p = 0xB,
+    Work = 0xC,
 }
 
 /// Errors that exist in every part.
@@ -22,6 +27,7 @@ pub(crate) enum Common {
     NullPointer = 0x02,
     IllegalParam = 0x03,
     Unsupported = 0x04,
+    NoMemory = 0x07,
     Decode = 0x09,
     Open = 0x0B,
     ExecuteFail = 0x0C,

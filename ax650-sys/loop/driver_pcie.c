@@ -25,7 +25,7 @@ static pcie_driver *pcie(axl_driver *driver)
 static bool is_out_of_memory(uint32_t code)
 {
     const bool runtime = (code & 0x80FF0000u) == 0x80300000u;
-    return (runtime && (code & 0xFFu) == AXCL_ERROR_NO_MEMORY) || code == AX_ERR_CMM_NOMEM;
+    return (runtime && (code & 0xFFu) == AXCL_ERR_NO_MEMORY) || code == AX_ERR_CMM_NOMEM;
 }
 
 static axl_status outcome(axclError error, const char *call)

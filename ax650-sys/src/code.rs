@@ -23,80 +23,80 @@ impl VendorCode {
     pub fn is_no_card(self) -> bool {
         matches!(
             self.bits(),
-            v::AXCL_ERR_RT_DEVICE_QUERY
-                | v::AXCL_ERR_RT_DEVICE_NO_CONNECT
-                | v::AXCL_ERR_RT_DEVICE_PROBE
-                | v::AXCL_ERR_RT_DEVICE_INVALID_ID
+            v::AXCL_ERR_DEVICE_QUERY_DEVICE
+                | v::AXCL_ERR_DEVICE_NO_CONNECT
+                | v::AXCL_ERR_DEVICE_PROBE
+                | v::AXCL_ERR_DEVICE_INVALID_ID
         )
     }
 
     /// Whether a card that worked before has gone: it is not active, or its answers are not understood.
     pub fn is_lost(self) -> bool {
-        let transport = [v::AXCL_ERROR_TIMEOUT, v::AXCL_ERROR_UNEXPECT_RESPONSE];
+        let transport = [v::AXCL_ERR_TIMEOUT, v::AXCL_ERR_UNEXPECT_RESPONSE];
         self.is_no_card()
-            || matches!(self.bits(), v::AXCL_ERR_RT_DEVICE_NOT_ACTIVE | v::AXCL_ERR_RT_DEVICE_NO_ACTIVE)
+            || matches!(self.bits(), v::AXCL_ERR_DEVICE_NOT_ACTIVE | v::AXCL_ERR_DEVICE_NO_ACTIVE_DEVICE)
             || (self.is_axcl() && transport.contains(&(self.bits() & 0xFF)))
     }
 
     fn axcl_module(self) -> &'static str {
         match (self.bits() >> 24) & 0x7F {
-            v::AXCL_ERROR_MODULE_RUNTIME => "runtime",
-            v::AXCL_ERROR_MODULE_NATIVE => "native",
-            v::AXCL_ERROR_MODULE_LITE => "lite",
+            v::AXCL_RUNTIME => "runtime",
+            v::AXCL_NATIVE => "native",
+            v::AXCL_LITE => "lite",
             _ => "unknown module",
         }
     }
 
     fn axcl_part(self) -> &'static str {
         match (self.bits() >> 8) & 0xFF {
-            v::AXCL_ERROR_SUB_DEVICE => "device",
-            v::AXCL_ERROR_SUB_CONTEXT => "context",
-            v::AXCL_ERROR_SUB_STREAM => "stream",
-            v::AXCL_ERROR_SUB_TASK => "task",
-            v::AXCL_ERROR_SUB_MEMORY => "memory",
-            v::AXCL_ERROR_SUB_CONFIG => "config",
-            v::AXCL_ERROR_SUB_ENGINE => "engine",
-            v::AXCL_ERROR_SUB_SYSLOG => "syslog",
-            v::AXCL_ERROR_SUB_SYSCTRL => "sysctrl",
-            v::AXCL_ERROR_SUB_LATENCY => "latency",
-            v::AXCL_ERROR_SUB_P2P => "p2p",
-            v::AXCL_ERROR_SUB_USRWORK => "worker",
+            v::AXCL_RUNTIME_DEVICE => "device",
+            v::AXCL_RUNTIME_CONTEXT => "context",
+            v::AXCL_RUNTIME_STREAM => "stream",
+            v::AXCL_RUNTIME_TASK => "task",
+            v::AXCL_RUNTIME_MEMORY => "memory",
+            v::AXCL_RUNTIME_CONFIG => "config",
+            v::AXCL_RUNTIME_ENGINE => "engine",
+            v::AXCL_RUNTIME_SYSLOG => "syslog",
+            v::AXCL_RUNTIME_SYSCTRL => "sysctrl",
+            v::AXCL_RUNTIME_LATENCY => "latency",
+            v::AXCL_RUNTIME_P2P => "p2p",
+            v::AXCL_RUNTIME_USRWORK => "worker",
             _ => "unknown part",
         }
     }
 
     fn axcl_meaning(self) -> &'static str {
         match self.bits() {
-            v::AXCL_ERR_RT_INIT_OPEN => "cannot open the kernel driver",
-            v::AXCL_ERR_RT_DEVICE_QUERY => "cannot query the devices",
-            v::AXCL_ERR_RT_DEVICE_NO_CONNECT => "no card is connected",
-            v::AXCL_ERR_RT_DEVICE_PROBE => "the card did not come up",
-            v::AXCL_ERR_RT_DEVICE_NOT_ACTIVE => "the device is not active",
-            v::AXCL_ERR_RT_DEVICE_INVALID_ID => "no such device",
-            v::AXCL_ERR_RT_DEVICE_NO_ACTIVE => "no device is active",
-            v::AXCL_ERR_RT_DEVICE_PORT_ALLOCATE => "no port to the card",
-            v::AXCL_ERR_RT_DEVICE_REBOOT => "the card could not be rebooted",
-            v::AXCL_ERR_RT_DEVICE_PORT_DESTROY => "the port to the card could not be closed",
-            v::AXCL_ERR_RT_CONTEXT_CREATE => "cannot create the context",
-            v::AXCL_ERR_RT_CONTEXT_DESTROY => "cannot destroy the context",
-            v::AXCL_ERR_RT_CONTEXT_BIND_THREAD => "cannot bind the context to the thread",
-            v::AXCL_ERR_RT_CONTEXT_NO_BOUND => "no context is bound to the thread",
-            v::AXCL_ERR_RT_STREAM_CREATE => "cannot create",
-            v::AXCL_ERR_RT_STREAM_DESTROY => "cannot destroy",
-            v::AXCL_ERR_RT_STREAM_SYNC_TIMEOUT => "synchronising took too long",
-            v::AXCL_ERR_RT_TASK_SUBMIT => "cannot submit the task",
-            v::AXCL_ERR_RT_MEMORY_NOT_DEVICE => "not memory of the device",
-            v::AXCL_ERR_RT_CONFIG_LOAD => "cannot load the configuration",
-            v::AXCL_ERR_RT_ENGINE_INVALID_INDEX => "no such tensor or group",
+            v::AXCL_ERR_DEVICE_OPEN => "cannot open the kernel driver",
+            v::AXCL_ERR_DEVICE_QUERY_DEVICE => "cannot query the devices",
+            v::AXCL_ERR_DEVICE_NO_CONNECT => "no card is connected",
+            v::AXCL_ERR_DEVICE_PROBE => "the card did not come up",
+            v::AXCL_ERR_DEVICE_NOT_ACTIVE => "the device is not active",
+            v::AXCL_ERR_DEVICE_INVALID_ID => "no such device",
+            v::AXCL_ERR_DEVICE_NO_ACTIVE_DEVICE => "no device is active",
+            v::AXCL_ERR_DEVICE_PORT_ALLOCATE => "no port to the card",
+            v::AXCL_ERR_DEVICE_REBOOT => "the card could not be rebooted",
+            v::AXCL_ERR_DEVICE_PORT_DESTROY => "the port to the card could not be closed",
+            v::AXCL_ERR_CONTEXT_CREATE => "cannot create the context",
+            v::AXCL_ERR_CONTEXT_DESTROY => "cannot destroy the context",
+            v::AXCL_ERR_CONTEXT_BIND_THREAD => "cannot bind the context to the thread",
+            v::AXCL_ERR_CONTEXT_NO_BIND_CONTEXT => "no context is bound to the thread",
+            v::AXCL_ERR_STREAM_CREATE => "cannot create",
+            v::AXCL_ERR_STREAM_DESTROY => "cannot destroy",
+            v::AXCL_ERR_STREAM_SYNC_TIMEOUT => "synchronising took too long",
+            v::AXCL_ERR_TASK_SUBMIT => "cannot submit the task",
+            v::AXCL_ERR_MEMORY_NOT_DEVICE_MEMORY => "not memory of the device",
+            v::AXCL_ERR_CONFIG_LOAD => "cannot load the configuration",
+            v::AXCL_ERR_ENGINE_INVALID_INDEX => "no such tensor or group",
             bits => common_meaning(bits & 0xFF),
         }
     }
 
     fn chip_module(self) -> &'static str {
         match (self.bits() >> 16) & 0xFF {
-            v::AX_MODULE_NPU => "NPU",
-            v::AX_MODULE_SYS => "chip memory",
-            v::AX_MODULE_ENGINE => "engine",
+            v::AX_ID_NPU => "NPU",
+            v::AX_ID_SYS => "chip memory",
+            v::AX_ID_ENGINE => "engine",
             _ => "chip",
         }
     }
@@ -121,18 +121,18 @@ impl VendorCode {
 
 fn common_meaning(error: u32) -> &'static str {
     match error {
-        v::AXCL_ERROR_UNKNOWN => "failed",
-        v::AXCL_ERROR_NULL_POINTER => "null pointer",
-        v::AXCL_ERROR_ILLEGAL_PARAM => "illegal parameter",
-        v::AXCL_ERROR_UNSUPPORT => "not supported",
-        v::AXCL_ERROR_TIMEOUT => "timed out",
-        v::AXCL_ERROR_BUSY => "busy",
-        v::AXCL_ERROR_NO_MEMORY => "no memory",
-        v::AXCL_ERROR_ENCODE => "the request could not be encoded",
-        v::AXCL_ERROR_DECODE => "the card's answer could not be decoded",
-        v::AXCL_ERROR_UNEXPECT_RESPONSE => "unexpected answer of the card",
-        v::AXCL_ERROR_OPEN => "cannot open",
-        v::AXCL_ERROR_EXECUTE_FAIL => "the card could not execute it",
+        v::AXCL_ERR_UNKNOWN => "failed",
+        v::AXCL_ERR_NULL_POINTER => "null pointer",
+        v::AXCL_ERR_ILLEGAL_PARAM => "illegal parameter",
+        v::AXCL_ERR_UNSUPPORT => "not supported",
+        v::AXCL_ERR_TIMEOUT => "timed out",
+        v::AXCL_ERR_BUSY => "busy",
+        v::AXCL_ERR_NO_MEMORY => "no memory",
+        v::AXCL_ERR_ENCODE => "the request could not be encoded",
+        v::AXCL_ERR_DECODE => "the card's answer could not be decoded",
+        v::AXCL_ERR_UNEXPECT_RESPONSE => "unexpected answer of the card",
+        v::AXCL_ERR_OPEN => "cannot open",
+        v::AXCL_ERR_EXECUTE_FAIL => "the card could not execute it",
         _ => "unknown error",
     }
 }

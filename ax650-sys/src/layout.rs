@@ -54,7 +54,7 @@ layout! {
     AX_ENGINE_HANDLE_EXTRA_T: 48, 8 {
         nNpuSet @ 0, pName @ 8, reserve @ 16,
     }
-    AX_ENGINE_CMM_INFO_T: 4, 4 {
+    AX_ENGINE_CMM_INFO: 4, 4 {
         nCMMSize @ 0,
     }
     axclrtDeviceProperties: 240, 8 {

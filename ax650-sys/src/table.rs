@@ -65,27 +65,41 @@ vendor_table! {
             axclrtEngineSetInputBufferByIndex axclrtEngineSetOutputBufferByIndex axclrtEngineExecute
         }
         optional {
-            axclSetLogLevel axclrtGetVersion axclrtGetFullVersion axclrtGetSocName axclrtGetDevice
-            axclrtGetDeviceCount axclrtSynchronizeDevice axclrtGetDeviceProperties axclrtCreateContext
-            axclrtDestroyContext axclrtSetCurrentContext axclrtGetCurrentContext axclrtGetDefaultContext
-            axclrtMallocCached axclrtMemFlush axclrtMemInvalidate axclrtMallocHost axclrtFreeHost
-            axclrtMemcmp axclrtMemsetAsync axclrtMemcpyAsync axclrtCreateStream axclrtDestroyStream
-            axclrtDestroyStreamForce axclrtSynchronizeStream axclrtSynchronizeStreamWithTimeout
-            axclrtCreateEvent axclrtDestroyEvent axclrtRecordEvent axclrtStreamWaitEvent
-            axclrtEngineGetVNpuKind axclrtEngineLoadFromMem axclrtEngineGetModelCompilerVersion
-            axclrtEngineSetAffinity axclrtEngineGetAffinity axclrtEngineGetUsage
-            axclrtEngineGetUsageFromModelId axclrtEngineGetModelType axclrtEngineGetModelTypeFromModelId
+            axclSetLogLevel axclAppLog axclrtGetVersion axclrtGetFullVersion axclrtGetSocName
+            axclrtGetDevice axclrtGetDeviceCount axclrtSynchronizeDevice axclrtGetDeviceProperties
+            axclrtCreateContext axclrtDestroyContext axclrtSetCurrentContext axclrtGetCurrentContext
+            axclrtGetDefaultContext axclrtMallocCached axclrtMemFlush axclrtMemInvalidate axclrtMallocHost
+            axclrtFreeHost axclrtMemcmp axclrtMemsetAsync axclrtMemcpyAsync axclrtMemcmpAsync
+            axclrtCreateStream axclrtDestroyStream axclrtDestroyStreamForce axclrtSynchronizeStream
+            axclrtSynchronizeStreamWithTimeout axclrtCreateEvent axclrtDestroyEvent axclrtRecordEvent
+            axclrtStreamWaitEvent axclrtStreamWaitEventWithTimeout axclrtTransferFile axclrtExecWorker
+            axclrtKillWorker axclrtWorkerSend axclrtWorkerRecv axclrtCreateP2PUnit axclrtDestoryP2PUnit
+            axclrtControlChangePCIeSubId axclrtEngineGetVNpuKind axclrtEngineLoadFromMem
+            axclrtEngineGetModelCompilerVersion axclrtEngineSetAffinity axclrtEngineGetAffinity
+            axclrtEngineSetContextAffinity axclrtEngineGetContextAffinity axclrtEngineGetUsage
+            axclrtEngineGetUsageFromMem axclrtEngineGetUsageFromModelId axclrtEngineGetModelType
+            axclrtEngineGetModelTypeFromMem axclrtEngineGetModelTypeFromModelId
             axclrtEngineGetInputIndexByName axclrtEngineGetOutputIndexByName axclrtEngineGetInputDataType
             axclrtEngineGetOutputDataType axclrtEngineGetInputDataLayout axclrtEngineGetOutputDataLayout
             axclrtEngineSetInputBufferByName axclrtEngineSetOutputBufferByName
             axclrtEngineGetInputBufferByIndex axclrtEngineGetOutputBufferByIndex
-            axclrtEngineSetDynamicBatchSize axclrtEngineExecuteAsync
+            axclrtEngineGetInputBufferByName axclrtEngineGetOutputBufferByName
+            axclrtEngineSetDynamicBatchSize axclrtEngineExecuteAsync axclrtGetContextId
+            axclrtGetDefaultStream axclrtGetEnviromentByStream axclrtGetDeviceBusInfo axclrtGetDevicePidInfo
+            axclrtRebootDevice axclrtLatencyLoopback axclrtP2PTriggerTest axclrtEngineP2pBwTest axclrtLog
+            axclrtControlCreateContext axclrtControlDestroyContext axclrtControlCreateStream
+            axclrtControlDestroyStream axclrtControlSyncStream axclrtControlCreateEvent
+            axclrtControlDestroyEvent axclrtControlRecordEvent axclrtControlStreamWaitEvent
+            axclrtControlExecuteShellCmd axclrtCreateTask axclrtWaitTaskFinish axclrtGetTaskResponse
+            axclrtDestoryTask axclrtConfigLoad axclrtConfigUnLoad axclrtConfigGetLogPath
+            axclrtConfigGetLogLevel axclrtConfigGetDmaBufSize
         }
     }
 }
 
 vendor_table! {
-    /// All of `AX_SYS` and `AX_ENGINE` that ax650 knows, or the names of the required functions that are missing.
+    /// All of `AX_SYS`, `AX_POOL` and `AX_ENGINE` that ax650 knows, or the names of the required functions that are
+    /// missing.
     resolve_board -> ax_board_table {
         required {
             AX_SYS_Init AX_SYS_Deinit AX_SYS_MemAlloc AX_SYS_MemAllocCached AX_SYS_MemFree
@@ -94,12 +108,22 @@ vendor_table! {
             AX_ENGINE_CreateContextV2 AX_ENGINE_RunSync
         }
         optional {
-            AX_SYS_Mmap AX_SYS_MmapCache AX_SYS_Munmap AX_SYS_MemGetBlockInfoByPhy
-            AX_SYS_MemGetBlockInfoByVirt AX_SYS_MemGetPartitionInfo AX_SYS_MemQueryStatus
-            AX_ENGINE_GetVersion AX_ENGINE_NPUReset AX_ENGINE_GetVNPUAttr AX_ENGINE_GetModelType
-            AX_ENGINE_CreateHandleV2 AX_ENGINE_GetHandleModelType AX_ENGINE_GetModelToolsVersion
-            AX_ENGINE_GetCMMUsage AX_ENGINE_GetGroupIOInfoCount AX_ENGINE_GetGroupIOInfo
-            AX_ENGINE_SetAffinity AX_ENGINE_GetAffinity AX_ENGINE_RunSyncV2 AX_ENGINE_RunGroupIOSync
+            AX_SYS_Mmap AX_SYS_MmapCache AX_SYS_MmapFast AX_SYS_MmapCacheFast AX_SYS_Munmap
+            AX_SYS_MemGetBlockInfoByPhy AX_SYS_MemGetBlockInfoByVirt AX_SYS_MemGetPartitionInfo
+            AX_SYS_MemSetConfig AX_SYS_MemGetConfig AX_SYS_MemQueryStatus AX_SYS_Link AX_SYS_UnLink
+            AX_SYS_GetLinkByDest AX_SYS_GetLinkBySrc AX_SYS_GetCurPTS AX_SYS_InitPTSBase AX_SYS_SyncPTS
+            AX_SYS_SetLogLevel AX_SYS_SetLogTarget AX_SYS_EnableTimestamp AX_POOL_SetConfig
+            AX_POOL_GetConfig AX_POOL_Init AX_POOL_Exit AX_POOL_CreatePool AX_POOL_DestroyPool
+            AX_POOL_GetBlock AX_POOL_ReleaseBlock AX_POOL_PhysAddr2Handle AX_POOL_Handle2PhysAddr
+            AX_POOL_Handle2MetaPhysAddr AX_POOL_Handle2PoolId AX_POOL_Handle2BlkSize AX_POOL_MmapPool
+            AX_POOL_MunmapPool AX_POOL_GetBlockVirAddr AX_POOL_GetMetaVirAddr AX_POOL_IncreaseRefCnt
+            AX_POOL_DecreaseRefCnt AX_ENGINE_GetVersion AX_ENGINE_NPUReset AX_ENGINE_GetVNPUAttr
+            AX_ENGINE_GetModelType AX_ENGINE_CreateHandleV2 AX_ENGINE_GetModelToolsVersion
+            AX_ENGINE_GetCMMUsage AX_ENGINE_SetAffinity AX_ENGINE_GetAffinity AX_ENGINE_RunSyncV2
+            AX_ENGINE_GetGroupIOInfoCount AX_ENGINE_GetGroupIOInfo AX_ENGINE_RunGroupIOSync
+            AX_ENGINE_GetHandleModelType AX_SYS_LogOpen AX_SYS_LogClose AX_SYS_LogPrint AX_SYS_LogPrint_Ex
+            AX_SYS_Msleep AX_SYS_Usleep AX_SYS_AllocPTSBuffer AX_SYS_FreePTSBuffer AX_SYS_RecordPTS
+            AX_POOL_RecordTimeStamp AX_POOL_RecordTimeStampEx AX_POOL_ClearTimeStamp
         }
     }
 }

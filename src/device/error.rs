@@ -167,7 +167,7 @@ impl Context<'_> {
 }
 
 fn is_absence(code: VendorCode) -> bool {
-    code.is_no_card() || code.bits() == ax650_sys::vendor::AXCL_ERR_RT_INIT_OPEN
+    code.is_no_card() || code.bits() == ax650_sys::vendor::AXCL_ERR_DEVICE_OPEN
 }
 
 fn describe(place: &Place, what: &str) -> String {

@@ -45,18 +45,15 @@ impl Class {
     fn of(code: VendorCode) -> Self {
         let bits = code.bits();
         match bits {
-            v::AXCL_ERR_RT_INIT_OPEN | v::AXCL_ERR_RT_CONFIG_LOAD => return Self::Setup,
-            v::AXCL_ERR_RT_STREAM_SYNC_TIMEOUT | v::AX_ERR_NPU_TASK_BUSY => return Self::Busy,
+            v::AXCL_ERR_DEVICE_OPEN | v::AXCL_ERR_CONFIG_LOAD => return Self::Setup,
+            v::AXCL_ERR_STREAM_SYNC_TIMEOUT | v::AX_ERR_NPU_TASK_BUSY => return Self::Busy,
             v::AX_ERR_NPU_NOT_SUPPORT | v::AX_ERR_NPU_PARAM_INVALID => return Self::Versions,
             _ => {}
         }
         match bits & 0xFF {
-            v::AXCL_ERROR_OPEN if code.is_axcl() => Self::Setup,
-            v::AXCL_ERROR_BUSY | v::AXCL_ERROR_TIMEOUT if code.is_axcl() => Self::Busy,
-            v::AXCL_ERROR_UNSUPPORT
-            | v::AXCL_ERROR_ILLEGAL_PARAM
-            | v::AXCL_ERROR_ENCODE
-            | v::AXCL_ERROR_DECODE
+            v::AXCL_ERR_OPEN if code.is_axcl() => Self::Setup,
+            v::AXCL_ERR_BUSY | v::AXCL_ERR_TIMEOUT if code.is_axcl() => Self::Busy,
+            v::AXCL_ERR_UNSUPPORT | v::AXCL_ERR_ILLEGAL_PARAM | v::AXCL_ERR_ENCODE | v::AXCL_ERR_DECODE
                 if code.is_axcl() =>
             {
                 Self::Versions
@@ -76,8 +73,8 @@ mod tests {
     #[test]
     fn each_class_of_codes_has_its_remedy() {
         let of = |call, bits: u32| remedy(call, VendorCode(bits.cast_signed()), false);
-        assert!(of("axclInit", v::AXCL_ERR_RT_INIT_OPEN).contains("kernel module"));
-        assert!(of("axclrtMemcpy", v::AXCL_ERR_RT_STREAM_SYNC_TIMEOUT).contains("another program"));
+        assert!(of("axclInit", v::AXCL_ERR_DEVICE_OPEN).contains("kernel module"));
+        assert!(of("axclrtMemcpy", v::AXCL_ERR_STREAM_SYNC_TIMEOUT).contains("another program"));
         assert!(of("axclrtEngineGetInputDims (mask, group 1)", 0x8030_0709).contains("one version"));
         assert!(of("axclrtEngineExecute", v::AX_ERR_NPU_HARDWARE).contains("temperature"));
         assert!(of("axclrtEngineExecute", 0xFFFF_FFFF).contains("try again"));

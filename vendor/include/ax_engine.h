@@ -99,8 +99,10 @@ typedef enum {
 } AX_ENGINE_MODEL_TYPE_T;
 
 typedef AX_U32 AX_ENGINE_NPU_SET_T;
+typedef AX_U32 AX_KERNEL_HANDLE;
 typedef void *AX_ENGINE_HANDLE;
 typedef void *AX_ENGINE_CONTEXT_T;
+typedef void *AX_ENGINE_EXECUTION_CONTEXT;
 
 typedef struct {
     AX_ENGINE_NPU_MODE_T eHardMode;
@@ -177,7 +179,7 @@ typedef struct {
 /* In bytes, as the vendor's own model runner prints it. */
 typedef struct {
     AX_U32 nCMMSize;
-} AX_ENGINE_CMM_INFO_T;
+} AX_ENGINE_CMM_INFO;
 
 const AX_CHAR *AX_ENGINE_GetVersion(AX_VOID);
 AX_VOID AX_ENGINE_NPUReset(AX_VOID);
@@ -192,7 +194,7 @@ AX_S32 AX_ENGINE_CreateHandleV2(AX_ENGINE_HANDLE *handle, const AX_VOID *data, A
 AX_S32 AX_ENGINE_DestroyHandle(AX_ENGINE_HANDLE handle);
 AX_S32 AX_ENGINE_GetHandleModelType(AX_ENGINE_HANDLE handle, AX_ENGINE_MODEL_TYPE_T *type);
 const AX_CHAR *AX_ENGINE_GetModelToolsVersion(AX_ENGINE_HANDLE handle);
-AX_S32 AX_ENGINE_GetCMMUsage(AX_ENGINE_HANDLE handle, AX_ENGINE_CMM_INFO_T *usage);
+AX_S32 AX_ENGINE_GetCMMUsage(AX_ENGINE_HANDLE handle, AX_ENGINE_CMM_INFO *usage);
 
 AX_S32 AX_ENGINE_GetIOInfo(AX_ENGINE_HANDLE handle, AX_ENGINE_IO_INFO_T **info);
 AX_S32 AX_ENGINE_GetGroupIOInfoCount(AX_ENGINE_HANDLE handle, AX_U32 *count);

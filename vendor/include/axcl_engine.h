@@ -25,6 +25,9 @@ extern "C" {
 typedef void *axclrtEngineIOInfo;
 typedef void *axclrtEngineIO;
 
+/* Cores of the NPU, one bit each. */
+typedef uint32_t axclrtEngineSet;
+
 typedef enum {
     AXCL_VNPU_DISABLE = 0,
     AXCL_VNPU_ENABLE = 1,
@@ -82,11 +85,18 @@ axclError axclrtEngineUnload(uint64_t model);
 axclError axclrtEngineCreateContext(uint64_t model, uint64_t *context);
 const char *axclrtEngineGetModelCompilerVersion(uint64_t model);
 
-axclError axclrtEngineSetAffinity(uint64_t model, uint32_t set);
-axclError axclrtEngineGetAffinity(uint64_t model, uint32_t *set);
+axclError axclrtEngineSetAffinity(uint64_t model, axclrtEngineSet set);
+axclError axclrtEngineGetAffinity(uint64_t model, axclrtEngineSet *set);
+/* Not supported by any version. */
+axclError axclrtEngineSetContextAffinity(uint64_t model, uint64_t context, axclrtEngineSet set);
+axclError axclrtEngineGetContextAffinity(uint64_t model, uint64_t context, axclrtEngineSet *set);
+/* Sizes in bytes. The FromMem forms take a device address. */
 axclError axclrtEngineGetUsage(const char *path, int64_t *system_size, int64_t *cmm_size);
+axclError axclrtEngineGetUsageFromMem(const void *device_ptr, uint64_t size, int64_t *system_size,
+                                      int64_t *cmm_size);
 axclError axclrtEngineGetUsageFromModelId(uint64_t model, int64_t *system_size, int64_t *cmm_size);
 axclError axclrtEngineGetModelType(const char *path, axclrtEngineModelKind *kind);
+axclError axclrtEngineGetModelTypeFromMem(const void *device_ptr, uint64_t size, axclrtEngineModelKind *kind);
 axclError axclrtEngineGetModelTypeFromModelId(uint64_t model, axclrtEngineModelKind *kind);
 
 /* A name lives as long as the info; NULL when there is no such tensor. An index is -1 then. */
@@ -127,6 +137,10 @@ axclError axclrtEngineGetInputBufferByIndex(axclrtEngineIO io, uint32_t index, v
                                             uint64_t *size);
 axclError axclrtEngineGetOutputBufferByIndex(axclrtEngineIO io, uint32_t index, void **device_ptr,
                                              uint64_t *size);
+axclError axclrtEngineGetInputBufferByName(axclrtEngineIO io, const char *name, void **device_ptr,
+                                           uint64_t *size);
+axclError axclrtEngineGetOutputBufferByName(axclrtEngineIO io, const char *name, void **device_ptr,
+                                            uint64_t *size);
 axclError axclrtEngineSetDynamicBatchSize(axclrtEngineIO io, uint32_t batch_size);
 
 /* ExecuteAsync returns on submission; its errors surface when the stream is synchronised. */

@@ -6,6 +6,7 @@ use ax650_sys::vendor::{axclrtDeviceList, axclrtDeviceProperties};
 
 use super::{Out, address, call, opaque, value};
 use crate::context::{self, DEVICE_ID};
+use crate::log;
 use crate::status::Part;
 use crate::transfer;
 use crate::violations::Rule;
@@ -38,8 +39,12 @@ pub(super) unsafe extern "C" fn finalize() -> i32 {
     })
 }
 
-pub(super) unsafe extern "C" fn set_log_level(_level: i32) -> i32 {
-    call("axclSetLogLevel", |_, _| Ok(()))
+/// Takes any number, as the vendor's does: what is no level drops everything or nothing.
+pub(super) unsafe extern "C" fn set_log_level(level: i32) -> i32 {
+    call("axclSetLogLevel", |_, _| {
+        log::set_axcl_level(level);
+        Ok(())
+    })
 }
 
 pub(super) unsafe extern "C" fn version(major: *mut i32, minor: *mut i32, patch: *mut i32) -> i32 {

@@ -109,6 +109,40 @@ pub(super) unsafe extern "C" fn output(
     })
 }
 
+pub(super) unsafe extern "C" fn input_by_name(
+    io: *mut c_void,
+    name: *const c_char,
+    buffer: *mut *mut c_void,
+    size: *mut u64,
+) -> i32 {
+    call("axclrtEngineGetInputBufferByName", |state, _| {
+        // SAFETY: the caller passes null or a string.
+        let index = unsafe { index_of(state, io, Side::Input, name) }?;
+        // SAFETY: the caller passes null or a place for an address.
+        let buffer = unsafe { Out::new(Part::Engine, buffer) }?;
+        // SAFETY: the caller passes null or a place for a size.
+        let size = unsafe { Out::new(Part::Engine, size) }?;
+        tell(state, io, Side::Input, index, buffer, size)
+    })
+}
+
+pub(super) unsafe extern "C" fn output_by_name(
+    io: *mut c_void,
+    name: *const c_char,
+    buffer: *mut *mut c_void,
+    size: *mut u64,
+) -> i32 {
+    call("axclrtEngineGetOutputBufferByName", |state, _| {
+        // SAFETY: the caller passes null or a string.
+        let index = unsafe { index_of(state, io, Side::Output, name) }?;
+        // SAFETY: the caller passes null or a place for an address.
+        let buffer = unsafe { Out::new(Part::Engine, buffer) }?;
+        // SAFETY: the caller passes null or a place for a size.
+        let size = unsafe { Out::new(Part::Engine, size) }?;
+        tell(state, io, Side::Output, index, buffer, size)
+    })
+}
+
 /// Shapes are static: a batch of one, or the automatic choice, which is the same.
 pub(super) unsafe extern "C" fn set_batch_size(io: *mut c_void, batch_size: u32) -> i32 {
     call("axclrtEngineSetDynamicBatchSize", |state, _| {

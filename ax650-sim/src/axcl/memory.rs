@@ -143,3 +143,23 @@ pub(super) unsafe extern "C" fn memcpy_async(
         Ok(())
     })
 }
+
+/// Not queued: compared when it is submitted, and an error at once.
+pub(super) unsafe extern "C" fn memcmp_async(
+    first: *const c_void,
+    second: *const c_void,
+    count: usize,
+    stream: *mut c_void,
+) -> i32 {
+    call("axclrtMemcmpAsync", |state, call| {
+        state.require_context()?;
+        state.streams.check(address(stream), status::common(Part::Stream, Common::IllegalParam))?;
+        transfer::drain(state, call);
+        let first = state.memory.bytes(address(first), count as u64)?;
+        let second = state.memory.bytes(address(second), count as u64)?;
+        if first == second {
+            return Ok(());
+        }
+        Err(Fault::plain(status::common(Part::Memory, Common::Fail), "the ranges differ"))
+    })
+}

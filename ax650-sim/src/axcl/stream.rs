@@ -123,6 +123,18 @@ pub(super) unsafe extern "C" fn wait_event(stream: *mut c_void, event: *mut c_vo
     })
 }
 
+pub(super) unsafe extern "C" fn wait_event_with_timeout(
+    stream: *mut c_void,
+    event: *mut c_void,
+    _timeout_ms: i32,
+) -> i32 {
+    call("axclrtStreamWaitEventWithTimeout", |state, call| {
+        let stream = check_both(state, event, stream)?;
+        call.order(address(event), stream);
+        Ok(())
+    })
+}
+
 /// Returns the handle of the stream, which for the default stream is that of the context.
 fn check_both(state: &State, event: *mut c_void, stream: *mut c_void) -> Result<u64, Fault> {
     let context = state.require_context()?;

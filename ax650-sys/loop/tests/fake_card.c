@@ -10,7 +10,7 @@ enum {
     INPUTS = 5,
     OUTPUTS = 3,
     MAX_MODELS = 8,
-    EXECUTE_FAIL = (int)AXCL_ERR_RT_ENGINE_EXECUTE_FAIL,
+    EXECUTE_FAIL = (int)AXCL_ERR_ENGINE_EXECUTE_FAIL,
 };
 
 /* Two decode groups, and prefill groups that do not reach the end; not in order on purpose. */

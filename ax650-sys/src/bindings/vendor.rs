@@ -2,7 +2,11 @@
 
 // Made by `ax650-sys/bindings.sh` from the headers; do not edit.
 
-pub const AX_ERROR_FLAG: u32 = 2147483648;
+pub const AX_SUCCESS: u32 = 0;
+pub const AX_ID_AXCL: u32 = 48;
+pub const AX_ID_ENGINE: u32 = 29;
+pub const AX_ERR_OS_FAIL: u32 = 48;
+pub const AX_LINK_DEST_MAXNUM: u32 = 4;
 pub const AX_ERR_NPU_HANDLE_INVALID: u32 = 2147876993;
 pub const AX_ERR_NPU_TASK_INVALID: u32 = 2147876994;
 pub const AX_ERR_NPU_NOT_INIT: u32 = 2147876995;
@@ -21,91 +25,311 @@ pub const AX_ERR_CMM_UNKNOWN: u32 = 2148204585;
 pub const AX_ERR_CMM_MMAP_FAIL: u32 = 2148204672;
 pub const AX_ERR_CMM_MUNMAP_FAIL: u32 = 2148204673;
 pub const AX_ERR_CMM_FREE_FAIL: u32 = 2148204674;
+pub const AX_ERR_PTS_ILLEGAL_PARAM: u32 = 2148205066;
+pub const AX_ERR_PTS_NULL_PTR: u32 = 2148205067;
+pub const AX_ERR_PTS_NOTREADY: u32 = 2148205072;
+pub const AX_ERR_PTS_NOT_PERM: u32 = 2148205077;
+pub const AX_ERR_PTS_UNKNOWN: u32 = 2148205097;
+pub const AX_ERR_LINK_ILLEGAL_PARAM: u32 = 2148205322;
+pub const AX_ERR_LINK_NULL_PTR: u32 = 2148205323;
+pub const AX_ERR_LINK_NOTREADY: u32 = 2148205328;
+pub const AX_ERR_LINK_NOT_SUPPORT: u32 = 2148205332;
+pub const AX_ERR_LINK_NOT_PERM: u32 = 2148205333;
+pub const AX_ERR_LINK_UNEXIST: u32 = 2148205335;
+pub const AX_ERR_LINK_UNKNOWN: u32 = 2148205353;
+pub const AX_ERR_LINK_TABLE_FULL: u32 = 2148205440;
+pub const AX_ERR_LINK_TABLE_EMPTY: u32 = 2148205441;
 pub const AX_MEM_CACHED: u32 = 2;
 pub const AX_MEM_NONCACHED: u32 = 4;
 pub const AX_MAX_PARTITION_COUNT: u32 = 16;
-pub const AX_MAX_PARTITION_NAME: u32 = 32;
-pub const AXCL_SUCC: u32 = 0;
-pub const AXCL_ERR_RT_INIT_OPEN: u32 = 2150629643;
-pub const AXCL_ERR_RT_DEVICE_QUERY: u32 = 2150629760;
-pub const AXCL_ERR_RT_DEVICE_NO_CONNECT: u32 = 2150629761;
-pub const AXCL_ERR_RT_DEVICE_PROBE: u32 = 2150629762;
-pub const AXCL_ERR_RT_DEVICE_NOT_ACTIVE: u32 = 2150629763;
-pub const AXCL_ERR_RT_DEVICE_INVALID_ID: u32 = 2150629764;
-pub const AXCL_ERR_RT_DEVICE_NO_ACTIVE: u32 = 2150629765;
-pub const AXCL_ERR_RT_DEVICE_PORT_ALLOCATE: u32 = 2150629766;
-pub const AXCL_ERR_RT_DEVICE_REBOOT: u32 = 2150629767;
-pub const AXCL_ERR_RT_DEVICE_PORT_DESTROY: u32 = 2150629768;
-pub const AXCL_ERR_RT_CONTEXT_CREATE: u32 = 2150630017;
-pub const AXCL_ERR_RT_CONTEXT_DESTROY: u32 = 2150630018;
-pub const AXCL_ERR_RT_CONTEXT_BIND_THREAD: u32 = 2150630019;
-pub const AXCL_ERR_RT_CONTEXT_NO_BOUND: u32 = 2150630020;
-pub const AXCL_ERR_RT_STREAM_CREATE: u32 = 2150630273;
-pub const AXCL_ERR_RT_STREAM_DESTROY: u32 = 2150630274;
-pub const AXCL_ERR_RT_STREAM_SYNC_TIMEOUT: u32 = 2150630275;
-pub const AXCL_ERR_RT_TASK_SUBMIT: u32 = 2150630529;
-pub const AXCL_ERR_RT_MEMORY_NULL_POINTER: u32 = 2150630658;
-pub const AXCL_ERR_RT_MEMORY_ENCODE: u32 = 2150630664;
-pub const AXCL_ERR_RT_MEMORY_DECODE: u32 = 2150630665;
-pub const AXCL_ERR_RT_MEMORY_UNEXPECT_RESPONSE: u32 = 2150630666;
-pub const AXCL_ERR_RT_MEMORY_EXECUTE_FAIL: u32 = 2150630668;
-pub const AXCL_ERR_RT_MEMORY_NOT_DEVICE: u32 = 2150630785;
-pub const AXCL_ERR_RT_CONFIG_LOAD: u32 = 2150631041;
-pub const AXCL_ERR_RT_ENGINE_NULL_POINTER: u32 = 2150631170;
-pub const AXCL_ERR_RT_ENGINE_ILLEGAL_PARAM: u32 = 2150631171;
-pub const AXCL_ERR_RT_ENGINE_UNSUPPORT: u32 = 2150631172;
-pub const AXCL_ERR_RT_ENGINE_ENCODE: u32 = 2150631176;
-pub const AXCL_ERR_RT_ENGINE_DECODE: u32 = 2150631177;
-pub const AXCL_ERR_RT_ENGINE_UNEXPECT_RESPONSE: u32 = 2150631178;
-pub const AXCL_ERR_RT_ENGINE_EXECUTE_FAIL: u32 = 2150631180;
-pub const AXCL_ERR_RT_ENGINE_INVALID_INDEX: u32 = 2150631297;
+pub const AX_MAX_PARTITION_NAME_LEN: u32 = 32;
+pub const AX_ERR_POOL_ILLEGAL_PARAM: u32 = 2148204810;
+pub const AX_ERR_POOL_NULL_PTR: u32 = 2148204811;
+pub const AX_ERR_POOL_NOTREADY: u32 = 2148204816;
+pub const AX_ERR_POOL_BUSY: u32 = 2148204817;
+pub const AX_ERR_POOL_NOT_SUPPORT: u32 = 2148204820;
+pub const AX_ERR_POOL_NOT_PERM: u32 = 2148204821;
+pub const AX_ERR_POOL_UNEXIST: u32 = 2148204823;
+pub const AX_ERR_POOL_NOMEM: u32 = 2148204824;
+pub const AX_ERR_POOL_UNKNOWN: u32 = 2148204841;
+pub const AX_ERR_POOL_MMAP_FAIL: u32 = 2148204928;
+pub const AX_ERR_POOL_MUNMAP_FAIL: u32 = 2148204929;
+pub const AX_ERR_POOL_BLKFREE_FAIL: u32 = 2148204930;
+pub const AX_INVALID_POOLID: u32 = 4294967295;
+pub const AX_INVALID_BLOCKID: u32 = 0;
+pub const AX_MAX_POOLS: u32 = 1024;
+pub const AX_MAX_COMM_POOLS: u32 = 64;
+pub const AX_MAX_BLKS_PER_POOL: u32 = 1024;
+pub const AX_MAX_POOL_NAME_LEN: u32 = 32;
+pub const AXCL_RUNTIME: u32 = 0;
+pub const AXCL_NATIVE: u32 = 1;
+pub const AXCL_LITE: u32 = 2;
+pub const AXCL_RUNTIME_DEVICE: u32 = 1;
+pub const AXCL_RUNTIME_CONTEXT: u32 = 2;
+pub const AXCL_RUNTIME_STREAM: u32 = 3;
+pub const AXCL_RUNTIME_TASK: u32 = 4;
+pub const AXCL_RUNTIME_MEMORY: u32 = 5;
+pub const AXCL_RUNTIME_CONFIG: u32 = 6;
+pub const AXCL_RUNTIME_ENGINE: u32 = 7;
+pub const AXCL_RUNTIME_SYSLOG: u32 = 8;
+pub const AXCL_RUNTIME_SYSCTRL: u32 = 9;
+pub const AXCL_RUNTIME_LATENCY: u32 = 10;
+pub const AXCL_RUNTIME_P2P: u32 = 11;
+pub const AXCL_RUNTIME_USRWORK: u32 = 12;
+pub const AXCL_ERR_DEVICE_NULL_POINTER: u32 = 2150629634;
+pub const AXCL_ERR_DEVICE_UNSUPPORT: u32 = 2150629636;
+pub const AXCL_ERR_DEVICE_OPEN: u32 = 2150629643;
+pub const AXCL_ERR_DEVICE_QUERY_DEVICE: u32 = 2150629760;
+pub const AXCL_ERR_DEVICE_NO_CONNECT: u32 = 2150629761;
+pub const AXCL_ERR_DEVICE_PROBE: u32 = 2150629762;
+pub const AXCL_ERR_DEVICE_NOT_ACTIVE: u32 = 2150629763;
+pub const AXCL_ERR_DEVICE_INVALID_ID: u32 = 2150629764;
+pub const AXCL_ERR_DEVICE_NO_ACTIVE_DEVICE: u32 = 2150629765;
+pub const AXCL_ERR_DEVICE_PORT_ALLOCATE: u32 = 2150629766;
+pub const AXCL_ERR_DEVICE_REBOOT: u32 = 2150629767;
+pub const AXCL_ERR_DEVICE_PORT_DESTROY: u32 = 2150629768;
+pub const AXCL_ERR_CONTEXT_NULL_POINTER: u32 = 2150629890;
+pub const AXCL_ERR_CONTEXT_CREATE: u32 = 2150630017;
+pub const AXCL_ERR_CONTEXT_DESTROY: u32 = 2150630018;
+pub const AXCL_ERR_CONTEXT_BIND_THREAD: u32 = 2150630019;
+pub const AXCL_ERR_CONTEXT_NO_BIND_CONTEXT: u32 = 2150630020;
+pub const AXCL_ERR_STREAM_NULL_POINTER: u32 = 2150630146;
+pub const AXCL_ERR_STREAM_TIMEOUT: u32 = 2150630149;
+pub const AXCL_ERR_STREAM_CREATE: u32 = 2150630273;
+pub const AXCL_ERR_STREAM_DESTROY: u32 = 2150630274;
+pub const AXCL_ERR_STREAM_SYNC_TIMEOUT: u32 = 2150630275;
+pub const AXCL_ERR_EVENT_NULL_POINTER: u32 = 2150630146;
+pub const AXCL_ERR_EVENT_TIMEOUT: u32 = 2150630149;
+pub const AXCL_ERR_EVENT_CREATE: u32 = 2150630273;
+pub const AXCL_ERR_EVENT_DESTROY: u32 = 2150630274;
+pub const AXCL_ERR_EVENT_RECORD: u32 = 2150630275;
+pub const AXCL_ERR_EVENT_WAIT: u32 = 2150630276;
+pub const AXCL_ERR_TASK_SUBMIT: u32 = 2150630529;
+pub const AXCL_ERR_MEMORY_NULL_POINTER: u32 = 2150630658;
+pub const AXCL_ERR_MEMORY_ENCODE: u32 = 2150630664;
+pub const AXCL_ERR_MEMORY_DECODE: u32 = 2150630665;
+pub const AXCL_ERR_MEMORY_UNEXPECT_RESPONSE: u32 = 2150630666;
+pub const AXCL_ERR_MEMORY_EXECUTE_FAIL: u32 = 2150630668;
+pub const AXCL_ERR_MEMORY_NOT_DEVICE_MEMORY: u32 = 2150630785;
+pub const AXCL_ERR_CONFIG_LOAD: u32 = 2150631041;
+pub const AXCL_ERR_ENGINE_NULL_POINTER: u32 = 2150631170;
+pub const AXCL_ERR_ENGINE_ILLEGAL_PARAM: u32 = 2150631171;
+pub const AXCL_ERR_ENGINE_AXCL_UNSUPPORTED: u32 = 2150631172;
+pub const AXCL_ERR_ENGINE_ENCODE: u32 = 2150631176;
+pub const AXCL_ERR_ENGINE_DECODE: u32 = 2150631177;
+pub const AXCL_ERR_ENGINE_UNEXPECT_RESPONSE: u32 = 2150631178;
+pub const AXCL_ERR_ENGINE_EXECUTE_FAIL: u32 = 2150631180;
+pub const AXCL_ERR_ENGINE_INVALID_INDEX: u32 = 2150631297;
+pub const AXCL_ERR_USRWORK_NULL_POINTER: u32 = 2150632450;
+pub const AXCL_ERR_USRWORK_ILLEGAL_PARAM: u32 = 2150632451;
+pub const AXCL_ERR_USRWORK_TIMEOUT: u32 = 2150632453;
+pub const AXCL_ERR_USRWORK_ENCODE: u32 = 2150632456;
+pub const AXCL_ERR_USRWORK_DECODE: u32 = 2150632457;
+pub const AXCL_ERR_USRWORK_UNEXPECT_RESPONSE: u32 = 2150632458;
+pub const AXCL_ERR_USRWORK_EXECUTE_FAIL: u32 = 2150632460;
+pub const AXCL_ERR_USRWORK_OPEN_FILE: u32 = 2150632577;
+pub const AXCL_ERR_USRWORK_EMPTY_FILE: u32 = 2150632578;
+pub const AXCL_ERR_USRWORK_PROCESS_NOT_FOUND: u32 = 2150632579;
+pub const AXCL_ERR_USRWORK_INVALID_PATH: u32 = 2150632580;
+pub const AXCL_ERR_USRWORK_OPEN_CHANNEL: u32 = 2150632581;
+pub const AXCL_ERR_USRWORK_SEND_DATA: u32 = 2150632582;
+pub const AXCL_ERR_USRWORK_BUFFER_TOO_SMALL: u32 = 2150632583;
+pub const AXCL_ERR_P2P_NULL_POINTER: u32 = 2150632194;
+pub const AXCL_ERR_P2P_VERIFY_FAIL: u32 = 2150632195;
+pub const AXCL_ERR_P2P_NO_MEMORY: u32 = 2150632199;
+pub const AXCL_ERR_P2P_INIT: u32 = 2150632203;
+pub const AXCL_ERR_P2P_BWT: u32 = 2150632204;
+pub const NO_TIMEOUT: i32 = -1;
 pub const AXCL_MAX_DEVICE_COUNT: u32 = 256;
+pub const AXCL_MAX_P2P_DEVICE_COUNT: u32 = 8;
 pub const AXCLRT_ENGINE_MAX_DIM_CNT: u32 = 32;
+pub const AXCL_ERR_TASK_NULL_POINTER: u32 = 2150630402;
+pub const AXCL_ERR_TASK_ILLEGAL_PARAM: u32 = 2150630403;
+pub const AXCL_ERR_TASK_TIMEOUT: u32 = 2150630405;
+pub const AXCL_ERR_TASK_NO_MEMORY: u32 = 2150630407;
+pub const AXCL_ERR_TASK_EXECUTE_FAIL: u32 = 2150630412;
+pub const AXCL_ERR_LOG_DUMP: u32 = 2150631553;
+pub const AXCL_ERR_SYSCTRL_NULL_POINTER: u32 = 2150631682;
+pub const AXCL_ERR_SYSCTRL_ENCODE: u32 = 2150631688;
+pub const AXCL_ERR_SYSCTRL_DECODE: u32 = 2150631689;
+pub const AXCL_ERR_SYSCTRL_UNEXPECT_RESPONSE: u32 = 2150631690;
+pub const AXCL_ERR_SYSCTRL_EXECUTE_FAIL: u32 = 2150631692;
+pub const AXCL_ERR_SYSCTRL_CHECK_CONTEXT_ID: u32 = 2150631809;
+pub const AXCL_ERR_LATENCY_NULL_POINTER: u32 = 2150631682;
+pub const AXCL_ERR_LATENCY_ENCODE: u32 = 2150631688;
+pub const AXCL_ERR_LATENCY_DECODE: u32 = 2150631689;
+pub const AXCL_ERR_LATENCY_VERIFY_FAIL: u32 = 2150631809;
+pub const AX_ERR_CHIP_TYPE_NOTREADY: u32 = 2148205584;
+pub const AX_ERR_CHIP_TYPE_NOMEM: u32 = 2148205592;
+pub const AX_ERR_PWR_ILLEGAL_PARAM: u32 = 2148205578;
+pub const AX_ERR_PWR_NULL_PTR: u32 = 2148205579;
+pub const AX_ERR_PWR_NOTREADY: u32 = 2148205584;
+pub const AX_ERR_PWR_NOT_PERM: u32 = 2148205589;
+pub const AX_ERR_PWR_UNKNOWN: u32 = 2148205609;
 pub type AX_U8 = ::core::ffi::c_uchar;
 pub type AX_S8 = ::core::ffi::c_schar;
+pub type AX_U16 = ::core::ffi::c_ushort;
+pub type AX_S16 = ::core::ffi::c_short;
 pub type AX_U32 = ::core::ffi::c_uint;
 pub type AX_S32 = ::core::ffi::c_int;
 pub type AX_U64 = ::core::ffi::c_ulonglong;
 pub type AX_S64 = ::core::ffi::c_longlong;
 pub type AX_CHAR = ::core::ffi::c_char;
+pub type AX_LONG = ::core::ffi::c_long;
+pub type AX_ULONG = ::core::ffi::c_ulong;
+pub type AX_ADDR = ::core::ffi::c_ulong;
+pub type AX_F32 = f32;
+pub type AX_F64 = f64;
 pub type AX_VOID = ::core::ffi::c_void;
+pub type AX_SIZE_T = ::core::ffi::c_uint;
 pub const AX_FALSE: AX_BOOL = 0;
 pub const AX_TRUE: AX_BOOL = 1;
 pub type AX_BOOL = ::core::ffi::c_uint;
-pub const AX_MODULE_NPU: _bindgen_ty_1 = 6;
-pub const AX_MODULE_SYS: _bindgen_ty_1 = 11;
-pub const AX_MODULE_ENGINE: _bindgen_ty_1 = 29;
-pub const AX_MODULE_AXCL: _bindgen_ty_1 = 48;
-pub type _bindgen_ty_1 = ::core::ffi::c_uint;
-pub const AX_ERR_INVALID_MODID: _bindgen_ty_2 = 1;
-pub const AX_ERR_INVALID_DEVID: _bindgen_ty_2 = 2;
-pub const AX_ERR_INVALID_GRPID: _bindgen_ty_2 = 3;
-pub const AX_ERR_INVALID_CHNID: _bindgen_ty_2 = 4;
-pub const AX_ERR_INVALID_PIPEID: _bindgen_ty_2 = 5;
-pub const AX_ERR_INVALID_STITCHGRPID: _bindgen_ty_2 = 6;
-pub const AX_ERR_ILLEGAL_PARAM: _bindgen_ty_2 = 10;
-pub const AX_ERR_NULL_PTR: _bindgen_ty_2 = 11;
-pub const AX_ERR_BAD_ADDR: _bindgen_ty_2 = 12;
-pub const AX_ERR_SYS_NOTREADY: _bindgen_ty_2 = 16;
-pub const AX_ERR_BUSY: _bindgen_ty_2 = 17;
-pub const AX_ERR_NOT_INIT: _bindgen_ty_2 = 18;
-pub const AX_ERR_NOT_CONFIG: _bindgen_ty_2 = 19;
-pub const AX_ERR_NOT_SUPPORT: _bindgen_ty_2 = 20;
-pub const AX_ERR_NOT_PERM: _bindgen_ty_2 = 21;
-pub const AX_ERR_EXIST: _bindgen_ty_2 = 22;
-pub const AX_ERR_UNEXIST: _bindgen_ty_2 = 23;
-pub const AX_ERR_NOMEM: _bindgen_ty_2 = 24;
-pub const AX_ERR_NOBUF: _bindgen_ty_2 = 25;
-pub const AX_ERR_NOT_MATCH: _bindgen_ty_2 = 26;
-pub const AX_ERR_BUF_EMPTY: _bindgen_ty_2 = 32;
-pub const AX_ERR_BUF_FULL: _bindgen_ty_2 = 33;
-pub const AX_ERR_QUEUE_EMPTY: _bindgen_ty_2 = 34;
-pub const AX_ERR_QUEUE_FULL: _bindgen_ty_2 = 35;
-pub const AX_ERR_TIMED_OUT: _bindgen_ty_2 = 39;
-pub const AX_ERR_FLOW_END: _bindgen_ty_2 = 40;
-pub const AX_ERR_UNKNOWN: _bindgen_ty_2 = 41;
-pub const AX_ERR_OS_FAIL: _bindgen_ty_2 = 48;
-pub type _bindgen_ty_2 = ::core::ffi::c_uint;
+pub const AX_ID_MIN: AX_MOD_ID_E = 0;
+pub const AX_ID_ISP: AX_MOD_ID_E = 1;
+pub const AX_ID_CE: AX_MOD_ID_E = 2;
+pub const AX_ID_VO: AX_MOD_ID_E = 3;
+pub const AX_ID_VDSP: AX_MOD_ID_E = 4;
+pub const AX_ID_EFUSE: AX_MOD_ID_E = 5;
+pub const AX_ID_NPU: AX_MOD_ID_E = 6;
+pub const AX_ID_VENC: AX_MOD_ID_E = 7;
+pub const AX_ID_VDEC: AX_MOD_ID_E = 8;
+pub const AX_ID_JENC: AX_MOD_ID_E = 9;
+pub const AX_ID_JDEC: AX_MOD_ID_E = 10;
+pub const AX_ID_SYS: AX_MOD_ID_E = 11;
+pub const AX_ID_AENC: AX_MOD_ID_E = 12;
+pub const AX_ID_IVPS: AX_MOD_ID_E = 13;
+pub const AX_ID_MIPI: AX_MOD_ID_E = 14;
+pub const AX_ID_ADEC: AX_MOD_ID_E = 15;
+pub const AX_ID_DMA: AX_MOD_ID_E = 16;
+pub const AX_ID_VIN: AX_MOD_ID_E = 17;
+pub const AX_ID_USER: AX_MOD_ID_E = 18;
+pub const AX_ID_IVES: AX_MOD_ID_E = 19;
+pub const AX_ID_SKEL: AX_MOD_ID_E = 20;
+pub const AX_ID_IVE: AX_MOD_ID_E = 21;
+pub const AX_ID_AVS: AX_MOD_ID_E = 22;
+pub const AX_ID_AVSCALI: AX_MOD_ID_E = 23;
+pub const AX_ID_3A: AX_MOD_ID_E = 25;
+pub const AX_ID_AUDIO: AX_MOD_ID_E = 26;
+pub const AX_ID_PYRALITE: AX_MOD_ID_E = 27;
+pub const AX_ID_SIF: AX_MOD_ID_E = 28;
+pub const AX_ID_AI: AX_MOD_ID_E = 32;
+pub const AX_ID_AO: AX_MOD_ID_E = 33;
+pub const AX_ID_SENSOR: AX_MOD_ID_E = 34;
+pub const AX_ID_NT: AX_MOD_ID_E = 35;
+pub const AX_ID_TDP: AX_MOD_ID_E = 36;
+pub const AX_ID_VPP: AX_MOD_ID_E = 37;
+pub const AX_ID_VGP: AX_MOD_ID_E = 38;
+pub const AX_ID_GDC: AX_MOD_ID_E = 39;
+pub const AX_ID_BASE: AX_MOD_ID_E = 40;
+pub const AX_ID_CUST_MIN: AX_MOD_ID_E = 128;
+pub const AX_ID_MAX: AX_MOD_ID_E = 255;
+pub type AX_MOD_ID_E = ::core::ffi::c_uint;
+pub const AX_ERR_INVALID_MODID: AX_ERR_CODE_E = 1;
+pub const AX_ERR_INVALID_DEVID: AX_ERR_CODE_E = 2;
+pub const AX_ERR_INVALID_GRPID: AX_ERR_CODE_E = 3;
+pub const AX_ERR_INVALID_CHNID: AX_ERR_CODE_E = 4;
+pub const AX_ERR_INVALID_PIPEID: AX_ERR_CODE_E = 5;
+pub const AX_ERR_INVALID_STITCHGRPID: AX_ERR_CODE_E = 6;
+pub const AX_ERR_ILLEGAL_PARAM: AX_ERR_CODE_E = 10;
+pub const AX_ERR_NULL_PTR: AX_ERR_CODE_E = 11;
+pub const AX_ERR_BAD_ADDR: AX_ERR_CODE_E = 12;
+pub const AX_ERR_SYS_NOTREADY: AX_ERR_CODE_E = 16;
+pub const AX_ERR_BUSY: AX_ERR_CODE_E = 17;
+pub const AX_ERR_NOT_INIT: AX_ERR_CODE_E = 18;
+pub const AX_ERR_NOT_CONFIG: AX_ERR_CODE_E = 19;
+pub const AX_ERR_NOT_SUPPORT: AX_ERR_CODE_E = 20;
+pub const AX_ERR_NOT_PERM: AX_ERR_CODE_E = 21;
+pub const AX_ERR_EXIST: AX_ERR_CODE_E = 22;
+pub const AX_ERR_UNEXIST: AX_ERR_CODE_E = 23;
+pub const AX_ERR_NOMEM: AX_ERR_CODE_E = 24;
+pub const AX_ERR_NOBUF: AX_ERR_CODE_E = 25;
+pub const AX_ERR_NOT_MATCH: AX_ERR_CODE_E = 26;
+pub const AX_ERR_BUF_EMPTY: AX_ERR_CODE_E = 32;
+pub const AX_ERR_BUF_FULL: AX_ERR_CODE_E = 33;
+pub const AX_ERR_QUEUE_EMPTY: AX_ERR_CODE_E = 34;
+pub const AX_ERR_QUEUE_FULL: AX_ERR_CODE_E = 35;
+pub const AX_ERR_TIMED_OUT: AX_ERR_CODE_E = 39;
+pub const AX_ERR_FLOW_END: AX_ERR_CODE_E = 40;
+pub const AX_ERR_UNKNOWN: AX_ERR_CODE_E = 41;
+pub const AX_ERR_BUTT: AX_ERR_CODE_E = 127;
+pub type AX_ERR_CODE_E = ::core::ffi::c_uint;
+pub const SYS_LOG_MIN: AX_LOG_LEVEL_E = -1;
+pub const SYS_LOG_EMERGENCY: AX_LOG_LEVEL_E = 0;
+pub const SYS_LOG_ALERT: AX_LOG_LEVEL_E = 1;
+pub const SYS_LOG_CRITICAL: AX_LOG_LEVEL_E = 2;
+pub const SYS_LOG_ERROR: AX_LOG_LEVEL_E = 3;
+pub const SYS_LOG_WARN: AX_LOG_LEVEL_E = 4;
+pub const SYS_LOG_NOTICE: AX_LOG_LEVEL_E = 5;
+pub const SYS_LOG_INFO: AX_LOG_LEVEL_E = 6;
+pub const SYS_LOG_DEBUG: AX_LOG_LEVEL_E = 7;
+pub const SYS_LOG_MAX: AX_LOG_LEVEL_E = 8;
+pub type AX_LOG_LEVEL_E = ::core::ffi::c_int;
+pub const SYS_LOG_TARGET_MIN: AX_LOG_TARGET_E = 0;
+pub const SYS_LOG_TARGET_STDERR: AX_LOG_TARGET_E = 1;
+pub const SYS_LOG_TARGET_SYSLOG: AX_LOG_TARGET_E = 2;
+pub const SYS_LOG_TARGET_NULL: AX_LOG_TARGET_E = 3;
+pub const SYS_LOG_TARGET_MAX: AX_LOG_TARGET_E = 4;
+pub type AX_LOG_TARGET_E = ::core::ffi::c_uint;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct AX_MOD_INFO_T {
+    pub enModId: AX_MOD_ID_E,
+    pub s32GrpId: AX_S32,
+    pub s32ChnId: AX_S32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of AX_MOD_INFO_T"][::core::mem::size_of::<AX_MOD_INFO_T>() - 12usize];
+    ["Alignment of AX_MOD_INFO_T"][::core::mem::align_of::<AX_MOD_INFO_T>() - 4usize];
+    ["Offset of field: AX_MOD_INFO_T::enModId"][::core::mem::offset_of!(AX_MOD_INFO_T, enModId) - 0usize];
+    ["Offset of field: AX_MOD_INFO_T::s32GrpId"][::core::mem::offset_of!(AX_MOD_INFO_T, s32GrpId) - 4usize];
+    ["Offset of field: AX_MOD_INFO_T::s32ChnId"][::core::mem::offset_of!(AX_MOD_INFO_T, s32ChnId) - 8usize];
+};
+impl Default for AX_MOD_INFO_T {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct AX_LINK_DEST_T {
+    pub u32DestNum: AX_U32,
+    pub astDestMod: [AX_MOD_INFO_T; 4usize],
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of AX_LINK_DEST_T"][::core::mem::size_of::<AX_LINK_DEST_T>() - 52usize];
+    ["Alignment of AX_LINK_DEST_T"][::core::mem::align_of::<AX_LINK_DEST_T>() - 4usize];
+    ["Offset of field: AX_LINK_DEST_T::u32DestNum"]
+        [::core::mem::offset_of!(AX_LINK_DEST_T, u32DestNum) - 0usize];
+    ["Offset of field: AX_LINK_DEST_T::astDestMod"]
+        [::core::mem::offset_of!(AX_LINK_DEST_T, astDestMod) - 4usize];
+};
+impl Default for AX_LINK_DEST_T {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+pub const NONE_CHIP_TYPE: AX_CHIP_TYPE_E = 0;
+pub const AX650A_CHIP: AX_CHIP_TYPE_E = 1;
+pub const AX650N_CHIP: AX_CHIP_TYPE_E = 2;
+pub const AX650C_CHIP: AX_CHIP_TYPE_E = 3;
+pub const AX750_CHIP: AX_CHIP_TYPE_E = 4;
+pub const AX650_CHIP_MAX: AX_CHIP_TYPE_E = 5;
+pub type AX_CHIP_TYPE_E = ::core::ffi::c_uint;
+pub const AX_NOTIFY_EVENT_SLEEP: AX_NOTIFY_EVENT_E = 0;
+pub const AX_NOTIFY_EVENT_WAKEUP: AX_NOTIFY_EVENT_E = 1;
+pub const AX_NOTIFY_EVENT_MAX: AX_NOTIFY_EVENT_E = 2;
+pub type AX_NOTIFY_EVENT_E = ::core::ffi::c_uint;
 pub const AX_ENGINE_TENSOR_LAYOUT_UNKNOWN: AX_ENGINE_TENSOR_LAYOUT_T = 0;
 pub const AX_ENGINE_TENSOR_LAYOUT_NHWC: AX_ENGINE_TENSOR_LAYOUT_T = 1;
 pub const AX_ENGINE_TENSOR_LAYOUT_NCHW: AX_ENGINE_TENSOR_LAYOUT_T = 2;
@@ -155,8 +379,10 @@ pub const AX_ENGINE_MODEL_TYPE2: AX_ENGINE_MODEL_TYPE_T = 2;
 pub const AX_ENGINE_MODEL_TYPE_BUTT: AX_ENGINE_MODEL_TYPE_T = 3;
 pub type AX_ENGINE_MODEL_TYPE_T = ::core::ffi::c_uint;
 pub type AX_ENGINE_NPU_SET_T = AX_U32;
+pub type AX_KERNEL_HANDLE = AX_U32;
 pub type AX_ENGINE_HANDLE = *mut ::core::ffi::c_void;
 pub type AX_ENGINE_CONTEXT_T = *mut ::core::ffi::c_void;
+pub type AX_ENGINE_EXECUTION_CONTEXT = *mut ::core::ffi::c_void;
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
 pub struct AX_ENGINE_NPU_ATTR_T {
@@ -416,15 +642,15 @@ impl Default for AX_ENGINE_HANDLE_EXTRA_T {
 }
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
-pub struct AX_ENGINE_CMM_INFO_T {
+pub struct AX_ENGINE_CMM_INFO {
     pub nCMMSize: AX_U32,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of AX_ENGINE_CMM_INFO_T"][::core::mem::size_of::<AX_ENGINE_CMM_INFO_T>() - 4usize];
-    ["Alignment of AX_ENGINE_CMM_INFO_T"][::core::mem::align_of::<AX_ENGINE_CMM_INFO_T>() - 4usize];
-    ["Offset of field: AX_ENGINE_CMM_INFO_T::nCMMSize"]
-        [::core::mem::offset_of!(AX_ENGINE_CMM_INFO_T, nCMMSize) - 0usize];
+    ["Size of AX_ENGINE_CMM_INFO"][::core::mem::size_of::<AX_ENGINE_CMM_INFO>() - 4usize];
+    ["Alignment of AX_ENGINE_CMM_INFO"][::core::mem::align_of::<AX_ENGINE_CMM_INFO>() - 4usize];
+    ["Offset of field: AX_ENGINE_CMM_INFO::nCMMSize"]
+        [::core::mem::offset_of!(AX_ENGINE_CMM_INFO, nCMMSize) - 0usize];
 };
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
@@ -480,39 +706,94 @@ const _: () = {
     ["Offset of field: AX_CMM_STATUS_T::Partition"]
         [::core::mem::offset_of!(AX_CMM_STATUS_T, Partition) - 16usize];
 };
+pub type AX_POOL = AX_U32;
+pub type AX_BLK = AX_U32;
+pub const POOL_CACHE_MODE_NONCACHE: AX_POOL_CACHE_MODE_E = 0;
+pub const POOL_CACHE_MODE_CACHED: AX_POOL_CACHE_MODE_E = 1;
+pub const POOL_CACHE_MODE_BUTT: AX_POOL_CACHE_MODE_E = 2;
+pub type AX_POOL_CACHE_MODE_E = ::core::ffi::c_uint;
+pub const POOL_SOURCE_COMMON: AX_POOL_SOURCE_E = 0;
+pub const POOL_SOURCE_PRIVATE: AX_POOL_SOURCE_E = 1;
+pub const POOL_SOURCE_USER: AX_POOL_SOURCE_E = 2;
+pub const POOL_SOURCE_BUTT: AX_POOL_SOURCE_E = 3;
+pub type AX_POOL_SOURCE_E = ::core::ffi::c_uint;
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct AX_POOL_CONFIG_T {
+    pub MetaSize: AX_U64,
+    pub BlkSize: AX_U64,
+    pub BlkCnt: AX_U32,
+    pub IsMergeMode: AX_BOOL,
+    pub CacheMode: AX_POOL_CACHE_MODE_E,
+    pub PartitionName: [AX_S8; 32usize],
+    pub PoolName: [AX_S8; 32usize],
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of AX_POOL_CONFIG_T"][::core::mem::size_of::<AX_POOL_CONFIG_T>() - 96usize];
+    ["Alignment of AX_POOL_CONFIG_T"][::core::mem::align_of::<AX_POOL_CONFIG_T>() - 8usize];
+    ["Offset of field: AX_POOL_CONFIG_T::MetaSize"]
+        [::core::mem::offset_of!(AX_POOL_CONFIG_T, MetaSize) - 0usize];
+    ["Offset of field: AX_POOL_CONFIG_T::BlkSize"]
+        [::core::mem::offset_of!(AX_POOL_CONFIG_T, BlkSize) - 8usize];
+    ["Offset of field: AX_POOL_CONFIG_T::BlkCnt"]
+        [::core::mem::offset_of!(AX_POOL_CONFIG_T, BlkCnt) - 16usize];
+    ["Offset of field: AX_POOL_CONFIG_T::IsMergeMode"]
+        [::core::mem::offset_of!(AX_POOL_CONFIG_T, IsMergeMode) - 20usize];
+    ["Offset of field: AX_POOL_CONFIG_T::CacheMode"]
+        [::core::mem::offset_of!(AX_POOL_CONFIG_T, CacheMode) - 24usize];
+    ["Offset of field: AX_POOL_CONFIG_T::PartitionName"]
+        [::core::mem::offset_of!(AX_POOL_CONFIG_T, PartitionName) - 28usize];
+    ["Offset of field: AX_POOL_CONFIG_T::PoolName"]
+        [::core::mem::offset_of!(AX_POOL_CONFIG_T, PoolName) - 60usize];
+};
+impl Default for AX_POOL_CONFIG_T {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct AX_POOL_FLOORPLAN_T {
+    pub CommPool: [AX_POOL_CONFIG_T; 64usize],
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of AX_POOL_FLOORPLAN_T"][::core::mem::size_of::<AX_POOL_FLOORPLAN_T>() - 6144usize];
+    ["Alignment of AX_POOL_FLOORPLAN_T"][::core::mem::align_of::<AX_POOL_FLOORPLAN_T>() - 8usize];
+    ["Offset of field: AX_POOL_FLOORPLAN_T::CommPool"]
+        [::core::mem::offset_of!(AX_POOL_FLOORPLAN_T, CommPool) - 0usize];
+};
+impl Default for AX_POOL_FLOORPLAN_T {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 pub type axclError = i32;
-pub const AXCL_ERROR_MODULE_RUNTIME: _bindgen_ty_3 = 0;
-pub const AXCL_ERROR_MODULE_NATIVE: _bindgen_ty_3 = 1;
-pub const AXCL_ERROR_MODULE_LITE: _bindgen_ty_3 = 2;
-pub type _bindgen_ty_3 = ::core::ffi::c_uint;
-pub const AXCL_ERROR_SUB_NONE: _bindgen_ty_4 = 0;
-pub const AXCL_ERROR_SUB_DEVICE: _bindgen_ty_4 = 1;
-pub const AXCL_ERROR_SUB_CONTEXT: _bindgen_ty_4 = 2;
-pub const AXCL_ERROR_SUB_STREAM: _bindgen_ty_4 = 3;
-pub const AXCL_ERROR_SUB_TASK: _bindgen_ty_4 = 4;
-pub const AXCL_ERROR_SUB_MEMORY: _bindgen_ty_4 = 5;
-pub const AXCL_ERROR_SUB_CONFIG: _bindgen_ty_4 = 6;
-pub const AXCL_ERROR_SUB_ENGINE: _bindgen_ty_4 = 7;
-pub const AXCL_ERROR_SUB_SYSLOG: _bindgen_ty_4 = 8;
-pub const AXCL_ERROR_SUB_SYSCTRL: _bindgen_ty_4 = 9;
-pub const AXCL_ERROR_SUB_LATENCY: _bindgen_ty_4 = 10;
-pub const AXCL_ERROR_SUB_P2P: _bindgen_ty_4 = 11;
-pub const AXCL_ERROR_SUB_USRWORK: _bindgen_ty_4 = 12;
-pub type _bindgen_ty_4 = ::core::ffi::c_uint;
-pub const AXCL_ERROR_UNKNOWN: _bindgen_ty_5 = 1;
-pub const AXCL_ERROR_NULL_POINTER: _bindgen_ty_5 = 2;
-pub const AXCL_ERROR_ILLEGAL_PARAM: _bindgen_ty_5 = 3;
-pub const AXCL_ERROR_UNSUPPORT: _bindgen_ty_5 = 4;
-pub const AXCL_ERROR_TIMEOUT: _bindgen_ty_5 = 5;
-pub const AXCL_ERROR_BUSY: _bindgen_ty_5 = 6;
-pub const AXCL_ERROR_NO_MEMORY: _bindgen_ty_5 = 7;
-pub const AXCL_ERROR_ENCODE: _bindgen_ty_5 = 8;
-pub const AXCL_ERROR_DECODE: _bindgen_ty_5 = 9;
-pub const AXCL_ERROR_UNEXPECT_RESPONSE: _bindgen_ty_5 = 10;
-pub const AXCL_ERROR_OPEN: _bindgen_ty_5 = 11;
-pub const AXCL_ERROR_EXECUTE_FAIL: _bindgen_ty_5 = 12;
-pub const AXCL_ERROR_BUTT: _bindgen_ty_5 = 127;
-pub type _bindgen_ty_5 = ::core::ffi::c_uint;
+pub const AXCL_SUCC: AXCL_ERROR_E = 0;
+pub const AXCL_FAIL: AXCL_ERROR_E = 1;
+pub const AXCL_ERR_UNKNOWN: AXCL_ERROR_E = 1;
+pub const AXCL_ERR_NULL_POINTER: AXCL_ERROR_E = 2;
+pub const AXCL_ERR_ILLEGAL_PARAM: AXCL_ERROR_E = 3;
+pub const AXCL_ERR_UNSUPPORT: AXCL_ERROR_E = 4;
+pub const AXCL_ERR_TIMEOUT: AXCL_ERROR_E = 5;
+pub const AXCL_ERR_BUSY: AXCL_ERROR_E = 6;
+pub const AXCL_ERR_NO_MEMORY: AXCL_ERROR_E = 7;
+pub const AXCL_ERR_ENCODE: AXCL_ERROR_E = 8;
+pub const AXCL_ERR_DECODE: AXCL_ERROR_E = 9;
+pub const AXCL_ERR_UNEXPECT_RESPONSE: AXCL_ERROR_E = 10;
+pub const AXCL_ERR_OPEN: AXCL_ERROR_E = 11;
+pub const AXCL_ERR_EXECUTE_FAIL: AXCL_ERROR_E = 12;
+pub const AXCL_ERR_BUTT: AXCL_ERROR_E = 127;
+pub type AXCL_ERROR_E = ::core::ffi::c_uint;
 pub type axclrtContext = *mut ::core::ffi::c_void;
 pub type axclrtStream = *mut ::core::ffi::c_void;
 pub type axclrtEvent = *mut ::core::ffi::c_void;
@@ -608,8 +889,40 @@ pub const AXCL_MEMCPY_DEVICE_TO_DEVICE: axclrtMemcpyKind = 3;
 pub const AXCL_MEMCPY_HOST_PHY_TO_DEVICE: axclrtMemcpyKind = 4;
 pub const AXCL_MEMCPY_DEVICE_TO_HOST_PHY: axclrtMemcpyKind = 5;
 pub type axclrtMemcpyKind = ::core::ffi::c_uint;
+pub const AXCL_DEVICE_STATUS_ONLINE: AXCL_DEVICE_STATUS_E = 0;
+pub const AXCL_DEVICE_STATUS_OFFLINE: AXCL_DEVICE_STATUS_E = 1;
+pub const AXCL_DEVICE_STATUS_BUTT: AXCL_DEVICE_STATUS_E = 2;
+pub type AXCL_DEVICE_STATUS_E = ::core::ffi::c_uint;
+pub type axclrtDeviceStatusCallback = ::core::option::Option<
+    unsafe extern "C" fn(device: i32, status: AXCL_DEVICE_STATUS_E, userdata: *mut ::core::ffi::c_void),
+>;
+pub const FILE_TRANSFER_FROM_HOST_TO_DEVICE: axclrtFileTransferPolicy = 0;
+pub const FILE_TRANSFER_FROM_DEVICE_TO_HOST: axclrtFileTransferPolicy = 1;
+pub const FILE_TRANSFER_FROM_DEVICE_TO_DEVICE: axclrtFileTransferPolicy = 2;
+pub const FILE_TRANSFER_REMOVE_DEVICE_FILE: axclrtFileTransferPolicy = 3;
+pub type axclrtFileTransferPolicy = ::core::ffi::c_uint;
+pub type AXCL_P2P_UNIT_HANDLE = *mut ::core::ffi::c_void;
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct axclrtP2PUnitInfo {
+    pub u32DeviceNum: u32,
+    pub n32DeviceId: [i32; 8usize],
+    pub u32DeviceMemSize: [u32; 8usize],
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of axclrtP2PUnitInfo"][::core::mem::size_of::<axclrtP2PUnitInfo>() - 68usize];
+    ["Alignment of axclrtP2PUnitInfo"][::core::mem::align_of::<axclrtP2PUnitInfo>() - 4usize];
+    ["Offset of field: axclrtP2PUnitInfo::u32DeviceNum"]
+        [::core::mem::offset_of!(axclrtP2PUnitInfo, u32DeviceNum) - 0usize];
+    ["Offset of field: axclrtP2PUnitInfo::n32DeviceId"]
+        [::core::mem::offset_of!(axclrtP2PUnitInfo, n32DeviceId) - 4usize];
+    ["Offset of field: axclrtP2PUnitInfo::u32DeviceMemSize"]
+        [::core::mem::offset_of!(axclrtP2PUnitInfo, u32DeviceMemSize) - 36usize];
+};
 pub type axclrtEngineIOInfo = *mut ::core::ffi::c_void;
 pub type axclrtEngineIO = *mut ::core::ffi::c_void;
+pub type axclrtEngineSet = u32;
 pub const AXCL_VNPU_DISABLE: axclrtEngineVNpuKind = 0;
 pub const AXCL_VNPU_ENABLE: axclrtEngineVNpuKind = 1;
 pub const AXCL_VNPU_BIG_LITTLE: axclrtEngineVNpuKind = 2;
@@ -655,6 +968,84 @@ const _: () = {
         [::core::mem::offset_of!(axclrtEngineIODims, dimCount) - 0usize];
     ["Offset of field: axclrtEngineIODims::dims"][::core::mem::offset_of!(axclrtEngineIODims, dims) - 4usize];
 };
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct axclrtEnvironment {
+    pub device: i32,
+    pub context: i32,
+    pub stream: i32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of axclrtEnvironment"][::core::mem::size_of::<axclrtEnvironment>() - 12usize];
+    ["Alignment of axclrtEnvironment"][::core::mem::align_of::<axclrtEnvironment>() - 4usize];
+    ["Offset of field: axclrtEnvironment::device"]
+        [::core::mem::offset_of!(axclrtEnvironment, device) - 0usize];
+    ["Offset of field: axclrtEnvironment::context"]
+        [::core::mem::offset_of!(axclrtEnvironment, context) - 4usize];
+    ["Offset of field: axclrtEnvironment::stream"]
+        [::core::mem::offset_of!(axclrtEnvironment, stream) - 8usize];
+};
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct axclrtDeviceBusInfo {
+    pub domain: ::core::ffi::c_uint,
+    pub bus: ::core::ffi::c_uint,
+    pub slot: ::core::ffi::c_uint,
+    pub func: ::core::ffi::c_uint,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of axclrtDeviceBusInfo"][::core::mem::size_of::<axclrtDeviceBusInfo>() - 16usize];
+    ["Alignment of axclrtDeviceBusInfo"][::core::mem::align_of::<axclrtDeviceBusInfo>() - 4usize];
+    ["Offset of field: axclrtDeviceBusInfo::domain"]
+        [::core::mem::offset_of!(axclrtDeviceBusInfo, domain) - 0usize];
+    ["Offset of field: axclrtDeviceBusInfo::bus"][::core::mem::offset_of!(axclrtDeviceBusInfo, bus) - 4usize];
+    ["Offset of field: axclrtDeviceBusInfo::slot"]
+        [::core::mem::offset_of!(axclrtDeviceBusInfo, slot) - 8usize];
+    ["Offset of field: axclrtDeviceBusInfo::func"]
+        [::core::mem::offset_of!(axclrtDeviceBusInfo, func) - 12usize];
+};
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct axclrtDevicePidInfo {
+    pub device: ::core::ffi::c_uint,
+    pub num: ::core::ffi::c_uint,
+    pub pid: *mut ::core::ffi::c_uint,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of axclrtDevicePidInfo"][::core::mem::size_of::<axclrtDevicePidInfo>() - 16usize];
+    ["Alignment of axclrtDevicePidInfo"][::core::mem::align_of::<axclrtDevicePidInfo>() - 8usize];
+    ["Offset of field: axclrtDevicePidInfo::device"]
+        [::core::mem::offset_of!(axclrtDevicePidInfo, device) - 0usize];
+    ["Offset of field: axclrtDevicePidInfo::num"][::core::mem::offset_of!(axclrtDevicePidInfo, num) - 4usize];
+    ["Offset of field: axclrtDevicePidInfo::pid"][::core::mem::offset_of!(axclrtDevicePidInfo, pid) - 8usize];
+};
+impl Default for axclrtDevicePidInfo {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
+pub type axclrtLogKind = u32;
+pub type axclrtFlagKind = u32;
+pub type axclrtTask = *mut ::core::ffi::c_void;
+#[repr(C)]
+#[derive(Debug)]
+pub struct axclrtP2PTestConfig {
+    _unused: [u8; 0],
+}
+#[repr(C)]
+#[derive(Debug)]
+pub struct axclrtEngineP2pBwRes {
+    _unused: [u8; 0],
+}
+pub type NotifyEventCallback =
+    ::core::option::Option<unsafe extern "C" fn(event: AX_NOTIFY_EVENT_E, data: *mut AX_VOID) -> AX_S32>;
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
 pub struct ax_pcie_table {
@@ -754,6 +1145,16 @@ pub struct ax_pcie_table {
         unsafe extern "C" fn(model: u64, context: u64, group: u32, io: axclrtEngineIO) -> axclError,
     >,
     pub axclSetLogLevel: ::core::option::Option<unsafe extern "C" fn(level: i32) -> axclError>,
+    pub axclAppLog: ::core::option::Option<
+        unsafe extern "C" fn(
+            level: i32,
+            function: *const ::core::ffi::c_char,
+            file: *const ::core::ffi::c_char,
+            line: u32,
+            format: *const ::core::ffi::c_char,
+            ...
+        ),
+    >,
     pub axclrtGetVersion: ::core::option::Option<
         unsafe extern "C" fn(major: *mut i32, minor: *mut i32, patch: *mut i32) -> axclError,
     >,
@@ -817,6 +1218,14 @@ pub struct ax_pcie_table {
             stream: axclrtStream,
         ) -> axclError,
     >,
+    pub axclrtMemcmpAsync: ::core::option::Option<
+        unsafe extern "C" fn(
+            device_a: *const ::core::ffi::c_void,
+            device_b: *const ::core::ffi::c_void,
+            count: usize,
+            stream: axclrtStream,
+        ) -> axclError,
+    >,
     pub axclrtCreateStream:
         ::core::option::Option<unsafe extern "C" fn(stream: *mut axclrtStream) -> axclError>,
     pub axclrtDestroyStream: ::core::option::Option<unsafe extern "C" fn(stream: axclrtStream) -> axclError>,
@@ -832,6 +1241,49 @@ pub struct ax_pcie_table {
         ::core::option::Option<unsafe extern "C" fn(event: axclrtEvent, stream: axclrtStream) -> axclError>,
     pub axclrtStreamWaitEvent:
         ::core::option::Option<unsafe extern "C" fn(stream: axclrtStream, event: axclrtEvent) -> axclError>,
+    pub axclrtStreamWaitEventWithTimeout: ::core::option::Option<
+        unsafe extern "C" fn(stream: axclrtStream, event: axclrtEvent, timeout_ms: i32) -> axclError,
+    >,
+    pub axclrtTransferFile: ::core::option::Option<
+        unsafe extern "C" fn(
+            source: *const ::core::ffi::c_char,
+            destination: *const ::core::ffi::c_char,
+            policy: axclrtFileTransferPolicy,
+        ) -> axclError,
+    >,
+    pub axclrtExecWorker: ::core::option::Option<
+        unsafe extern "C" fn(
+            path: *const ::core::ffi::c_char,
+            argc: *const i32,
+            argv: *mut *const ::core::ffi::c_char,
+            pid: *mut u32,
+        ) -> axclError,
+    >,
+    pub axclrtKillWorker: ::core::option::Option<unsafe extern "C" fn(pid: u32) -> axclError>,
+    pub axclrtWorkerSend: ::core::option::Option<
+        unsafe extern "C" fn(
+            pid: u32,
+            buffer: *const ::core::ffi::c_void,
+            size: u32,
+            timeout_ms: i32,
+        ) -> axclError,
+    >,
+    pub axclrtWorkerRecv: ::core::option::Option<
+        unsafe extern "C" fn(
+            pid: u32,
+            buffer: *mut ::core::ffi::c_void,
+            size: u32,
+            received: *mut u32,
+            timeout_ms: i32,
+        ) -> axclError,
+    >,
+    pub axclrtCreateP2PUnit: ::core::option::Option<
+        unsafe extern "C" fn(info: *const axclrtP2PUnitInfo, handle: *mut AXCL_P2P_UNIT_HANDLE) -> axclError,
+    >,
+    pub axclrtDestoryP2PUnit:
+        ::core::option::Option<unsafe extern "C" fn(handle: AXCL_P2P_UNIT_HANDLE) -> axclError>,
+    pub axclrtControlChangePCIeSubId:
+        ::core::option::Option<unsafe extern "C" fn(sub_vendor_id: u32, sub_device_id: u32) -> axclError>,
     pub axclrtEngineGetVNpuKind:
         ::core::option::Option<unsafe extern "C" fn(kind: *mut axclrtEngineVNpuKind) -> axclError>,
     pub axclrtEngineLoadFromMem: ::core::option::Option<
@@ -840,12 +1292,26 @@ pub struct ax_pcie_table {
     pub axclrtEngineGetModelCompilerVersion:
         ::core::option::Option<unsafe extern "C" fn(model: u64) -> *const ::core::ffi::c_char>,
     pub axclrtEngineSetAffinity:
-        ::core::option::Option<unsafe extern "C" fn(model: u64, set: u32) -> axclError>,
+        ::core::option::Option<unsafe extern "C" fn(model: u64, set: axclrtEngineSet) -> axclError>,
     pub axclrtEngineGetAffinity:
-        ::core::option::Option<unsafe extern "C" fn(model: u64, set: *mut u32) -> axclError>,
+        ::core::option::Option<unsafe extern "C" fn(model: u64, set: *mut axclrtEngineSet) -> axclError>,
+    pub axclrtEngineSetContextAffinity: ::core::option::Option<
+        unsafe extern "C" fn(model: u64, context: u64, set: axclrtEngineSet) -> axclError,
+    >,
+    pub axclrtEngineGetContextAffinity: ::core::option::Option<
+        unsafe extern "C" fn(model: u64, context: u64, set: *mut axclrtEngineSet) -> axclError,
+    >,
     pub axclrtEngineGetUsage: ::core::option::Option<
         unsafe extern "C" fn(
             path: *const ::core::ffi::c_char,
+            system_size: *mut i64,
+            cmm_size: *mut i64,
+        ) -> axclError,
+    >,
+    pub axclrtEngineGetUsageFromMem: ::core::option::Option<
+        unsafe extern "C" fn(
+            device_ptr: *const ::core::ffi::c_void,
+            size: u64,
             system_size: *mut i64,
             cmm_size: *mut i64,
         ) -> axclError,
@@ -855,6 +1321,13 @@ pub struct ax_pcie_table {
     >,
     pub axclrtEngineGetModelType: ::core::option::Option<
         unsafe extern "C" fn(path: *const ::core::ffi::c_char, kind: *mut axclrtEngineModelKind) -> axclError,
+    >,
+    pub axclrtEngineGetModelTypeFromMem: ::core::option::Option<
+        unsafe extern "C" fn(
+            device_ptr: *const ::core::ffi::c_void,
+            size: u64,
+            kind: *mut axclrtEngineModelKind,
+        ) -> axclError,
     >,
     pub axclrtEngineGetModelTypeFromModelId: ::core::option::Option<
         unsafe extern "C" fn(model: u64, kind: *mut axclrtEngineModelKind) -> axclError,
@@ -925,6 +1398,22 @@ pub struct ax_pcie_table {
             size: *mut u64,
         ) -> axclError,
     >,
+    pub axclrtEngineGetInputBufferByName: ::core::option::Option<
+        unsafe extern "C" fn(
+            io: axclrtEngineIO,
+            name: *const ::core::ffi::c_char,
+            device_ptr: *mut *mut ::core::ffi::c_void,
+            size: *mut u64,
+        ) -> axclError,
+    >,
+    pub axclrtEngineGetOutputBufferByName: ::core::option::Option<
+        unsafe extern "C" fn(
+            io: axclrtEngineIO,
+            name: *const ::core::ffi::c_char,
+            device_ptr: *mut *mut ::core::ffi::c_void,
+            size: *mut u64,
+        ) -> axclError,
+    >,
     pub axclrtEngineSetDynamicBatchSize:
         ::core::option::Option<unsafe extern "C" fn(io: axclrtEngineIO, batch_size: u32) -> axclError>,
     pub axclrtEngineExecuteAsync: ::core::option::Option<
@@ -936,10 +1425,98 @@ pub struct ax_pcie_table {
             stream: axclrtStream,
         ) -> axclError,
     >,
+    pub axclrtGetContextId:
+        ::core::option::Option<unsafe extern "C" fn(context: axclrtContext, id: *mut i32) -> axclError>,
+    pub axclrtGetDefaultStream: ::core::option::Option<
+        unsafe extern "C" fn(context: axclrtContext, stream: *mut axclrtStream) -> axclError,
+    >,
+    pub axclrtGetEnviromentByStream: ::core::option::Option<
+        unsafe extern "C" fn(stream: axclrtStream, environment: *mut axclrtEnvironment) -> axclError,
+    >,
+    pub axclrtGetDeviceBusInfo: ::core::option::Option<
+        unsafe extern "C" fn(device: i32, info: *mut axclrtDeviceBusInfo) -> axclError,
+    >,
+    pub axclrtGetDevicePidInfo: ::core::option::Option<
+        unsafe extern "C" fn(device: i32, info: *mut axclrtDevicePidInfo) -> axclError,
+    >,
+    pub axclrtRebootDevice: ::core::option::Option<unsafe extern "C" fn(device: i32) -> axclError>,
+    pub axclrtLatencyLoopback: ::core::option::Option<
+        unsafe extern "C" fn(
+            data: *const ::core::ffi::c_void,
+            size: u32,
+            check: bool,
+            mode: ::core::ffi::c_int,
+        ) -> axclError,
+    >,
+    pub axclrtP2PTriggerTest: ::core::option::Option<
+        unsafe extern "C" fn(handle: AXCL_P2P_UNIT_HANDLE, config: *mut axclrtP2PTestConfig) -> axclError,
+    >,
+    pub axclrtEngineP2pBwTest: ::core::option::Option<
+        unsafe extern "C" fn(result: *mut axclrtEngineP2pBwRes, mode: u32, size: u64) -> axclError,
+    >,
+    pub axclrtLog: ::core::option::Option<
+        unsafe extern "C" fn(
+            kind: axclrtLogKind,
+            flag: axclrtFlagKind,
+            output_path: *const ::core::ffi::c_char,
+        ) -> axclError,
+    >,
+    pub axclrtControlCreateContext: ::core::option::Option<unsafe extern "C" fn(context: i32) -> axclError>,
+    pub axclrtControlDestroyContext: ::core::option::Option<unsafe extern "C" fn(context: i32) -> axclError>,
+    pub axclrtControlCreateStream:
+        ::core::option::Option<unsafe extern "C" fn(context: i32, stream: axclrtStream) -> axclError>,
+    pub axclrtControlDestroyStream:
+        ::core::option::Option<unsafe extern "C" fn(context: i32, stream: axclrtStream) -> axclError>,
+    pub axclrtControlSyncStream: ::core::option::Option<
+        unsafe extern "C" fn(context: i32, stream: axclrtStream, timeout_ms: i32) -> axclError,
+    >,
+    pub axclrtControlCreateEvent: ::core::option::Option<unsafe extern "C" fn(event: i32) -> axclError>,
+    pub axclrtControlDestroyEvent: ::core::option::Option<unsafe extern "C" fn(event: i32) -> axclError>,
+    pub axclrtControlRecordEvent:
+        ::core::option::Option<unsafe extern "C" fn(stream: axclrtStream, event: i32) -> axclError>,
+    pub axclrtControlStreamWaitEvent: ::core::option::Option<
+        unsafe extern "C" fn(stream: axclrtStream, event: i32, timeout_ms: i32) -> axclError,
+    >,
+    pub axclrtControlExecuteShellCmd: ::core::option::Option<
+        unsafe extern "C" fn(
+            command: *const ::core::ffi::c_char,
+            arguments: *const *const ::core::ffi::c_char,
+            count: usize,
+            output: *mut *const ::core::ffi::c_char,
+            timeout_ms: i32,
+        ) -> axclError,
+    >,
+    pub axclrtCreateTask: ::core::option::Option<
+        unsafe extern "C" fn(
+            task: *mut axclrtTask,
+            stream: axclrtStream,
+            token: u64,
+            data: *const ::core::ffi::c_void,
+            size: usize,
+            timeout_ms: i32,
+            has_response: bool,
+            flag: i64,
+        ) -> axclError,
+    >,
+    pub axclrtWaitTaskFinish: ::core::option::Option<unsafe extern "C" fn(task: axclrtTask) -> axclError>,
+    pub axclrtGetTaskResponse: ::core::option::Option<
+        unsafe extern "C" fn(
+            task: axclrtTask,
+            buffer: *mut *mut ::core::ffi::c_void,
+            size: *mut u32,
+        ) -> axclError,
+    >,
+    pub axclrtDestoryTask: ::core::option::Option<unsafe extern "C" fn(task: axclrtTask) -> axclError>,
+    pub axclrtConfigLoad:
+        ::core::option::Option<unsafe extern "C" fn(json: *const ::core::ffi::c_char) -> axclError>,
+    pub axclrtConfigUnLoad: ::core::option::Option<unsafe extern "C" fn()>,
+    pub axclrtConfigGetLogPath: ::core::option::Option<unsafe extern "C" fn() -> *const ::core::ffi::c_char>,
+    pub axclrtConfigGetLogLevel: ::core::option::Option<unsafe extern "C" fn(device: i32) -> i32>,
+    pub axclrtConfigGetDmaBufSize: ::core::option::Option<unsafe extern "C" fn() -> u32>,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of ax_pcie_table"][::core::mem::size_of::<ax_pcie_table>() - 648usize];
+    ["Size of ax_pcie_table"][::core::mem::size_of::<ax_pcie_table>() - 1016usize];
     ["Alignment of ax_pcie_table"][::core::mem::align_of::<ax_pcie_table>() - 8usize];
     ["Offset of field: ax_pcie_table::axclInit"][::core::mem::offset_of!(ax_pcie_table, axclInit) - 0usize];
     ["Offset of field: ax_pcie_table::axclFinalize"]
@@ -1002,106 +1579,198 @@ const _: () = {
         [::core::mem::offset_of!(ax_pcie_table, axclrtEngineExecute) - 232usize];
     ["Offset of field: ax_pcie_table::axclSetLogLevel"]
         [::core::mem::offset_of!(ax_pcie_table, axclSetLogLevel) - 240usize];
+    ["Offset of field: ax_pcie_table::axclAppLog"]
+        [::core::mem::offset_of!(ax_pcie_table, axclAppLog) - 248usize];
     ["Offset of field: ax_pcie_table::axclrtGetVersion"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtGetVersion) - 248usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetVersion) - 256usize];
     ["Offset of field: ax_pcie_table::axclrtGetFullVersion"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtGetFullVersion) - 256usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetFullVersion) - 264usize];
     ["Offset of field: ax_pcie_table::axclrtGetSocName"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtGetSocName) - 264usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetSocName) - 272usize];
     ["Offset of field: ax_pcie_table::axclrtGetDevice"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtGetDevice) - 272usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetDevice) - 280usize];
     ["Offset of field: ax_pcie_table::axclrtGetDeviceCount"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtGetDeviceCount) - 280usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetDeviceCount) - 288usize];
     ["Offset of field: ax_pcie_table::axclrtSynchronizeDevice"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtSynchronizeDevice) - 288usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtSynchronizeDevice) - 296usize];
     ["Offset of field: ax_pcie_table::axclrtGetDeviceProperties"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtGetDeviceProperties) - 296usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetDeviceProperties) - 304usize];
     ["Offset of field: ax_pcie_table::axclrtCreateContext"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtCreateContext) - 304usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtCreateContext) - 312usize];
     ["Offset of field: ax_pcie_table::axclrtDestroyContext"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtDestroyContext) - 312usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtDestroyContext) - 320usize];
     ["Offset of field: ax_pcie_table::axclrtSetCurrentContext"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtSetCurrentContext) - 320usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtSetCurrentContext) - 328usize];
     ["Offset of field: ax_pcie_table::axclrtGetCurrentContext"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtGetCurrentContext) - 328usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetCurrentContext) - 336usize];
     ["Offset of field: ax_pcie_table::axclrtGetDefaultContext"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtGetDefaultContext) - 336usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetDefaultContext) - 344usize];
     ["Offset of field: ax_pcie_table::axclrtMallocCached"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtMallocCached) - 344usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtMallocCached) - 352usize];
     ["Offset of field: ax_pcie_table::axclrtMemFlush"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtMemFlush) - 352usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtMemFlush) - 360usize];
     ["Offset of field: ax_pcie_table::axclrtMemInvalidate"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtMemInvalidate) - 360usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtMemInvalidate) - 368usize];
     ["Offset of field: ax_pcie_table::axclrtMallocHost"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtMallocHost) - 368usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtMallocHost) - 376usize];
     ["Offset of field: ax_pcie_table::axclrtFreeHost"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtFreeHost) - 376usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtFreeHost) - 384usize];
     ["Offset of field: ax_pcie_table::axclrtMemcmp"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtMemcmp) - 384usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtMemcmp) - 392usize];
     ["Offset of field: ax_pcie_table::axclrtMemsetAsync"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtMemsetAsync) - 392usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtMemsetAsync) - 400usize];
     ["Offset of field: ax_pcie_table::axclrtMemcpyAsync"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtMemcpyAsync) - 400usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtMemcpyAsync) - 408usize];
+    ["Offset of field: ax_pcie_table::axclrtMemcmpAsync"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtMemcmpAsync) - 416usize];
     ["Offset of field: ax_pcie_table::axclrtCreateStream"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtCreateStream) - 408usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtCreateStream) - 424usize];
     ["Offset of field: ax_pcie_table::axclrtDestroyStream"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtDestroyStream) - 416usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtDestroyStream) - 432usize];
     ["Offset of field: ax_pcie_table::axclrtDestroyStreamForce"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtDestroyStreamForce) - 424usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtDestroyStreamForce) - 440usize];
     ["Offset of field: ax_pcie_table::axclrtSynchronizeStream"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtSynchronizeStream) - 432usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtSynchronizeStream) - 448usize];
     ["Offset of field: ax_pcie_table::axclrtSynchronizeStreamWithTimeout"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtSynchronizeStreamWithTimeout) - 440usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtSynchronizeStreamWithTimeout) - 456usize];
     ["Offset of field: ax_pcie_table::axclrtCreateEvent"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtCreateEvent) - 448usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtCreateEvent) - 464usize];
     ["Offset of field: ax_pcie_table::axclrtDestroyEvent"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtDestroyEvent) - 456usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtDestroyEvent) - 472usize];
     ["Offset of field: ax_pcie_table::axclrtRecordEvent"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtRecordEvent) - 464usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtRecordEvent) - 480usize];
     ["Offset of field: ax_pcie_table::axclrtStreamWaitEvent"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtStreamWaitEvent) - 472usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtStreamWaitEvent) - 488usize];
+    ["Offset of field: ax_pcie_table::axclrtStreamWaitEventWithTimeout"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtStreamWaitEventWithTimeout) - 496usize];
+    ["Offset of field: ax_pcie_table::axclrtTransferFile"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtTransferFile) - 504usize];
+    ["Offset of field: ax_pcie_table::axclrtExecWorker"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtExecWorker) - 512usize];
+    ["Offset of field: ax_pcie_table::axclrtKillWorker"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtKillWorker) - 520usize];
+    ["Offset of field: ax_pcie_table::axclrtWorkerSend"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtWorkerSend) - 528usize];
+    ["Offset of field: ax_pcie_table::axclrtWorkerRecv"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtWorkerRecv) - 536usize];
+    ["Offset of field: ax_pcie_table::axclrtCreateP2PUnit"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtCreateP2PUnit) - 544usize];
+    ["Offset of field: ax_pcie_table::axclrtDestoryP2PUnit"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtDestoryP2PUnit) - 552usize];
+    ["Offset of field: ax_pcie_table::axclrtControlChangePCIeSubId"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtControlChangePCIeSubId) - 560usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetVNpuKind"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetVNpuKind) - 480usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetVNpuKind) - 568usize];
     ["Offset of field: ax_pcie_table::axclrtEngineLoadFromMem"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineLoadFromMem) - 488usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineLoadFromMem) - 576usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetModelCompilerVersion"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetModelCompilerVersion) - 496usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetModelCompilerVersion) - 584usize];
     ["Offset of field: ax_pcie_table::axclrtEngineSetAffinity"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineSetAffinity) - 504usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineSetAffinity) - 592usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetAffinity"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetAffinity) - 512usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetAffinity) - 600usize];
+    ["Offset of field: ax_pcie_table::axclrtEngineSetContextAffinity"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineSetContextAffinity) - 608usize];
+    ["Offset of field: ax_pcie_table::axclrtEngineGetContextAffinity"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetContextAffinity) - 616usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetUsage"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetUsage) - 520usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetUsage) - 624usize];
+    ["Offset of field: ax_pcie_table::axclrtEngineGetUsageFromMem"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetUsageFromMem) - 632usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetUsageFromModelId"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetUsageFromModelId) - 528usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetUsageFromModelId) - 640usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetModelType"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetModelType) - 536usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetModelType) - 648usize];
+    ["Offset of field: ax_pcie_table::axclrtEngineGetModelTypeFromMem"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetModelTypeFromMem) - 656usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetModelTypeFromModelId"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetModelTypeFromModelId) - 544usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetModelTypeFromModelId) - 664usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetInputIndexByName"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetInputIndexByName) - 552usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetInputIndexByName) - 672usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetOutputIndexByName"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetOutputIndexByName) - 560usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetOutputIndexByName) - 680usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetInputDataType"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetInputDataType) - 568usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetInputDataType) - 688usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetOutputDataType"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetOutputDataType) - 576usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetOutputDataType) - 696usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetInputDataLayout"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetInputDataLayout) - 584usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetInputDataLayout) - 704usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetOutputDataLayout"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetOutputDataLayout) - 592usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetOutputDataLayout) - 712usize];
     ["Offset of field: ax_pcie_table::axclrtEngineSetInputBufferByName"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineSetInputBufferByName) - 600usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineSetInputBufferByName) - 720usize];
     ["Offset of field: ax_pcie_table::axclrtEngineSetOutputBufferByName"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineSetOutputBufferByName) - 608usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineSetOutputBufferByName) - 728usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetInputBufferByIndex"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetInputBufferByIndex) - 616usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetInputBufferByIndex) - 736usize];
     ["Offset of field: ax_pcie_table::axclrtEngineGetOutputBufferByIndex"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetOutputBufferByIndex) - 624usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetOutputBufferByIndex) - 744usize];
+    ["Offset of field: ax_pcie_table::axclrtEngineGetInputBufferByName"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetInputBufferByName) - 752usize];
+    ["Offset of field: ax_pcie_table::axclrtEngineGetOutputBufferByName"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineGetOutputBufferByName) - 760usize];
     ["Offset of field: ax_pcie_table::axclrtEngineSetDynamicBatchSize"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineSetDynamicBatchSize) - 632usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineSetDynamicBatchSize) - 768usize];
     ["Offset of field: ax_pcie_table::axclrtEngineExecuteAsync"]
-        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineExecuteAsync) - 640usize];
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineExecuteAsync) - 776usize];
+    ["Offset of field: ax_pcie_table::axclrtGetContextId"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetContextId) - 784usize];
+    ["Offset of field: ax_pcie_table::axclrtGetDefaultStream"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetDefaultStream) - 792usize];
+    ["Offset of field: ax_pcie_table::axclrtGetEnviromentByStream"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetEnviromentByStream) - 800usize];
+    ["Offset of field: ax_pcie_table::axclrtGetDeviceBusInfo"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetDeviceBusInfo) - 808usize];
+    ["Offset of field: ax_pcie_table::axclrtGetDevicePidInfo"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetDevicePidInfo) - 816usize];
+    ["Offset of field: ax_pcie_table::axclrtRebootDevice"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtRebootDevice) - 824usize];
+    ["Offset of field: ax_pcie_table::axclrtLatencyLoopback"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtLatencyLoopback) - 832usize];
+    ["Offset of field: ax_pcie_table::axclrtP2PTriggerTest"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtP2PTriggerTest) - 840usize];
+    ["Offset of field: ax_pcie_table::axclrtEngineP2pBwTest"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtEngineP2pBwTest) - 848usize];
+    ["Offset of field: ax_pcie_table::axclrtLog"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtLog) - 856usize];
+    ["Offset of field: ax_pcie_table::axclrtControlCreateContext"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtControlCreateContext) - 864usize];
+    ["Offset of field: ax_pcie_table::axclrtControlDestroyContext"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtControlDestroyContext) - 872usize];
+    ["Offset of field: ax_pcie_table::axclrtControlCreateStream"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtControlCreateStream) - 880usize];
+    ["Offset of field: ax_pcie_table::axclrtControlDestroyStream"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtControlDestroyStream) - 888usize];
+    ["Offset of field: ax_pcie_table::axclrtControlSyncStream"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtControlSyncStream) - 896usize];
+    ["Offset of field: ax_pcie_table::axclrtControlCreateEvent"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtControlCreateEvent) - 904usize];
+    ["Offset of field: ax_pcie_table::axclrtControlDestroyEvent"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtControlDestroyEvent) - 912usize];
+    ["Offset of field: ax_pcie_table::axclrtControlRecordEvent"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtControlRecordEvent) - 920usize];
+    ["Offset of field: ax_pcie_table::axclrtControlStreamWaitEvent"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtControlStreamWaitEvent) - 928usize];
+    ["Offset of field: ax_pcie_table::axclrtControlExecuteShellCmd"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtControlExecuteShellCmd) - 936usize];
+    ["Offset of field: ax_pcie_table::axclrtCreateTask"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtCreateTask) - 944usize];
+    ["Offset of field: ax_pcie_table::axclrtWaitTaskFinish"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtWaitTaskFinish) - 952usize];
+    ["Offset of field: ax_pcie_table::axclrtGetTaskResponse"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtGetTaskResponse) - 960usize];
+    ["Offset of field: ax_pcie_table::axclrtDestoryTask"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtDestoryTask) - 968usize];
+    ["Offset of field: ax_pcie_table::axclrtConfigLoad"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtConfigLoad) - 976usize];
+    ["Offset of field: ax_pcie_table::axclrtConfigUnLoad"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtConfigUnLoad) - 984usize];
+    ["Offset of field: ax_pcie_table::axclrtConfigGetLogPath"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtConfigGetLogPath) - 992usize];
+    ["Offset of field: ax_pcie_table::axclrtConfigGetLogLevel"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtConfigGetLogLevel) - 1000usize];
+    ["Offset of field: ax_pcie_table::axclrtConfigGetDmaBufSize"]
+        [::core::mem::offset_of!(ax_pcie_table, axclrtConfigGetDmaBufSize) - 1008usize];
 };
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone)]
@@ -1154,6 +1823,10 @@ pub struct ax_board_table {
     pub AX_SYS_Mmap: ::core::option::Option<unsafe extern "C" fn(phy: AX_U64, size: AX_U32) -> *mut AX_VOID>,
     pub AX_SYS_MmapCache:
         ::core::option::Option<unsafe extern "C" fn(phy: AX_U64, size: AX_U32) -> *mut AX_VOID>,
+    pub AX_SYS_MmapFast:
+        ::core::option::Option<unsafe extern "C" fn(phy: AX_U64, size: AX_U32) -> *mut AX_VOID>,
+    pub AX_SYS_MmapCacheFast:
+        ::core::option::Option<unsafe extern "C" fn(phy: AX_U64, size: AX_U32) -> *mut AX_VOID>,
     pub AX_SYS_Munmap:
         ::core::option::Option<unsafe extern "C" fn(vir: *mut AX_VOID, size: AX_U32) -> AX_S32>,
     pub AX_SYS_MemGetBlockInfoByPhy: ::core::option::Option<
@@ -1169,8 +1842,56 @@ pub struct ax_board_table {
     >,
     pub AX_SYS_MemGetPartitionInfo:
         ::core::option::Option<unsafe extern "C" fn(info: *mut AX_CMM_PARTITION_INFO_T) -> AX_S32>,
+    pub AX_SYS_MemSetConfig: ::core::option::Option<
+        unsafe extern "C" fn(module: *const AX_MOD_INFO_T, partition_name: *const AX_S8) -> AX_S32,
+    >,
+    pub AX_SYS_MemGetConfig: ::core::option::Option<
+        unsafe extern "C" fn(module: *const AX_MOD_INFO_T, partition_name: *mut AX_S8) -> AX_S32,
+    >,
     pub AX_SYS_MemQueryStatus:
         ::core::option::Option<unsafe extern "C" fn(status: *mut AX_CMM_STATUS_T) -> AX_S32>,
+    pub AX_SYS_Link: ::core::option::Option<
+        unsafe extern "C" fn(source: *const AX_MOD_INFO_T, destination: *const AX_MOD_INFO_T) -> AX_S32,
+    >,
+    pub AX_SYS_UnLink: ::core::option::Option<
+        unsafe extern "C" fn(source: *const AX_MOD_INFO_T, destination: *const AX_MOD_INFO_T) -> AX_S32,
+    >,
+    pub AX_SYS_GetLinkByDest: ::core::option::Option<
+        unsafe extern "C" fn(destination: *const AX_MOD_INFO_T, source: *mut AX_MOD_INFO_T) -> AX_S32,
+    >,
+    pub AX_SYS_GetLinkBySrc: ::core::option::Option<
+        unsafe extern "C" fn(source: *const AX_MOD_INFO_T, destinations: *mut AX_LINK_DEST_T) -> AX_S32,
+    >,
+    pub AX_SYS_GetCurPTS: ::core::option::Option<unsafe extern "C" fn(pts: *mut AX_U64) -> AX_S32>,
+    pub AX_SYS_InitPTSBase: ::core::option::Option<unsafe extern "C" fn(base: AX_U64) -> AX_S32>,
+    pub AX_SYS_SyncPTS: ::core::option::Option<unsafe extern "C" fn(base: AX_U64) -> AX_S32>,
+    pub AX_SYS_SetLogLevel: ::core::option::Option<unsafe extern "C" fn(level: AX_LOG_LEVEL_E) -> AX_S32>,
+    pub AX_SYS_SetLogTarget: ::core::option::Option<unsafe extern "C" fn(target: AX_LOG_TARGET_E) -> AX_S32>,
+    pub AX_SYS_EnableTimestamp: ::core::option::Option<unsafe extern "C" fn(enable: AX_BOOL) -> AX_S32>,
+    pub AX_POOL_SetConfig:
+        ::core::option::Option<unsafe extern "C" fn(plan: *const AX_POOL_FLOORPLAN_T) -> AX_S32>,
+    pub AX_POOL_GetConfig:
+        ::core::option::Option<unsafe extern "C" fn(plan: *mut AX_POOL_FLOORPLAN_T) -> AX_S32>,
+    pub AX_POOL_Init: ::core::option::Option<unsafe extern "C" fn() -> AX_S32>,
+    pub AX_POOL_Exit: ::core::option::Option<unsafe extern "C" fn() -> AX_S32>,
+    pub AX_POOL_CreatePool:
+        ::core::option::Option<unsafe extern "C" fn(config: *mut AX_POOL_CONFIG_T) -> AX_POOL>,
+    pub AX_POOL_DestroyPool: ::core::option::Option<unsafe extern "C" fn(pool: AX_POOL) -> AX_S32>,
+    pub AX_POOL_GetBlock: ::core::option::Option<
+        unsafe extern "C" fn(pool: AX_POOL, size: AX_U64, partition_name: *const AX_S8) -> AX_BLK,
+    >,
+    pub AX_POOL_ReleaseBlock: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_S32>,
+    pub AX_POOL_PhysAddr2Handle: ::core::option::Option<unsafe extern "C" fn(phy: AX_U64) -> AX_BLK>,
+    pub AX_POOL_Handle2PhysAddr: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_U64>,
+    pub AX_POOL_Handle2MetaPhysAddr: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_U64>,
+    pub AX_POOL_Handle2PoolId: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_POOL>,
+    pub AX_POOL_Handle2BlkSize: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_U64>,
+    pub AX_POOL_MmapPool: ::core::option::Option<unsafe extern "C" fn(pool: AX_POOL) -> AX_S32>,
+    pub AX_POOL_MunmapPool: ::core::option::Option<unsafe extern "C" fn(pool: AX_POOL) -> AX_S32>,
+    pub AX_POOL_GetBlockVirAddr: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> *mut AX_VOID>,
+    pub AX_POOL_GetMetaVirAddr: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> *mut AX_VOID>,
+    pub AX_POOL_IncreaseRefCnt: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_S32>,
+    pub AX_POOL_DecreaseRefCnt: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_S32>,
     pub AX_ENGINE_GetVersion: ::core::option::Option<unsafe extern "C" fn() -> *const AX_CHAR>,
     pub AX_ENGINE_NPUReset: ::core::option::Option<unsafe extern "C" fn()>,
     pub AX_ENGINE_GetVNPUAttr:
@@ -1190,22 +1911,10 @@ pub struct ax_board_table {
             extra: *mut AX_ENGINE_HANDLE_EXTRA_T,
         ) -> AX_S32,
     >,
-    pub AX_ENGINE_GetHandleModelType: ::core::option::Option<
-        unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, type_: *mut AX_ENGINE_MODEL_TYPE_T) -> AX_S32,
-    >,
     pub AX_ENGINE_GetModelToolsVersion:
         ::core::option::Option<unsafe extern "C" fn(handle: AX_ENGINE_HANDLE) -> *const AX_CHAR>,
     pub AX_ENGINE_GetCMMUsage: ::core::option::Option<
-        unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, usage: *mut AX_ENGINE_CMM_INFO_T) -> AX_S32,
-    >,
-    pub AX_ENGINE_GetGroupIOInfoCount:
-        ::core::option::Option<unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, count: *mut AX_U32) -> AX_S32>,
-    pub AX_ENGINE_GetGroupIOInfo: ::core::option::Option<
-        unsafe extern "C" fn(
-            handle: AX_ENGINE_HANDLE,
-            index: AX_U32,
-            info: *mut *mut AX_ENGINE_IO_INFO_T,
-        ) -> AX_S32,
+        unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, usage: *mut AX_ENGINE_CMM_INFO) -> AX_S32,
     >,
     pub AX_ENGINE_SetAffinity: ::core::option::Option<
         unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, set: AX_ENGINE_NPU_SET_T) -> AX_S32,
@@ -1220,6 +1929,15 @@ pub struct ax_board_table {
             io: *mut AX_ENGINE_IO_T,
         ) -> AX_S32,
     >,
+    pub AX_ENGINE_GetGroupIOInfoCount:
+        ::core::option::Option<unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, count: *mut AX_U32) -> AX_S32>,
+    pub AX_ENGINE_GetGroupIOInfo: ::core::option::Option<
+        unsafe extern "C" fn(
+            handle: AX_ENGINE_HANDLE,
+            index: AX_U32,
+            info: *mut *mut AX_ENGINE_IO_INFO_T,
+        ) -> AX_S32,
+    >,
     pub AX_ENGINE_RunGroupIOSync: ::core::option::Option<
         unsafe extern "C" fn(
             handle: AX_ENGINE_HANDLE,
@@ -1228,10 +1946,50 @@ pub struct ax_board_table {
             io: *mut AX_ENGINE_IO_T,
         ) -> AX_S32,
     >,
+    pub AX_ENGINE_GetHandleModelType: ::core::option::Option<
+        unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, type_: *mut AX_ENGINE_MODEL_TYPE_T) -> AX_S32,
+    >,
+    pub AX_SYS_LogOpen: ::core::option::Option<unsafe extern "C" fn()>,
+    pub AX_SYS_LogClose: ::core::option::Option<unsafe extern "C" fn()>,
+    pub AX_SYS_LogPrint:
+        ::core::option::Option<unsafe extern "C" fn(level: AX_S32, format: *const AX_CHAR, ...)>,
+    pub AX_SYS_LogPrint_Ex: ::core::option::Option<
+        unsafe extern "C" fn(
+            level: AX_S32,
+            tag: *const AX_CHAR,
+            id: ::core::ffi::c_int,
+            format: *const AX_CHAR,
+            ...
+        ),
+    >,
+    pub AX_SYS_Msleep:
+        ::core::option::Option<unsafe extern "C" fn(milliseconds: ::core::ffi::c_ulong) -> AX_S32>,
+    pub AX_SYS_Usleep:
+        ::core::option::Option<unsafe extern "C" fn(microseconds: ::core::ffi::c_ulong) -> AX_S32>,
+    pub AX_SYS_AllocPTSBuffer:
+        ::core::option::Option<unsafe extern "C" fn(module: *mut AX_MOD_INFO_T, count: AX_U32) -> AX_S32>,
+    pub AX_SYS_FreePTSBuffer:
+        ::core::option::Option<unsafe extern "C" fn(module: *mut AX_MOD_INFO_T) -> AX_S32>,
+    pub AX_SYS_RecordPTS: ::core::option::Option<
+        unsafe extern "C" fn(
+            module: *mut AX_MOD_INFO_T,
+            frame: AX_U64,
+            sequence: AX_U64,
+            block: AX_U32,
+            index: AX_U32,
+            timestamp: AX_U64,
+        ) -> AX_S32,
+    >,
+    pub AX_POOL_RecordTimeStamp:
+        ::core::option::Option<unsafe extern "C" fn(block: AX_BLK, index: AX_U8) -> AX_S32>,
+    pub AX_POOL_RecordTimeStampEx: ::core::option::Option<
+        unsafe extern "C" fn(block: AX_BLK, index: AX_U8, timestamp: AX_U64) -> AX_S32,
+    >,
+    pub AX_POOL_ClearTimeStamp: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_S32>,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of ax_board_table"][::core::mem::size_of::<ax_board_table>() - 288usize];
+    ["Size of ax_board_table"][::core::mem::size_of::<ax_board_table>() - 648usize];
     ["Alignment of ax_board_table"][::core::mem::align_of::<ax_board_table>() - 8usize];
     ["Offset of field: ax_board_table::AX_SYS_Init"]
         [::core::mem::offset_of!(ax_board_table, AX_SYS_Init) - 0usize];
@@ -1267,42 +2025,481 @@ const _: () = {
         [::core::mem::offset_of!(ax_board_table, AX_SYS_Mmap) - 120usize];
     ["Offset of field: ax_board_table::AX_SYS_MmapCache"]
         [::core::mem::offset_of!(ax_board_table, AX_SYS_MmapCache) - 128usize];
+    ["Offset of field: ax_board_table::AX_SYS_MmapFast"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_MmapFast) - 136usize];
+    ["Offset of field: ax_board_table::AX_SYS_MmapCacheFast"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_MmapCacheFast) - 144usize];
     ["Offset of field: ax_board_table::AX_SYS_Munmap"]
-        [::core::mem::offset_of!(ax_board_table, AX_SYS_Munmap) - 136usize];
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_Munmap) - 152usize];
     ["Offset of field: ax_board_table::AX_SYS_MemGetBlockInfoByPhy"]
-        [::core::mem::offset_of!(ax_board_table, AX_SYS_MemGetBlockInfoByPhy) - 144usize];
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_MemGetBlockInfoByPhy) - 160usize];
     ["Offset of field: ax_board_table::AX_SYS_MemGetBlockInfoByVirt"]
-        [::core::mem::offset_of!(ax_board_table, AX_SYS_MemGetBlockInfoByVirt) - 152usize];
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_MemGetBlockInfoByVirt) - 168usize];
     ["Offset of field: ax_board_table::AX_SYS_MemGetPartitionInfo"]
-        [::core::mem::offset_of!(ax_board_table, AX_SYS_MemGetPartitionInfo) - 160usize];
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_MemGetPartitionInfo) - 176usize];
+    ["Offset of field: ax_board_table::AX_SYS_MemSetConfig"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_MemSetConfig) - 184usize];
+    ["Offset of field: ax_board_table::AX_SYS_MemGetConfig"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_MemGetConfig) - 192usize];
     ["Offset of field: ax_board_table::AX_SYS_MemQueryStatus"]
-        [::core::mem::offset_of!(ax_board_table, AX_SYS_MemQueryStatus) - 168usize];
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_MemQueryStatus) - 200usize];
+    ["Offset of field: ax_board_table::AX_SYS_Link"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_Link) - 208usize];
+    ["Offset of field: ax_board_table::AX_SYS_UnLink"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_UnLink) - 216usize];
+    ["Offset of field: ax_board_table::AX_SYS_GetLinkByDest"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_GetLinkByDest) - 224usize];
+    ["Offset of field: ax_board_table::AX_SYS_GetLinkBySrc"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_GetLinkBySrc) - 232usize];
+    ["Offset of field: ax_board_table::AX_SYS_GetCurPTS"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_GetCurPTS) - 240usize];
+    ["Offset of field: ax_board_table::AX_SYS_InitPTSBase"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_InitPTSBase) - 248usize];
+    ["Offset of field: ax_board_table::AX_SYS_SyncPTS"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_SyncPTS) - 256usize];
+    ["Offset of field: ax_board_table::AX_SYS_SetLogLevel"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_SetLogLevel) - 264usize];
+    ["Offset of field: ax_board_table::AX_SYS_SetLogTarget"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_SetLogTarget) - 272usize];
+    ["Offset of field: ax_board_table::AX_SYS_EnableTimestamp"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_EnableTimestamp) - 280usize];
+    ["Offset of field: ax_board_table::AX_POOL_SetConfig"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_SetConfig) - 288usize];
+    ["Offset of field: ax_board_table::AX_POOL_GetConfig"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_GetConfig) - 296usize];
+    ["Offset of field: ax_board_table::AX_POOL_Init"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_Init) - 304usize];
+    ["Offset of field: ax_board_table::AX_POOL_Exit"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_Exit) - 312usize];
+    ["Offset of field: ax_board_table::AX_POOL_CreatePool"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_CreatePool) - 320usize];
+    ["Offset of field: ax_board_table::AX_POOL_DestroyPool"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_DestroyPool) - 328usize];
+    ["Offset of field: ax_board_table::AX_POOL_GetBlock"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_GetBlock) - 336usize];
+    ["Offset of field: ax_board_table::AX_POOL_ReleaseBlock"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_ReleaseBlock) - 344usize];
+    ["Offset of field: ax_board_table::AX_POOL_PhysAddr2Handle"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_PhysAddr2Handle) - 352usize];
+    ["Offset of field: ax_board_table::AX_POOL_Handle2PhysAddr"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_Handle2PhysAddr) - 360usize];
+    ["Offset of field: ax_board_table::AX_POOL_Handle2MetaPhysAddr"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_Handle2MetaPhysAddr) - 368usize];
+    ["Offset of field: ax_board_table::AX_POOL_Handle2PoolId"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_Handle2PoolId) - 376usize];
+    ["Offset of field: ax_board_table::AX_POOL_Handle2BlkSize"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_Handle2BlkSize) - 384usize];
+    ["Offset of field: ax_board_table::AX_POOL_MmapPool"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_MmapPool) - 392usize];
+    ["Offset of field: ax_board_table::AX_POOL_MunmapPool"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_MunmapPool) - 400usize];
+    ["Offset of field: ax_board_table::AX_POOL_GetBlockVirAddr"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_GetBlockVirAddr) - 408usize];
+    ["Offset of field: ax_board_table::AX_POOL_GetMetaVirAddr"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_GetMetaVirAddr) - 416usize];
+    ["Offset of field: ax_board_table::AX_POOL_IncreaseRefCnt"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_IncreaseRefCnt) - 424usize];
+    ["Offset of field: ax_board_table::AX_POOL_DecreaseRefCnt"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_DecreaseRefCnt) - 432usize];
     ["Offset of field: ax_board_table::AX_ENGINE_GetVersion"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetVersion) - 176usize];
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetVersion) - 440usize];
     ["Offset of field: ax_board_table::AX_ENGINE_NPUReset"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_NPUReset) - 184usize];
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_NPUReset) - 448usize];
     ["Offset of field: ax_board_table::AX_ENGINE_GetVNPUAttr"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetVNPUAttr) - 192usize];
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetVNPUAttr) - 456usize];
     ["Offset of field: ax_board_table::AX_ENGINE_GetModelType"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetModelType) - 200usize];
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetModelType) - 464usize];
     ["Offset of field: ax_board_table::AX_ENGINE_CreateHandleV2"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_CreateHandleV2) - 208usize];
-    ["Offset of field: ax_board_table::AX_ENGINE_GetHandleModelType"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetHandleModelType) - 216usize];
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_CreateHandleV2) - 472usize];
     ["Offset of field: ax_board_table::AX_ENGINE_GetModelToolsVersion"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetModelToolsVersion) - 224usize];
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetModelToolsVersion) - 480usize];
     ["Offset of field: ax_board_table::AX_ENGINE_GetCMMUsage"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetCMMUsage) - 232usize];
-    ["Offset of field: ax_board_table::AX_ENGINE_GetGroupIOInfoCount"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetGroupIOInfoCount) - 240usize];
-    ["Offset of field: ax_board_table::AX_ENGINE_GetGroupIOInfo"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetGroupIOInfo) - 248usize];
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetCMMUsage) - 488usize];
     ["Offset of field: ax_board_table::AX_ENGINE_SetAffinity"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_SetAffinity) - 256usize];
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_SetAffinity) - 496usize];
     ["Offset of field: ax_board_table::AX_ENGINE_GetAffinity"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetAffinity) - 264usize];
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetAffinity) - 504usize];
     ["Offset of field: ax_board_table::AX_ENGINE_RunSyncV2"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_RunSyncV2) - 272usize];
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_RunSyncV2) - 512usize];
+    ["Offset of field: ax_board_table::AX_ENGINE_GetGroupIOInfoCount"]
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetGroupIOInfoCount) - 520usize];
+    ["Offset of field: ax_board_table::AX_ENGINE_GetGroupIOInfo"]
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetGroupIOInfo) - 528usize];
     ["Offset of field: ax_board_table::AX_ENGINE_RunGroupIOSync"]
-        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_RunGroupIOSync) - 280usize];
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_RunGroupIOSync) - 536usize];
+    ["Offset of field: ax_board_table::AX_ENGINE_GetHandleModelType"]
+        [::core::mem::offset_of!(ax_board_table, AX_ENGINE_GetHandleModelType) - 544usize];
+    ["Offset of field: ax_board_table::AX_SYS_LogOpen"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_LogOpen) - 552usize];
+    ["Offset of field: ax_board_table::AX_SYS_LogClose"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_LogClose) - 560usize];
+    ["Offset of field: ax_board_table::AX_SYS_LogPrint"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_LogPrint) - 568usize];
+    ["Offset of field: ax_board_table::AX_SYS_LogPrint_Ex"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_LogPrint_Ex) - 576usize];
+    ["Offset of field: ax_board_table::AX_SYS_Msleep"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_Msleep) - 584usize];
+    ["Offset of field: ax_board_table::AX_SYS_Usleep"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_Usleep) - 592usize];
+    ["Offset of field: ax_board_table::AX_SYS_AllocPTSBuffer"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_AllocPTSBuffer) - 600usize];
+    ["Offset of field: ax_board_table::AX_SYS_FreePTSBuffer"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_FreePTSBuffer) - 608usize];
+    ["Offset of field: ax_board_table::AX_SYS_RecordPTS"]
+        [::core::mem::offset_of!(ax_board_table, AX_SYS_RecordPTS) - 616usize];
+    ["Offset of field: ax_board_table::AX_POOL_RecordTimeStamp"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_RecordTimeStamp) - 624usize];
+    ["Offset of field: ax_board_table::AX_POOL_RecordTimeStampEx"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_RecordTimeStampEx) - 632usize];
+    ["Offset of field: ax_board_table::AX_POOL_ClearTimeStamp"]
+        [::core::mem::offset_of!(ax_board_table, AX_POOL_ClearTimeStamp) - 640usize];
+};
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct ax_native_table {
+    pub AXCL_SYS_Init: ::core::option::Option<unsafe extern "C" fn() -> AX_S32>,
+    pub AXCL_SYS_Deinit: ::core::option::Option<unsafe extern "C" fn() -> AX_S32>,
+    pub AXCL_SYS_MemAlloc: ::core::option::Option<
+        unsafe extern "C" fn(
+            phy: *mut AX_U64,
+            vir: *mut *mut AX_VOID,
+            size: AX_U32,
+            align: AX_U32,
+            token: *const AX_S8,
+        ) -> AX_S32,
+    >,
+    pub AXCL_SYS_MemAllocCached: ::core::option::Option<
+        unsafe extern "C" fn(
+            phy: *mut AX_U64,
+            vir: *mut *mut AX_VOID,
+            size: AX_U32,
+            align: AX_U32,
+            token: *const AX_S8,
+        ) -> AX_S32,
+    >,
+    pub AXCL_SYS_MemFree:
+        ::core::option::Option<unsafe extern "C" fn(phy: AX_U64, vir: *mut AX_VOID) -> AX_S32>,
+    pub AXCL_SYS_Mmap:
+        ::core::option::Option<unsafe extern "C" fn(phy: AX_U64, size: AX_U32) -> *mut AX_VOID>,
+    pub AXCL_SYS_MmapCache:
+        ::core::option::Option<unsafe extern "C" fn(phy: AX_U64, size: AX_U32) -> *mut AX_VOID>,
+    pub AXCL_SYS_MmapFast:
+        ::core::option::Option<unsafe extern "C" fn(phy: AX_U64, size: AX_U32) -> *mut AX_VOID>,
+    pub AXCL_SYS_MmapCacheFast:
+        ::core::option::Option<unsafe extern "C" fn(phy: AX_U64, size: AX_U32) -> *mut AX_VOID>,
+    pub AXCL_SYS_Munmap:
+        ::core::option::Option<unsafe extern "C" fn(vir: *mut AX_VOID, size: AX_U32) -> AX_S32>,
+    pub AXCL_SYS_MflushCache:
+        ::core::option::Option<unsafe extern "C" fn(phy: AX_U64, vir: *mut AX_VOID, size: AX_U32) -> AX_S32>,
+    pub AXCL_SYS_MinvalidateCache:
+        ::core::option::Option<unsafe extern "C" fn(phy: AX_U64, vir: *mut AX_VOID, size: AX_U32) -> AX_S32>,
+    pub AXCL_SYS_MemGetBlockInfoByPhy: ::core::option::Option<
+        unsafe extern "C" fn(
+            phy: AX_U64,
+            memory_type: *mut AX_S32,
+            vir: *mut *mut AX_VOID,
+            block_size: *mut AX_U32,
+        ) -> AX_S32,
+    >,
+    pub AXCL_SYS_MemGetBlockInfoByVirt: ::core::option::Option<
+        unsafe extern "C" fn(vir: *mut AX_VOID, phy: *mut AX_U64, memory_type: *mut AX_S32) -> AX_S32,
+    >,
+    pub AXCL_SYS_MemGetPartitionInfo:
+        ::core::option::Option<unsafe extern "C" fn(info: *mut AX_CMM_PARTITION_INFO_T) -> AX_S32>,
+    pub AXCL_SYS_MemSetConfig: ::core::option::Option<
+        unsafe extern "C" fn(module: *const AX_MOD_INFO_T, partition_name: *const AX_S8) -> AX_S32,
+    >,
+    pub AXCL_SYS_MemGetConfig: ::core::option::Option<
+        unsafe extern "C" fn(module: *const AX_MOD_INFO_T, partition_name: *mut AX_S8) -> AX_S32,
+    >,
+    pub AXCL_SYS_MemQueryStatus:
+        ::core::option::Option<unsafe extern "C" fn(status: *mut AX_CMM_STATUS_T) -> AX_S32>,
+    pub AXCL_SYS_Link: ::core::option::Option<
+        unsafe extern "C" fn(source: *const AX_MOD_INFO_T, destination: *const AX_MOD_INFO_T) -> AX_S32,
+    >,
+    pub AXCL_SYS_UnLink: ::core::option::Option<
+        unsafe extern "C" fn(source: *const AX_MOD_INFO_T, destination: *const AX_MOD_INFO_T) -> AX_S32,
+    >,
+    pub AXCL_SYS_GetLinkByDest: ::core::option::Option<
+        unsafe extern "C" fn(destination: *const AX_MOD_INFO_T, source: *mut AX_MOD_INFO_T) -> AX_S32,
+    >,
+    pub AXCL_SYS_GetLinkBySrc: ::core::option::Option<
+        unsafe extern "C" fn(source: *const AX_MOD_INFO_T, destinations: *mut AX_LINK_DEST_T) -> AX_S32,
+    >,
+    pub AXCL_SYS_GetCurPTS: ::core::option::Option<unsafe extern "C" fn(pts: *mut AX_U64) -> AX_S32>,
+    pub AXCL_SYS_InitPTSBase: ::core::option::Option<unsafe extern "C" fn(base: AX_U64) -> AX_S32>,
+    pub AXCL_SYS_SyncPTS: ::core::option::Option<unsafe extern "C" fn(base: AX_U64) -> AX_S32>,
+    pub AXCL_SYS_SetLogLevel: ::core::option::Option<unsafe extern "C" fn(level: AX_LOG_LEVEL_E) -> AX_S32>,
+    pub AXCL_SYS_SetLogTarget:
+        ::core::option::Option<unsafe extern "C" fn(target: AX_LOG_TARGET_E) -> AX_S32>,
+    pub AXCL_SYS_EnableTimestamp: ::core::option::Option<unsafe extern "C" fn(enable: AX_BOOL) -> AX_S32>,
+    pub AXCL_POOL_SetConfig:
+        ::core::option::Option<unsafe extern "C" fn(plan: *const AX_POOL_FLOORPLAN_T) -> AX_S32>,
+    pub AXCL_POOL_GetConfig:
+        ::core::option::Option<unsafe extern "C" fn(plan: *mut AX_POOL_FLOORPLAN_T) -> AX_S32>,
+    pub AXCL_POOL_Init: ::core::option::Option<unsafe extern "C" fn() -> AX_S32>,
+    pub AXCL_POOL_Exit: ::core::option::Option<unsafe extern "C" fn() -> AX_S32>,
+    pub AXCL_POOL_CreatePool:
+        ::core::option::Option<unsafe extern "C" fn(config: *mut AX_POOL_CONFIG_T) -> AX_POOL>,
+    pub AXCL_POOL_DestroyPool: ::core::option::Option<unsafe extern "C" fn(pool: AX_POOL) -> AX_S32>,
+    pub AXCL_POOL_GetBlock: ::core::option::Option<
+        unsafe extern "C" fn(pool: AX_POOL, size: AX_U64, partition_name: *const AX_S8) -> AX_BLK,
+    >,
+    pub AXCL_POOL_ReleaseBlock: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_S32>,
+    pub AXCL_POOL_PhysAddr2Handle: ::core::option::Option<unsafe extern "C" fn(phy: AX_U64) -> AX_BLK>,
+    pub AXCL_POOL_Handle2PhysAddr: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_U64>,
+    pub AXCL_POOL_Handle2MetaPhysAddr: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_U64>,
+    pub AXCL_POOL_Handle2PoolId: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_POOL>,
+    pub AXCL_POOL_Handle2BlkSize: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_U64>,
+    pub AXCL_POOL_MmapPool: ::core::option::Option<unsafe extern "C" fn(pool: AX_POOL) -> AX_S32>,
+    pub AXCL_POOL_MunmapPool: ::core::option::Option<unsafe extern "C" fn(pool: AX_POOL) -> AX_S32>,
+    pub AXCL_POOL_GetBlockVirAddr:
+        ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> *mut AX_VOID>,
+    pub AXCL_POOL_GetMetaVirAddr: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> *mut AX_VOID>,
+    pub AXCL_POOL_IncreaseRefCnt: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_S32>,
+    pub AXCL_POOL_DecreaseRefCnt: ::core::option::Option<unsafe extern "C" fn(block: AX_BLK) -> AX_S32>,
+    pub AXCL_SYS_GetChipType: ::core::option::Option<unsafe extern "C" fn() -> AX_CHIP_TYPE_E>,
+    pub AXCL_SYS_Sleep: ::core::option::Option<unsafe extern "C" fn() -> AX_S32>,
+    pub AXCL_SYS_WakeLock: ::core::option::Option<unsafe extern "C" fn(module: AX_MOD_ID_E) -> AX_S32>,
+    pub AXCL_SYS_WakeUnlock: ::core::option::Option<unsafe extern "C" fn(module: AX_MOD_ID_E) -> AX_S32>,
+    pub AXCL_SYS_RegisterEventCb: ::core::option::Option<
+        unsafe extern "C" fn(
+            module: AX_MOD_ID_E,
+            callback: NotifyEventCallback,
+            data: *mut AX_VOID,
+        ) -> AX_S32,
+    >,
+    pub AXCL_SYS_UnregisterEventCb:
+        ::core::option::Option<unsafe extern "C" fn(module: AX_MOD_ID_E) -> AX_S32>,
+    pub AXCL_ENGINE_GetVersion: ::core::option::Option<unsafe extern "C" fn() -> *const AX_CHAR>,
+    pub AXCL_ENGINE_NPUReset: ::core::option::Option<unsafe extern "C" fn()>,
+    pub AXCL_ENGINE_Init:
+        ::core::option::Option<unsafe extern "C" fn(attr: *mut AX_ENGINE_NPU_ATTR_T) -> AX_S32>,
+    pub AXCL_ENGINE_GetVNPUAttr:
+        ::core::option::Option<unsafe extern "C" fn(attr: *mut AX_ENGINE_NPU_ATTR_T) -> AX_S32>,
+    pub AXCL_ENGINE_Deinit: ::core::option::Option<unsafe extern "C" fn() -> AX_S32>,
+    pub AXCL_ENGINE_GetModelType: ::core::option::Option<
+        unsafe extern "C" fn(
+            data: *const AX_VOID,
+            size: AX_U32,
+            type_: *mut AX_ENGINE_MODEL_TYPE_T,
+        ) -> AX_S32,
+    >,
+    pub AXCL_ENGINE_CreateHandle: ::core::option::Option<
+        unsafe extern "C" fn(handle: *mut AX_ENGINE_HANDLE, data: *const AX_VOID, size: AX_U32) -> AX_S32,
+    >,
+    pub AXCL_ENGINE_CreateHandleV2: ::core::option::Option<
+        unsafe extern "C" fn(
+            handle: *mut AX_ENGINE_HANDLE,
+            data: *const AX_VOID,
+            size: AX_U32,
+            extra: *mut AX_ENGINE_HANDLE_EXTRA_T,
+        ) -> AX_S32,
+    >,
+    pub AXCL_ENGINE_DestroyHandle:
+        ::core::option::Option<unsafe extern "C" fn(handle: AX_ENGINE_HANDLE) -> AX_S32>,
+    pub AXCL_ENGINE_GetHandleModelType: ::core::option::Option<
+        unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, type_: *mut AX_ENGINE_MODEL_TYPE_T) -> AX_S32,
+    >,
+    pub AXCL_ENGINE_GetModelToolsVersion:
+        ::core::option::Option<unsafe extern "C" fn(handle: AX_ENGINE_HANDLE) -> *const AX_CHAR>,
+    pub AXCL_ENGINE_GetCMMUsage: ::core::option::Option<
+        unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, usage: *mut AX_ENGINE_CMM_INFO) -> AX_S32,
+    >,
+    pub AXCL_ENGINE_GetIOInfo: ::core::option::Option<
+        unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, info: *mut *mut AX_ENGINE_IO_INFO_T) -> AX_S32,
+    >,
+    pub AXCL_ENGINE_GetGroupIOInfoCount:
+        ::core::option::Option<unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, count: *mut AX_U32) -> AX_S32>,
+    pub AXCL_ENGINE_GetGroupIOInfo: ::core::option::Option<
+        unsafe extern "C" fn(
+            handle: AX_ENGINE_HANDLE,
+            index: AX_U32,
+            info: *mut *mut AX_ENGINE_IO_INFO_T,
+        ) -> AX_S32,
+    >,
+    pub AXCL_ENGINE_CreateContext:
+        ::core::option::Option<unsafe extern "C" fn(handle: AX_ENGINE_HANDLE) -> AX_S32>,
+    pub AXCL_ENGINE_CreateContextV2: ::core::option::Option<
+        unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, context: *mut AX_ENGINE_CONTEXT_T) -> AX_S32,
+    >,
+    pub AXCL_ENGINE_SetAffinity: ::core::option::Option<
+        unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, set: AX_ENGINE_NPU_SET_T) -> AX_S32,
+    >,
+    pub AXCL_ENGINE_GetAffinity: ::core::option::Option<
+        unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, set: *mut AX_ENGINE_NPU_SET_T) -> AX_S32,
+    >,
+    pub AXCL_ENGINE_RunSync: ::core::option::Option<
+        unsafe extern "C" fn(handle: AX_ENGINE_HANDLE, io: *mut AX_ENGINE_IO_T) -> AX_S32,
+    >,
+    pub AXCL_ENGINE_RunSyncV2: ::core::option::Option<
+        unsafe extern "C" fn(
+            handle: AX_ENGINE_HANDLE,
+            context: AX_ENGINE_CONTEXT_T,
+            io: *mut AX_ENGINE_IO_T,
+        ) -> AX_S32,
+    >,
+    pub AXCL_ENGINE_RunGroupIOSync: ::core::option::Option<
+        unsafe extern "C" fn(
+            handle: AX_ENGINE_HANDLE,
+            context: AX_ENGINE_CONTEXT_T,
+            group: AX_U32,
+            io: *mut AX_ENGINE_IO_T,
+        ) -> AX_S32,
+    >,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of ax_native_table"][::core::mem::size_of::<ax_native_table>() - 600usize];
+    ["Alignment of ax_native_table"][::core::mem::align_of::<ax_native_table>() - 8usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_Init"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_Init) - 0usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_Deinit"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_Deinit) - 8usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MemAlloc"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MemAlloc) - 16usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MemAllocCached"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MemAllocCached) - 24usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MemFree"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MemFree) - 32usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_Mmap"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_Mmap) - 40usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MmapCache"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MmapCache) - 48usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MmapFast"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MmapFast) - 56usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MmapCacheFast"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MmapCacheFast) - 64usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_Munmap"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_Munmap) - 72usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MflushCache"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MflushCache) - 80usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MinvalidateCache"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MinvalidateCache) - 88usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MemGetBlockInfoByPhy"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MemGetBlockInfoByPhy) - 96usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MemGetBlockInfoByVirt"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MemGetBlockInfoByVirt) - 104usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MemGetPartitionInfo"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MemGetPartitionInfo) - 112usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MemSetConfig"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MemSetConfig) - 120usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MemGetConfig"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MemGetConfig) - 128usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_MemQueryStatus"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_MemQueryStatus) - 136usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_Link"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_Link) - 144usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_UnLink"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_UnLink) - 152usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_GetLinkByDest"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_GetLinkByDest) - 160usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_GetLinkBySrc"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_GetLinkBySrc) - 168usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_GetCurPTS"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_GetCurPTS) - 176usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_InitPTSBase"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_InitPTSBase) - 184usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_SyncPTS"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_SyncPTS) - 192usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_SetLogLevel"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_SetLogLevel) - 200usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_SetLogTarget"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_SetLogTarget) - 208usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_EnableTimestamp"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_EnableTimestamp) - 216usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_SetConfig"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_SetConfig) - 224usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_GetConfig"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_GetConfig) - 232usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_Init"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_Init) - 240usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_Exit"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_Exit) - 248usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_CreatePool"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_CreatePool) - 256usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_DestroyPool"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_DestroyPool) - 264usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_GetBlock"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_GetBlock) - 272usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_ReleaseBlock"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_ReleaseBlock) - 280usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_PhysAddr2Handle"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_PhysAddr2Handle) - 288usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_Handle2PhysAddr"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_Handle2PhysAddr) - 296usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_Handle2MetaPhysAddr"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_Handle2MetaPhysAddr) - 304usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_Handle2PoolId"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_Handle2PoolId) - 312usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_Handle2BlkSize"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_Handle2BlkSize) - 320usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_MmapPool"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_MmapPool) - 328usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_MunmapPool"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_MunmapPool) - 336usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_GetBlockVirAddr"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_GetBlockVirAddr) - 344usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_GetMetaVirAddr"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_GetMetaVirAddr) - 352usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_IncreaseRefCnt"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_IncreaseRefCnt) - 360usize];
+    ["Offset of field: ax_native_table::AXCL_POOL_DecreaseRefCnt"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_POOL_DecreaseRefCnt) - 368usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_GetChipType"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_GetChipType) - 376usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_Sleep"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_Sleep) - 384usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_WakeLock"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_WakeLock) - 392usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_WakeUnlock"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_WakeUnlock) - 400usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_RegisterEventCb"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_RegisterEventCb) - 408usize];
+    ["Offset of field: ax_native_table::AXCL_SYS_UnregisterEventCb"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_SYS_UnregisterEventCb) - 416usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_GetVersion"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_GetVersion) - 424usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_NPUReset"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_NPUReset) - 432usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_Init"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_Init) - 440usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_GetVNPUAttr"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_GetVNPUAttr) - 448usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_Deinit"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_Deinit) - 456usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_GetModelType"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_GetModelType) - 464usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_CreateHandle"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_CreateHandle) - 472usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_CreateHandleV2"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_CreateHandleV2) - 480usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_DestroyHandle"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_DestroyHandle) - 488usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_GetHandleModelType"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_GetHandleModelType) - 496usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_GetModelToolsVersion"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_GetModelToolsVersion) - 504usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_GetCMMUsage"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_GetCMMUsage) - 512usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_GetIOInfo"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_GetIOInfo) - 520usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_GetGroupIOInfoCount"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_GetGroupIOInfoCount) - 528usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_GetGroupIOInfo"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_GetGroupIOInfo) - 536usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_CreateContext"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_CreateContext) - 544usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_CreateContextV2"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_CreateContextV2) - 552usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_SetAffinity"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_SetAffinity) - 560usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_GetAffinity"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_GetAffinity) - 568usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_RunSync"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_RunSync) - 576usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_RunSyncV2"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_RunSyncV2) - 584usize];
+    ["Offset of field: ax_native_table::AXCL_ENGINE_RunGroupIOSync"]
+        [::core::mem::offset_of!(ax_native_table, AXCL_ENGINE_RunGroupIOSync) - 592usize];
 };

@@ -5,9 +5,9 @@ use ax650_sim::testing::{TinySpec, write_tiny_model};
 use super::super::error::Place;
 use super::{Bench, CancelFlag, DeviceChoice, DeviceError, Driver, DriverOptions, ModelSpec, VOCAB};
 
-/// `AXCL_ERR_RT_ENGINE_EXECUTE_FAIL`, which says nothing of the cause.
+/// `AXCL_ERR_ENGINE_EXECUTE_FAIL`, which says nothing of the cause.
 const EXECUTE_FAIL: i32 = 0x8030_070C_u32.cast_signed();
-/// `AXCL_ERR_RT_DEVICE_NO_CONNECT`.
+/// `AXCL_ERR_DEVICE_NO_CONNECT`.
 const NO_CONNECT: i32 = 0x8030_0181_u32.cast_signed();
 /// `AX_ERR_CMM_NOMEM`.
 const NO_MEMORY: i32 = 0x800B_0018_u32.cast_signed();
