@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bindings fmt lint doc unit deny loop fuzz clients smoke check-fmt check-bindings aarch64 cross-aarch64
+.PHONY: help demo test bench bindings fmt lint doc unit deny loop fuzz clients smoke check-fmt check-bindings abi-check aarch64 cross-aarch64
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -46,8 +46,12 @@ deny: ## licences, banned crates, sources
 check-bindings: ## fail if the checked-in bindings differ from vendor/include
 	@ax650-sys/bindings.sh --check
 
-loop: ## the C loop under AddressSanitizer and UBSan
+loop: ## the C loop under AddressSanitizer and UBSan, and the test of abi-check
 	@ax650-sys/loop/tests/run.sh
+	@vendor/abi_check_test.sh
+
+abi-check: ## compare our declarations with the vendor's headers below SDK_INCLUDE=DIR
+	@vendor/abi_check.py "$${SDK_INCLUDE:?SDK_INCLUDE=DIR names the directory with the headers of the vendor}"
 
 fuzz: ## fuzz the file readers, 20 seconds each
 	@fuzz/run.sh 20
