@@ -142,6 +142,7 @@ typedef enum axl_path {
 /*
  * files: the layers in order, then the head. hidden and vocab are what the files must agree with.
  * paths: wanted; those that the driver or the model cannot do are off.
+ * cancel: NULL, or a flag that is read atomically before each file: a load is never interrupted within one.
  */
 typedef struct axl_model_spec {
     const axl_file *files;
@@ -149,6 +150,7 @@ typedef struct axl_model_spec {
     uint32_t hidden;
     uint32_t vocab;
     uint32_t paths;
+    const int32_t *cancel;
 } axl_model_spec;
 
 /* Called after each file: how many are loaded, of how many. */

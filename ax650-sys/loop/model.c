@@ -54,6 +54,9 @@ static axl_status open_file(axl_model *model, const axl_file *file, uint32_t lay
 static axl_status open_files(axl_model *model, const axl_model_spec *spec, axl_progress progress, void *user)
 {
     for (uint32_t i = 0; i < spec->file_count; i++) {
+        if (spec->cancel != NULL && __atomic_load_n(spec->cancel, __ATOMIC_ACQUIRE) != 0) {
+            return axl_at_layer(axl_error(AXL_ERR_CANCELLED, "cancel flag"), i);
+        }
         AXL_TRY(axl_at_layer(open_file(model, &spec->files[i], i), i));
         if (progress != NULL) {
             progress(user, i + 1, spec->file_count);

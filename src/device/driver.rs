@@ -12,7 +12,7 @@ use ax650_sys::vendor::ax_pcie_table;
 use super::error::Context;
 use super::model::{LoadProgress, LoadedModel, ModelSpec};
 use super::open::{self, DriverOptions};
-use super::{CardClock, ClockSource, DeviceChoice, DeviceError};
+use super::{CancelFlag, CardClock, ClockSource, DeviceChoice, DeviceError};
 
 /// What is known of an opened card.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,12 +87,15 @@ impl Driver {
     }
 
     /// Loads a model; `progress` is called after each file. Nothing stays on the card when it fails.
+    ///
+    /// `cancel` is read before each file and in the self-test: a vendor call is never interrupted.
     pub fn load(
         &self,
         spec: &ModelSpec,
+        cancel: &CancelFlag,
         progress: &mut dyn FnMut(LoadProgress<'_>),
     ) -> Result<LoadedModel, DeviceError> {
-        LoadedModel::open(Rc::clone(&self.card), spec, progress)
+        LoadedModel::open(Rc::clone(&self.card), spec, cancel, progress)
     }
 
     /// How much time has passed for the card, and what it did meanwhile.

@@ -14,7 +14,7 @@ use ax650_sys::axloop as c;
 use super::driver::{Card, Stats};
 use super::error::Context;
 use super::files::inspect;
-use super::{DeviceError, Paths, Sequence, Verdicts};
+use super::{CancelFlag, DeviceError, Paths, Sequence, Verdicts};
 
 /// The compiled files of a model and the sizes that they must agree with.
 #[derive(Debug, Clone)]
@@ -66,6 +66,7 @@ impl LoadedModel {
     pub(super) fn open(
         card: Rc<Card>,
         spec: &ModelSpec,
+        cancel: &CancelFlag,
         progress: &mut dyn FnMut(LoadProgress<'_>),
     ) -> Result<Self, DeviceError> {
         let files: Vec<PathBuf> = spec.layers.iter().chain([&spec.head]).cloned().collect();
@@ -82,11 +83,12 @@ impl LoadedModel {
             hidden: count(spec.hidden, "hidden size")?,
             vocab: count(spec.vocab, "vocabulary")?,
             paths: c::AXL_PATHS_ALL,
+            cancel: cancel.as_ptr(),
         };
         let mut report = Report { files: &files, sizes: &sizes, progress, panic: None };
         let mut raw = std::ptr::null_mut();
-        // SAFETY: the driver is open and this is its thread; the spec, its files and their paths outlive the
-        // call, as does `report`, which `on_progress` alone uses meanwhile.
+        // SAFETY: the driver is open and this is its thread; the spec, its files, their paths and the flag outlive
+        // the call, as does `report`, which `on_progress` alone uses meanwhile.
         let status = unsafe {
             c::axl_model_open(
                 card.as_ptr(),

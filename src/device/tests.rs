@@ -58,7 +58,7 @@ impl Bench {
     }
 
     fn load(&self) -> LoadedModel {
-        self.driver.load(&self.spec(), &mut |_| {}).unwrap()
+        self.driver.load(&self.spec(), &CancelFlag::new(), &mut |_| {}).unwrap()
     }
 
     /// The embedding rows of tokens `from..to` of a fixed text.

@@ -47,7 +47,7 @@ impl Card for DeviceCard {
         self.driver.info().clone()
     }
 
-    fn load(&self, model: &Arc<Model>) -> Result<DeviceModel, Fault> {
+    fn load(&self, model: &Arc<Model>, cancel: &CancelFlag) -> Result<DeviceModel, Fault> {
         // The files that need no card come first: what is wrong with them should not cost a load.
         let text = model.text().map_err(|error| Fault::Model(error.to_string()))?;
         let embedding = model.embedding().map_err(|error| Fault::Model(error.to_string()))?;
@@ -62,7 +62,7 @@ impl Card for DeviceCard {
         if let Some(warning) = model.take_warning() {
             tracing::warn!(model = %name, "{warning}");
         }
-        let loaded = self.driver.load(&spec, &mut |progress| {
+        let loaded = self.driver.load(&spec, cancel, &mut |progress| {
             tracing::debug!(model = %name, file = %progress.file.display(), index = progress.index, total = progress.total, "loading");
         })?;
         let sizes = ModelSizes {

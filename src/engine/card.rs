@@ -19,8 +19,9 @@ pub(crate) trait Card: Sized + 'static {
     /// What the card is.
     fn info(&self) -> DeviceInfo;
 
-    /// Puts a model on the card. Never interrupted: a load that is killed wedges real cards.
-    fn load(&self, model: &Arc<Model>) -> Result<Self::Model, Fault>;
+    /// Puts a model on the card. `cancel` is looked at between files and between the steps of the self-test, never
+    /// within a file: a load that is killed wedges real cards.
+    fn load(&self, model: &Arc<Model>, cancel: &CancelFlag) -> Result<Self::Model, Fault>;
 
     /// What went wrong while models and sequences were given back, since the last call; it has been logged.
     fn take_drop_fault(&self) -> Option<Fault>;

@@ -230,7 +230,8 @@ impl Engine {
     }
 
     /// Ends all requests with [`EngineError::ShuttingDown`], gives the card back and ends the thread. A vendor call
-    /// under way is let to its end, a model load too: a load that is killed wedges real cards. Idempotent.
+    /// under way is let to its end; a model load stops before its next file, because a load that is killed within one wedges
+    /// real cards. Idempotent.
     pub async fn shutdown(&self) {
         self.0.mailbox.close();
         self.until_ended().await;

@@ -89,7 +89,7 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
-    /// Refuses further commands and stops the step under way before its next layer. A model load is not interrupted.
+    /// Refuses further commands and stops the step under way before its next layer, a model load before its next file.
     pub(crate) fn close(&self) {
         {
             let mut state = self.state.lock();

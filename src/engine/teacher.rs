@@ -63,7 +63,7 @@ impl Teacher {
             vocab: model.vocab(),
             digest: model.digest.clone(),
         };
-        let loaded = driver.load(&spec, &mut |load| progress(load.index, load.total))?;
+        let loaded = driver.load(&spec, &CancelFlag::new(), &mut |load| progress(load.index, load.total))?;
         let embedding = model.embedding()?;
         Ok(Self { loaded, driver, embedding })
     }

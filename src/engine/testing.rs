@@ -261,11 +261,15 @@ impl Card for FakeCard {
         }
     }
 
-    fn load(&self, model: &Arc<Model>) -> Result<FakeModel, Fault> {
+    fn load(&self, model: &Arc<Model>, cancel: &CancelFlag) -> Result<FakeModel, Fault> {
         let name = model.name.model.clone();
         self.0.note(format!("load {name}"));
         while self.0.0.loads_wait.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(1));
+        }
+        if cancel.is_cancelled() {
+            self.0.note(format!("stop load {name}"));
+            return Err(Fault::Cancelled);
         }
         match self.0.0.load_mishaps.lock().pop() {
             Some(Mishap::Fault(fault)) => Err(fault),

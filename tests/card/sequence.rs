@@ -21,7 +21,7 @@ impl Loaded {
         let (hidden, vocab) = (store.model.hidden(), store.model.vocab());
         let spec = ModelSpec { layers: files.layers, head: files.head, hidden, vocab, digest: String::new() };
         let mut seen = 0;
-        let model = driver.load(&spec, &mut |progress| seen = progress.total).unwrap();
+        let model = driver.load(&spec, &CancelFlag::new(), &mut |progress| seen = progress.total).unwrap();
         assert_eq!(seen, spec.layers.len() + 1);
         Self { model, embedding: store.model.embedding().unwrap() }
     }

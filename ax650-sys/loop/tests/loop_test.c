@@ -16,7 +16,7 @@
 #define OK(status) CHECK((status).code == AXL_OK)
 
 static const axl_file files[] = {{"l0", 1}, {"l1", 1}, {"head", 1}};
-static const axl_model_spec spec = {files, 3, FAKE_HIDDEN, FAKE_VOCAB, 0};
+static const axl_model_spec spec = {files, 3, FAKE_HIDDEN, FAKE_VOCAB, 0, NULL};
 static const axl_driver_options options = {0};
 
 static axl_driver *open_driver(void)
@@ -299,12 +299,33 @@ static void test_specs_that_are_wrong(void)
     fake_reset();
     axl_driver *driver = open_driver();
     axl_model *model = NULL;
-    const axl_model_spec headless = {files, 1, FAKE_HIDDEN, FAKE_VOCAB, 0};
+    const axl_model_spec headless = {files, 1, FAKE_HIDDEN, FAKE_VOCAB, 0, NULL};
     CHECK(axl_model_open(driver, &headless, NULL, NULL, &model).code == AXL_ERR_ARGUMENT);
-    const axl_model_spec empty = {files, 3, 0, FAKE_VOCAB, 0};
+    const axl_model_spec empty = {files, 3, 0, FAKE_VOCAB, 0, NULL};
     CHECK(axl_model_open(driver, &empty, NULL, NULL, &model).code == AXL_ERR_ARGUMENT);
-    const axl_model_spec wide = {files, 3, FAKE_HIDDEN * 2, FAKE_VOCAB, 0};
+    const axl_model_spec wide = {files, 3, FAKE_HIDDEN * 2, FAKE_VOCAB, 0, NULL};
     CHECK(axl_model_open(driver, &wide, NULL, NULL, &model).code == AXL_ERR_MODEL);
+    OK(axl_driver_close(driver));
+    CHECK(fake.objects == 0);
+}
+
+static int32_t load_cancel;
+
+static void cancel_after_one_file(void *user, uint32_t loaded, uint32_t total)
+{
+    (void)user, (void)loaded, (void)total;
+    __atomic_store_n(&load_cancel, 1, __ATOMIC_RELEASE);
+}
+
+static void test_a_load_stops_before_its_next_file(void)
+{
+    fake_reset();
+    axl_driver *driver = open_driver();
+    axl_model *model = NULL;
+    load_cancel = 0;
+    const axl_model_spec cancelled = {files, 3, FAKE_HIDDEN, FAKE_VOCAB, 0, &load_cancel};
+    const axl_status status = axl_model_open(driver, &cancelled, cancel_after_one_file, NULL, &model);
+    CHECK(status.code == AXL_ERR_CANCELLED && status.layer == 1 && model == NULL);
     OK(axl_driver_close(driver));
     CHECK(fake.objects == 0);
 }
@@ -401,6 +422,7 @@ int main(void)
     test_cancel_stops_before_the_next_layer();
     test_models_that_do_not_fit();
     test_specs_that_are_wrong();
+    test_a_load_stops_before_its_next_file();
     test_a_model_without_prefill_groups();
     test_two_sequences_are_apart();
     test_drivers_that_do_not_open();

@@ -244,10 +244,11 @@ pub struct axl_model_spec {
     pub hidden: u32,
     pub vocab: u32,
     pub paths: u32,
+    pub cancel: *const i32,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of axl_model_spec"][::core::mem::size_of::<axl_model_spec>() - 24usize];
+    ["Size of axl_model_spec"][::core::mem::size_of::<axl_model_spec>() - 32usize];
     ["Alignment of axl_model_spec"][::core::mem::align_of::<axl_model_spec>() - 8usize];
     ["Offset of field: axl_model_spec::files"][::core::mem::offset_of!(axl_model_spec, files) - 0usize];
     ["Offset of field: axl_model_spec::file_count"]
@@ -255,6 +256,7 @@ const _: () = {
     ["Offset of field: axl_model_spec::hidden"][::core::mem::offset_of!(axl_model_spec, hidden) - 12usize];
     ["Offset of field: axl_model_spec::vocab"][::core::mem::offset_of!(axl_model_spec, vocab) - 16usize];
     ["Offset of field: axl_model_spec::paths"][::core::mem::offset_of!(axl_model_spec, paths) - 20usize];
+    ["Offset of field: axl_model_spec::cancel"][::core::mem::offset_of!(axl_model_spec, cancel) - 24usize];
 };
 impl Default for axl_model_spec {
     fn default() -> Self {

@@ -13,7 +13,7 @@ const NO_CONNECT: i32 = 0x8030_0181_u32.cast_signed();
 const NO_MEMORY: i32 = 0x800B_0018_u32.cast_signed();
 
 fn load_error(bench: &Bench, spec: &ModelSpec) -> DeviceError {
-    let error = bench.driver.load(spec, &mut |_| {}).unwrap_err();
+    let error = bench.driver.load(spec, &CancelFlag::new(), &mut |_| {}).unwrap_err();
     assert_eq!((bench.control.models(), bench.control.allocations()), (0, 0), "left behind after: {error}");
     error
 }
@@ -131,7 +131,7 @@ fn files_that_are_not_models_are_refused_by_name() {
 fn a_panic_of_the_progress_callback_passes_and_unloads() {
     let bench = Bench::new(&TinySpec::default());
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        bench.driver.load(&bench.spec(), &mut |_| panic!("from the callback"))
+        bench.driver.load(&bench.spec(), &CancelFlag::new(), &mut |_| panic!("from the callback"))
     }));
     assert!(outcome.is_err());
     assert_eq!(bench.control.models(), 0);

@@ -10,7 +10,9 @@ fn a_model_tells_its_sizes_and_what_it_takes() {
     let mut told = Vec::new();
     let model = bench
         .driver
-        .load(&bench.spec(), &mut |p| told.push((p.index, p.total, p.file.to_path_buf(), p.bytes)))
+        .load(&bench.spec(), &CancelFlag::new(), &mut |p| {
+            told.push((p.index, p.total, p.file.to_path_buf(), p.bytes));
+        })
         .unwrap();
     assert_eq!((model.context_len(), model.chunk_len()), (300, 128));
     assert_eq!((model.hidden(), model.vocab()), (HIDDEN, VOCAB));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Active, CardThread, Job, Limits, LoadJob, Waiting};
+use crate::device::CancelFlag;
 use crate::engine::card::{Card, CardModel, Fault};
 use crate::engine::error::EngineError;
 use crate::engine::generation::Run;
@@ -138,7 +139,13 @@ impl<C: Card> CardThread<C> {
         loop {
             self.reopen()?;
             let Some(card) = &self.card else { return Err(EngineError::CardLost("it is not open".into())) };
-            match card.load(model) {
+            let cancel = CancelFlag::new();
+            if !self.mailbox.begin_step(&cancel) {
+                return Err(EngineError::ShuttingDown);
+            }
+            let loaded = card.load(model, &cancel);
+            self.mailbox.end_step();
+            match loaded {
                 Ok(card_model) => {
                     let load = began.elapsed().max(Duration::from_nanos(1));
                     tracing::info!(model = %model.name, seconds = load.as_secs_f64(), "loaded a model");
@@ -153,6 +160,8 @@ impl<C: Card> CardThread<C> {
                     ));
                     return Ok(Try::Got(load));
                 }
+                // Nothing but shutdown sets the flag.
+                Err(Fault::Cancelled) => return Err(EngineError::ShuttingDown),
                 Err(Fault::OutOfMemory(reason)) => {
                     if self.residents.evict_idle(model) {
                         continue;

@@ -274,3 +274,25 @@ async fn dropping_the_last_handle_gives_the_card_back() {
     let (_, last) = tokio::time::timeout(Duration::from_secs(5), read(generation)).await.unwrap();
     assert!(matches!(last, Event::Error(EngineError::ShuttingDown) | Event::Done(_)), "{last:?}");
 }
+
+#[tokio::test]
+async fn shutdown_stops_a_load_before_its_next_file() {
+    let world = World::new(count_up);
+    let engine = world.engine(&config());
+    world.hold_loads(true);
+    let loading = tokio::spawn({
+        let (engine, model) = (engine.clone(), world.model("m"));
+        async move { engine.load(model, None).await }
+    });
+    eventually(|| world.log().contains(&"load m".to_owned())).await;
+    let ending = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.shutdown().await }
+    });
+    // Until shutdown has asked and waits.
+    tokio::task::yield_now().await;
+    world.hold_loads(false);
+    assert_eq!(loading.await.unwrap().unwrap_err(), EngineError::ShuttingDown);
+    ending.await.unwrap();
+    assert_eq!(world.log(), ["stop load m"]);
+}
