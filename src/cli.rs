@@ -16,6 +16,7 @@ use crate::{
 pub mod client;
 mod connect;
 mod create;
+mod doctor;
 mod format;
 mod list;
 mod ps;
@@ -70,6 +71,7 @@ enum Command {
     Stop(stop::Arguments),
     Rm(remove::Arguments),
     Verify(verify::Arguments),
+    Doctor(doctor::Arguments),
     Version(version::Arguments),
 }
 
@@ -144,6 +146,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Stop(command) => command.execute(),
         Command::Rm(command) => command.execute(),
         Command::Verify(command) => command.execute(),
+        Command::Doctor(command) => command.execute(),
         Command::Version(version::Arguments {}) => version::execute(),
     }
 }

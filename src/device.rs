@@ -20,6 +20,7 @@ mod open;
 mod paths;
 mod remedy;
 mod sequence;
+pub mod survey;
 #[cfg(test)]
 mod tests;
 mod verdict;

@@ -4,6 +4,7 @@
 //!   [`vendor::ax_board_table`]. Entries are nullable; vendor integers are never Rust enums.
 //! - [`loader`]: fills a table from the vendor's shared libraries.
 //! - [`axloop`]: the loop in C, compiled from `loop/`; its header says who owns what and on which thread.
+//! - [`table`]: which functions ax650 needs and which it merely uses.
 //! - [`code`]: what the vendor's error codes mean.
 //!
 //! No policy and no logging live here: the safe wrapper is `ax650::device`.
@@ -12,6 +13,6 @@ mod bindings;
 pub mod code;
 mod layout;
 pub mod loader;
-mod table;
+pub mod table;
 
 pub use bindings::{axloop, vendor};

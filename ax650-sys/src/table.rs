@@ -23,8 +23,17 @@ unsafe fn symbol<F: Copy>(libraries: &[&Library], name: &CStr) -> Option<F> {
     })
 }
 
+/// Names of a library's functions, as ax650 knows them.
+#[derive(Debug, Clone, Copy)]
+pub struct Symbols<'a> {
+    /// Without one of these the library is refused.
+    pub required: &'a [&'static str],
+    /// These may be absent.
+    pub optional: &'a [&'static str],
+}
+
 macro_rules! vendor_table {
-    ($(#[$meta:meta])* $resolve:ident -> $table:ident { required { $($required:ident)* } optional { $($optional:ident)* } }) => {
+    ($(#[$meta:meta])* $resolve:ident, $(#[$names_meta:meta])* $names:ident -> $table:ident { required { $($required:ident)* } optional { $($optional:ident)* } }) => {
         $(#[$meta])*
         pub(crate) fn $resolve(libraries: &[&Library]) -> Result<$table, Vec<&'static str>> {
             let mut missing = Vec::new();
@@ -44,6 +53,12 @@ macro_rules! vendor_table {
             };
             if missing.is_empty() { Ok(table) } else { Err(missing) }
         }
+
+        $(#[$names_meta])*
+        pub const $names: Symbols<'static> = Symbols {
+            required: &[$(stringify!($required)),*],
+            optional: &[$(stringify!($optional)),*],
+        };
     };
 }
 
@@ -53,7 +68,9 @@ fn name(with_nul: &'static str) -> &'static CStr {
 
 vendor_table! {
     /// All of AXCL that ax650 knows, or the names of the required functions that are missing.
-    resolve_pcie -> ax_pcie_table {
+    resolve_pcie,
+    /// The functions of AXCL.
+    PCIE -> ax_pcie_table {
         required {
             axclInit axclFinalize axclrtSetDevice axclrtResetDevice axclrtGetDeviceList axclrtMalloc
             axclrtFree axclrtMemset axclrtMemcpy axclrtEngineInit axclrtEngineFinalize
@@ -100,7 +117,9 @@ vendor_table! {
 vendor_table! {
     /// All of `AX_SYS`, `AX_POOL` and `AX_ENGINE` that ax650 knows, or the names of the required functions that are
     /// missing.
-    resolve_board -> ax_board_table {
+    resolve_board,
+    /// The functions of `AX_SYS`, `AX_POOL` and `AX_ENGINE`.
+    BOARD -> ax_board_table {
         required {
             AX_SYS_Init AX_SYS_Deinit AX_SYS_MemAlloc AX_SYS_MemAllocCached AX_SYS_MemFree
             AX_SYS_MflushCache AX_SYS_MinvalidateCache AX_ENGINE_Init AX_ENGINE_Deinit

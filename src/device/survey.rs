@@ -1,0 +1,142 @@
+//! Asking a card what it is, without the loop.
+//!
+//! A survey makes few and harmless calls: it initialises the library, lists the cards, takes one and asks for its
+//! properties. Neither engine nor model is touched, so it may run beside a program that uses the card. The vendor's library
+//! may still hang, crash or print: run a survey in a process of its own, and let it tell through `watch` which call it
+//! is about to make.
+
+mod pcie;
+
+use std::path::PathBuf;
+
+use ax650_sys::code::VendorCode;
+use ax650_sys::loader::{self, LoadError};
+
+use super::{DeviceChoice, DriverOptions};
+
+/// What a card says of itself. No serial number: surveys are shown to others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// `pcie` or `software`.
+    pub kind: &'static str,
+    /// The library that was opened; `None` for the software card.
+    pub library: Option<PathBuf>,
+    /// The library's version; empty where it does not tell.
+    pub version: String,
+    /// The chip's name; empty where the library does not tell.
+    pub soc: String,
+    /// Version of the card's own system; empty where the library does not tell.
+    pub firmware: String,
+    /// Cards in the library's list.
+    pub cards: u32,
+    /// Which of them was asked.
+    pub index: u32,
+    /// Media memory of the chip, in bytes; 0 where the library does not tell.
+    pub total_memory: u64,
+    /// How much of it is free, in bytes.
+    pub free_memory: u64,
+    /// As the library gives it. The unit is not documented; most likely thousandths of a degree Celsius.
+    pub temperature: Option<i32>,
+    /// Load of the NPU in percent.
+    pub npu_load: Option<u32>,
+    /// Load of the card's processors in percent.
+    pub cpu_load: Option<u32>,
+    /// Optional functions that the library lacks.
+    pub absent: Vec<&'static str>,
+}
+
+/// Why a card could not be surveyed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SurveyError {
+    /// The library is absent, or lacks functions.
+    #[error(transparent)]
+    Library(#[from] LoadError),
+    /// A function failed.
+    #[error("{call} failed: {code}")]
+    Call {
+        /// The vendor's function.
+        call: &'static str,
+        /// What it returned.
+        code: VendorCode,
+    },
+    /// The library's list is too short.
+    #[error("the driver lists {cards} cards, number {index} is not among them")]
+    NoSuchCard {
+        /// Cards in the list.
+        cards: u32,
+        /// The one that was wanted, from 0.
+        index: u32,
+    },
+}
+
+impl SurveyError {
+    /// Whether the library could not open the kernel driver.
+    pub fn is_no_driver(&self) -> bool {
+        matches!(self, Self::Call { code, .. } if code.bits() == ax650_sys::vendor::AXCL_ERR_RT_INIT_OPEN)
+    }
+
+    /// Whether library and driver are there and no card answers.
+    pub fn is_no_card(&self) -> bool {
+        match self {
+            Self::Call { code, .. } => code.is_no_card(),
+            Self::NoSuchCard { .. } => true,
+            Self::Library(_) => false,
+        }
+    }
+}
+
+/// Asks the card of the choice; `auto` means the first PCIe card. `watch` hears the name of each call before it is made.
+///
+/// # Errors
+///
+/// By what a person does about it; see [`SurveyError`].
+pub fn survey(
+    choice: &DeviceChoice,
+    options: &DriverOptions,
+    watch: &mut dyn FnMut(&str),
+) -> Result<Survey, SurveyError> {
+    let index = match choice {
+        DeviceChoice::Pcie(index) => u32::from(*index),
+        _ => 0,
+    };
+    if matches!(choice, DeviceChoice::Software(_)) {
+        let card_options =
+            ax650_sim::CardOptions { threads: options.software_threads, ..ax650_sim::CardOptions::default() };
+        let table = ax650_sim::pcie_table(card_options);
+        return Ok(Survey { kind: "software", ..pcie::survey(&table, index, watch)? });
+    }
+    watch("dlopen");
+    let loaded = loader::load_pcie(options.driver_path.as_deref())?;
+    let found = pcie::survey(&loaded.table, index, watch)?;
+    let version = if found.version.is_empty() { loaded.version.unwrap_or_default() } else { found.version };
+    Ok(Survey { kind: "pcie", library: Some(loaded.path), version, ..found })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_software_card_answers_like_any_other() {
+        let mut calls = Vec::new();
+        let found = survey(&DeviceChoice::SOFTWARE, &DriverOptions::default(), &mut |call| {
+            calls.push(call.to_owned())
+        })
+        .unwrap();
+        assert_eq!((found.kind, found.cards, found.index), ("software", 1, 0));
+        assert!(found.total_memory > 0 && found.free_memory <= found.total_memory);
+        assert_eq!(calls.first().map(String::as_str), Some("axclInit"));
+        assert_eq!(calls.last().map(String::as_str), Some("axclFinalize"));
+        let text = format!("{found:?}");
+        assert!(!text.contains("uid"), "no serial numbers: {text}");
+    }
+
+    #[test]
+    fn codes_of_absence_are_told_apart() {
+        let failed = |bits: u32| SurveyError::Call { call: "axclInit", code: VendorCode(bits.cast_signed()) };
+        assert!(failed(0x8030_010B).is_no_driver() && !failed(0x8030_010B).is_no_card());
+        assert!(failed(0x8030_0181).is_no_card() && !failed(0x8030_0181).is_no_driver());
+        assert!(SurveyError::NoSuchCard { cards: 1, index: 3 }.is_no_card());
+    }
+}

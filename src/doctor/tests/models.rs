@@ -1,0 +1,50 @@
+//! The model store as the doctor sees it.
+
+use super::*;
+use crate::device::{Path, Verdict, Verdicts};
+
+const STORE: &str = "/home/someone/.ollama/models/ax650";
+
+#[test]
+fn broken_models_are_named_with_what_is_wrong() {
+    let dir = format!("{STORE}/registry.ollama.ai/library/tiny/latest");
+    let machine = Machine::new().file(&format!("{dir}/config.json"), "{}");
+    let report = machine.examine_anywhere();
+    let finding = report.get("models.broken").unwrap();
+    assert!(finding.level == Level::Problem && finding.text.contains("tiny"), "{finding:?}");
+    assert!(finding.commands[0].starts_with("ax650 rm "), "{finding:?}");
+}
+
+#[test]
+fn verdicts_of_self_tests_are_shown() {
+    let verdicts = |paths: Vec<(Path, Verdict)>, together| Verdicts {
+        driver_version: "V3.6.5".into(),
+        soc: "AX650N".into(),
+        model_digest: "ab".repeat(32),
+        kind: "pcie".into(),
+        paths,
+        together,
+        tested_at: 1,
+    };
+    let with = |verdicts: &Verdicts| {
+        let json = serde_json::to_string(verdicts).unwrap();
+        Machine::new().file(&format!("{STORE}/.verdicts/a.json"), json)
+    };
+    let good = with(&verdicts(vec![(Path::Async, Verdict::Passed)], Verdict::Passed));
+    assert_eq!(good.finding("card.verdicts").level, Level::Ok);
+    let differs = Verdict::Differs("logit 3".into());
+    let bad = with(&verdicts(vec![(Path::Async, differs.clone())], Verdict::Passed)).finding("card.verdicts");
+    assert!(bad.level == Level::Warning && bad.text.contains("async"), "{bad:?}");
+    let together = with(&verdicts(vec![(Path::Async, Verdict::Passed)], differs)).finding("card.verdicts");
+    assert!(together.text.contains("none is used"), "{together:?}");
+    let broken = Machine::new().file(&format!("{STORE}/.verdicts/a.json"), "{").finding("card.verdicts");
+    assert_eq!(broken.level, Level::Note);
+}
+
+#[test]
+fn a_log_directory_of_somebody_else_is_told() {
+    let machine = Machine::new().pi5().with_card().with_driver().file("/tmp/axcl/axcl_logs.txt", "");
+    let closed = machine.mode("/tmp/axcl", 0o755);
+    assert_eq!(closed.finding("driver.log_directory").level, Level::Warning);
+    assert!(closed.mode("/tmp/axcl", 0o777).complaints().is_empty());
+}
