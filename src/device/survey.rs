@@ -73,7 +73,7 @@ pub enum SurveyError {
 impl SurveyError {
     /// Whether the library could not open the kernel driver.
     pub fn is_no_driver(&self) -> bool {
-        matches!(self, Self::Call { code, .. } if code.bits() == ax650_sys::vendor::AXCL_ERR_RT_INIT_OPEN)
+        matches!(self, Self::Call { code, .. } if code.bits() == ax650_sys::vendor::AXCL_ERR_DEVICE_OPEN)
     }
 
     /// Whether library and driver are there and no card answers.

@@ -1,0 +1,158 @@
+//! The doctor as a user meets it, with libraries that misbehave in the vendor's place.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ax650_sys::table;
+use serde_json::Value;
+
+use crate::program::{Program, stdout};
+
+/// Builds a library under the vendor's name. `bodies` are C functions by name; the rest return 0.
+fn vendor_library(directory: &Path, bodies: &[(&str, &str)]) -> PathBuf {
+    let mut source =
+        "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n".to_owned();
+    for name in table::PCIE.required {
+        if !bodies.iter().any(|(replaced, _)| replaced == name) {
+            writeln!(source, "int {name}(void) {{ return 0; }}").unwrap();
+        }
+    }
+    for (_, body) in bodies {
+        writeln!(source, "{body}").unwrap();
+    }
+    compile(directory, &source)
+}
+
+fn compile(directory: &Path, source: &str) -> PathBuf {
+    std::fs::create_dir_all(directory).unwrap();
+    let file = directory.join("vendor.c");
+    std::fs::write(&file, source).unwrap();
+    let library = directory.join("libaxcl_rt.so");
+    let mut command = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()));
+    command.args(["-shared", "-fPIC", "-w", "-o"]).arg(&library).arg(&file);
+    assert!(command.status().unwrap().success());
+    library
+}
+
+/// Runs `doctor --json` against such a library and returns its report, which must be all there is on standard output.
+fn with_library(bodies: &[(&str, &str)], arguments: &[&str]) -> Value {
+    let program = Program::new();
+    let library = vendor_library(&program.path("sdk"), bodies);
+    let base = ["doctor", "--json", "--device", "pcie", "--driver-path", library.to_str().unwrap()];
+    let assert = program.run(&[&base[..], arguments].concat());
+    serde_json::from_str(&stdout(&assert)).unwrap()
+}
+
+fn finding<'a>(report: &'a Value, id: &str) -> &'a Value {
+    let findings = report["findings"].as_array().unwrap();
+    findings.iter().find(|finding| finding["id"] == id).unwrap_or_else(|| panic!("no {id} in {report:#}"))
+}
+
+#[test]
+fn without_a_card_the_software_card_is_fine() {
+    let assert = Program::new().run(&["doctor"]).success();
+    let text = stdout(&assert);
+    assert!(text.contains("the software card computes, as asked for"), "{text}");
+    assert!(text.ends_with("Nothing is wrong.\n"), "{text}");
+    for heading in ["\nCard\n", "\nSoftware card\n", "\nModels\n", "\nServer\n"] {
+        assert!(text.contains(heading), "{heading} in {text}");
+    }
+}
+
+#[test]
+fn a_card_that_was_asked_for_and_is_not_there_is_a_problem() {
+    let empty = tempfile::tempdir().unwrap();
+    let path = empty.path().to_str().unwrap();
+    let assert = Program::new().run(&["doctor", "--json", "--device", "pcie", "--driver-path", path]).code(1);
+    let report: Value = serde_json::from_str(&stdout(&assert)).unwrap();
+    assert_eq!(report["verdict"], "problem");
+    assert_eq!(finding(&report, "driver.modules")["level"], "problem");
+}
+
+#[test]
+fn a_library_without_its_driver_is_told_by_its_code_whatever_it_prints() {
+    let init = "int axclInit(const char *c) { puts(\"noise of the vendor\"); return (int)0x8030010B; }";
+    let report = with_library(&[("axclInit", init)], &[]);
+    assert_eq!(report["card"]["outcome"], "failed");
+    assert_eq!(report["card"]["code"], "0x8030010B");
+    assert_eq!(finding(&report, "card.no_driver")["level"], "problem");
+}
+
+#[test]
+fn a_driver_without_a_card_is_told_by_its_code() {
+    let list = "int axclrtGetDeviceList(void *l) { return (int)0x80300181; }";
+    let report = with_library(&[("axclrtGetDeviceList", list)], &[]);
+    assert_eq!(report["card"]["class"], "no_card");
+    assert_eq!(finding(&report, "card.no_card")["level"], "problem");
+}
+
+#[test]
+fn an_empty_list_of_cards_is_no_card() {
+    let report = with_library(&[], &[]);
+    assert_eq!(
+        (&report["card"]["class"], &report["card"]["call"]),
+        (&"no_card".into(), &"axclrtGetDeviceList".into())
+    );
+}
+
+#[test]
+fn a_library_that_hangs_does_not_hold_the_doctor() {
+    let init = "int axclInit(const char *c) { for (;;) pause(); }";
+    let report = with_library(&[("axclInit", init)], &["--patience", "1"]);
+    assert_eq!(report["card"]["outcome"], "timed_out");
+    assert!(finding(&report, "card.hangs")["text"].as_str().unwrap().contains("axclInit"));
+}
+
+#[test]
+fn a_library_that_crashes_does_not_take_the_doctor_along() {
+    let init = "int axclInit(const char *c) { fputs(\"last words\\n\", stderr); abort(); }";
+    let report = with_library(&[("axclInit", init)], &[]);
+    assert_eq!((&report["card"]["outcome"], &report["card"]["how"]), (&"crashed".into(), &"signal 6".into()));
+    assert_eq!(report["card"]["output"], "last words");
+}
+
+#[test]
+fn what_came_before_a_crash_at_exit_counts() {
+    let init = "static void end(void) { abort(); }\nint axclInit(const char *c) { atexit(end); return 0; }";
+    let list = "int axclrtGetDeviceList(int *l) { l[0] = 1; l[1] = 7; return 0; }";
+    let properties = "int axclrtGetDeviceProperties(int d, char *p) { strcpy(p, \"V3.6.5\"); *(int *)(p + 84) = 51000; \
+        *(unsigned *)(p + 96) = 7208960; *(unsigned *)(p + 100) = 7000000; *(unsigned *)(p + 108) = 3; \
+        *(unsigned long *)(p + 64) = 0x5EC2E7UL; return d == 7 ? 0 : 1; }";
+    let bodies =
+        [("axclInit", init), ("axclrtGetDeviceList", list), ("axclrtGetDeviceProperties", properties)];
+    let report = with_library(&bodies, &[]);
+    let card = &report["card"];
+    assert_eq!(card["outcome"], "opened", "{report:#}");
+    assert_eq!(
+        (&card["firmware"], &card["temperature"], &card["npu_load"]),
+        (&"V3.6.5".into(), &51000.into(), &3.into())
+    );
+    assert_eq!(card["total_memory"], 7_208_960_u64 * 1024);
+    assert!(!report.to_string().contains(&0x005E_C2E7.to_string()), "the serial number shows: {report:#}");
+}
+
+#[test]
+fn missing_functions_are_named() {
+    let program = Program::new();
+    let directory = program.path("sdk");
+    compile(&directory, "int axclInit(void *c) { return 0; }");
+    let path = directory.to_str().unwrap();
+    let assert = program.run(&["doctor", "--json", "--device", "pcie", "--driver-path", path]).code(1);
+    let report: Value = serde_json::from_str(&stdout(&assert)).unwrap();
+    let text = finding(&report, "driver.library.symbols")["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("axclrtEngineExecute") && !text.contains("axclInit,"), "{text}");
+}
+
+#[test]
+fn another_machine_is_examined_by_its_files_alone() {
+    let program = Program::new();
+    let root = program.path("pi");
+    std::fs::create_dir_all(root.join("proc/device-tree")).unwrap();
+    std::fs::write(root.join("proc/device-tree/model"), "Raspberry Pi 5 Model B Rev 1.0\0").unwrap();
+    let root = root.to_str().unwrap();
+    let assert = program.run(&["doctor", "--root", root, "--device", "pcie"]).code(1);
+    let text = stdout(&assert);
+    assert!(text.contains("Raspberry Pi 5") && text.contains("no Axera card on the PCIe bus"), "{text}");
+    assert!(!text.contains("Software card\n"), "there is no /proc/cpuinfo: {text}");
+}
