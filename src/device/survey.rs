@@ -121,7 +121,7 @@ mod tests {
     fn the_software_card_answers_like_any_other() {
         let mut calls = Vec::new();
         let found = survey(&DeviceChoice::SOFTWARE, &DriverOptions::default(), &mut |call| {
-            calls.push(call.to_owned())
+            calls.push(call.to_owned());
         })
         .unwrap();
         assert_eq!((found.kind, found.cards, found.index), ("software", 1, 0));

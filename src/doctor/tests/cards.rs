@@ -128,7 +128,7 @@ fn libraries_are_judged_without_being_opened() {
 
 #[test]
 fn the_first_place_of_the_search_wins() {
-    let symbols: Vec<&str> = table::PCIE.required.iter().copied().collect();
+    let symbols = table::PCIE.required.to_vec();
     let mut machine = pi().file("/opt/sdk/libaxcl_rt.so", library(AARCH64, &symbols));
     machine.around.driver_path = Some("/opt/sdk".into());
     let used = machine.finding("driver.library");
