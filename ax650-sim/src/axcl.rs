@@ -178,7 +178,7 @@ pub fn pcie_table(options: CardOptions) -> ax_pcie_table {
 }
 
 /// A place in the caller's memory for a result.
-struct Out<T>(NonNull<T>);
+pub(crate) struct Out<T>(NonNull<T>);
 
 impl<T> Out<T> {
     /// Takes the caller's pointer, before anything is changed for a result that could not be delivered.
@@ -186,7 +186,7 @@ impl<T> Out<T> {
     /// # Safety
     ///
     /// `pointer` is null, a device address, or valid for a write of `T` until the call returns.
-    unsafe fn new(part: Part, pointer: *mut T) -> Result<Self, Fault> {
+    pub(crate) unsafe fn new(part: Part, pointer: *mut T) -> Result<Self, Fault> {
         if is_device_address(address(pointer)) {
             let code = status::common(part, Common::IllegalParam);
             let reason = "a device address where the caller wants a result written";
@@ -195,7 +195,7 @@ impl<T> Out<T> {
         NonNull::new(pointer).map(Self).ok_or_else(|| Fault::null(part, "the pointer for the result"))
     }
 
-    fn set(self, value: T) {
+    pub(crate) fn set(self, value: T) {
         // SAFETY: `new` required the pointer to be valid for this write; C need not align it.
         unsafe { self.0.write_unaligned(value) }
     }
@@ -215,11 +215,11 @@ unsafe fn string<'a>(part: Part, text: *const c_char) -> Result<&'a CStr, Fault>
 }
 
 /// The number behind a pointer, for addresses that are compared or followed later.
-fn address<T>(pointer: *const T) -> u64 {
+pub(crate) fn address<T>(pointer: *const T) -> u64 {
     pointer.expose_provenance() as u64
 }
 
 /// The pointer that stands for a device address or a handle. It can not be followed.
-fn opaque(number: u64) -> *mut c_void {
+pub(crate) fn opaque(number: u64) -> *mut c_void {
     ptr::without_provenance_mut(usize::try_from(number).unwrap_or_default())
 }

@@ -4,17 +4,25 @@
 //! of the software card does not read hidden rows, so the damage would not show; that is why a run which
 //! reads never written memory is noticed here.
 
+use std::cell::Cell;
+use std::ops::Range;
+
+use crate::board::cache::Cache;
+use crate::lent::Lent;
+
 /// Alignment of every allocation, in bytes: what the vendor's own programs ask for.
 pub const ALIGNMENT: u64 = 128;
 
 /// One aligned unit of backing store.
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(128))]
 pub(crate) struct Line([u8; 128]);
 
+/// Contents of fresh memory: NaN as bf16 and as f32, and an impossible index.
+const FILL: u8 = 0xFF;
+
 impl Line {
-    /// Every byte 0xFF: NaN as bf16 and as f32, and an impossible index.
-    const NAN: Self = Self([0xFF; 128]);
+    const NAN: Self = Self([FILL; 128]);
 }
 
 const LINE: usize = size_of::<Line>();
@@ -29,65 +37,154 @@ pub(crate) fn lines(bytes: u64) -> Option<Box<[Line]>> {
     Some(lines.into_boxed_slice())
 }
 
+/// Who reaches an allocation besides the card, and how.
+#[derive(Debug)]
+pub(crate) enum View {
+    /// Nobody: the host copies to and from it by calls.
+    Card,
+    /// The CPU, at the address of the memory itself: what either side writes is there for both.
+    Shared,
+    /// The CPU, through a cache.
+    Cached(Cache),
+}
+
 /// An allocation of `len` bytes.
+#[derive(Debug)]
 pub(crate) struct Block {
-    lines: Box<[Line]>,
+    memory: Lent<Line>,
     len: u64,
+    view: View,
     /// One bit per line that was never written, and how many are left; the bits go when none is.
-    fresh: Box<[u64]>,
-    fresh_lines: usize,
+    fresh: Box<[Cell<u64>]>,
+    fresh_lines: Cell<usize>,
 }
 
 impl Block {
-    /// Fresh memory, or `None` if the host has none.
+    /// Fresh memory that only the card reaches, or `None` if the host has none.
     pub(crate) fn new(len: u64) -> Option<Self> {
         let lines = lines(len)?;
         let fresh_lines = lines.len();
-        let fresh = vec![u64::MAX; fresh_lines.div_ceil(64)].into_boxed_slice();
-        Some(Self { lines, len, fresh, fresh_lines })
+        let fresh = vec![Cell::new(u64::MAX); fresh_lines.div_ceil(64)].into_boxed_slice();
+        let fresh_lines = Cell::new(fresh_lines);
+        Some(Self { memory: Lent::new(lines), len, view: View::Card, fresh, fresh_lines })
     }
 
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Lets the CPU at the memory directly.
+    pub(crate) fn share(&mut self) {
+        self.view = View::Shared;
+    }
+
+    /// Gives the CPU a cached view, if it has none yet; returns whether the host has memory for it.
+    pub(crate) fn add_cache(&mut self) -> bool {
+        if !matches!(self.view, View::Cached(_)) {
+            let Some(cache) = Cache::new(self.all()) else { return false };
+            self.view = View::Cached(cache);
+        }
+        true
+    }
+
+    /// Host address of the memory itself.
+    pub(crate) fn memory_address(&self) -> u64 {
+        self.memory.address() as u64
+    }
+
     /// The bytes from `start` to `end`, which lie inside.
     pub(crate) fn bytes(&self, start: usize, end: usize) -> &[u8] {
-        &bytemuck::cast_slice::<Line, u8>(&self.lines)[start..end]
+        &self.memory.bytes()[start..end]
     }
 
     /// The bytes from `start` to `end`, which lie inside and count as written afterwards.
     pub(crate) fn bytes_mut(&mut self, start: usize, end: usize) -> &mut [u8] {
         self.mark_written(start, end);
-        &mut bytemuck::cast_slice_mut::<Line, u8>(&mut self.lines)[start..end]
+        &mut self.memory.bytes_mut()[start..end]
     }
 
     /// Copies `source` (which lies inside) to `target`.
-    pub(crate) fn copy_within(&mut self, source: std::ops::Range<usize>, target: usize) {
+    pub(crate) fn copy_within(&mut self, source: Range<usize>, target: usize) {
         self.mark_written(target, target + source.len());
-        bytemuck::cast_slice_mut::<Line, u8>(&mut self.lines).copy_within(source, target);
+        self.memory.bytes_mut().copy_within(source, target);
     }
 
-    /// Whether a line between `start` and `end` was never written to. A line that was written in part
-    /// counts as written.
+    /// Writes dirty lines of the CPU's cache that touch `range` to the memory. Without a cache nothing happens.
+    pub(crate) fn flush(&mut self, range: Range<usize>) {
+        let len = self.byte_count();
+        let View::Cached(cache) = &mut self.view else { return };
+        for line in cache.flush(&mut self.memory.bytes_mut()[..len], range) {
+            self.mark_written(line.start, line.end);
+        }
+    }
+
+    /// Makes the CPU's cache see the memory in the lines that touch `range`. Without a cache nothing happens.
+    pub(crate) fn invalidate(&mut self, range: Range<usize>) {
+        let len = self.byte_count();
+        let View::Cached(cache) = &mut self.view else { return };
+        for line in cache.invalidate(&mut self.memory.bytes_mut()[..len], range) {
+            self.mark_written(line.start, line.end);
+        }
+    }
+
+    /// Offset of the first byte's line in `range` that the CPU wrote and did not flush.
+    pub(crate) fn first_dirty(&self, range: Range<usize>) -> Option<usize> {
+        match &self.view {
+            View::Cached(cache) => cache.first_dirty(range),
+            View::Card | View::Shared => None,
+        }
+    }
+
+    /// Whether a line between `start` and `end` was never written to. A line that was written in part counts as
+    /// written. The CPU writes unseen: memory that it reaches is fresh as long as it holds what it was filled with.
     pub(crate) fn is_fresh(&self, start: usize, end: usize) -> bool {
-        self.fresh_lines > 0
-            && start < end
-            && (start / LINE..end.div_ceil(LINE)).any(|line| self.fresh[line / 64] >> (line % 64) & 1 == 1)
+        if self.fresh_lines.get() == 0 || start >= end {
+            return false;
+        }
+        let lines = start / LINE..end.div_ceil(LINE);
+        if !matches!(self.view, View::Card) {
+            self.find_written(lines.clone());
+        }
+        self.fresh_lines.get() > 0 && lines.into_iter().any(|line| self.is_fresh_line(line))
     }
 
-    fn mark_written(&mut self, start: usize, end: usize) {
-        if self.fresh_lines == 0 || start == end {
+    fn is_fresh_line(&self, line: usize) -> bool {
+        self.fresh.get(line / 64).is_some_and(|word| word.get() >> (line % 64) & 1 == 1)
+    }
+
+    /// Marks the lines that no longer hold their first contents.
+    fn find_written(&self, lines: Range<usize>) {
+        let memory = self.memory.bytes();
+        for line in lines {
+            let range = line * LINE..(line + 1) * LINE;
+            if self.is_fresh_line(line) && memory[range].iter().any(|&byte| byte != FILL) {
+                self.mark_written(line * LINE, line * LINE + 1);
+            }
+        }
+    }
+
+    fn mark_written(&self, start: usize, end: usize) {
+        if self.fresh_lines.get() == 0 || start == end {
             return;
         }
         for line in start / LINE..end.div_ceil(LINE) {
-            let (word, bit) = (&mut self.fresh[line / 64], 1 << (line % 64));
-            self.fresh_lines -= usize::from(*word & bit != 0);
-            *word &= !bit;
+            let (word, bit) = (&self.fresh[line / 64], 1 << (line % 64));
+            self.fresh_lines.set(self.fresh_lines.get() - usize::from(word.get() & bit != 0));
+            word.set(word.get() & !bit);
         }
-        if self.fresh_lines == 0 {
-            self.fresh = Box::default();
-        }
+    }
+
+    fn all(&self) -> &[u8] {
+        self.bytes(0, self.byte_count())
+    }
+
+    /// The length, which has been allocated and therefore is one of memory.
+    fn byte_count(&self) -> usize {
+        usize::try_from(self.len).unwrap_or_default()
     }
 }
 
@@ -106,5 +203,29 @@ mod tests {
         block.bytes_mut(0, 1000).fill(0);
         assert!(!block.is_fresh(0, 1000));
         block.bytes_mut(0, 1000).fill(0);
+    }
+
+    #[test]
+    fn shared_lines_are_fresh_until_their_contents_change() {
+        let mut block = Block::new(300).unwrap();
+        block.share();
+        assert!(block.is_fresh(0, 300));
+        block.memory.bytes_mut()[140] = 0;
+        assert!(!block.is_fresh(128, 256) && block.is_fresh(0, 128));
+    }
+
+    #[test]
+    fn a_cached_line_is_written_when_it_is_flushed() {
+        let mut block = Block::new(300).unwrap();
+        assert!(block.add_cache());
+        let View::Cached(cache) = block.view() else { panic!("no cache") };
+        let cpu = std::ptr::with_exposed_provenance_mut::<u8>(cache.address() + 10);
+        // SAFETY: the view has 300 bytes and nothing borrows them.
+        unsafe { cpu.write(7) };
+        assert_eq!((block.first_dirty(0..300), block.bytes(10, 11)), (Some(0), &[FILL][..]));
+        assert!(block.is_fresh(0, 128));
+        block.flush(0..300);
+        assert_eq!((block.first_dirty(0..300), block.bytes(10, 11)), (None, &[7][..]));
+        assert!(!block.is_fresh(0, 128) && block.is_fresh(0, 129));
     }
 }

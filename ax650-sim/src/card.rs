@@ -15,11 +15,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 
+use crate::board::state::Board;
 use crate::clock::{Clock, Source};
 use crate::context::Contexts;
 use crate::engine::Engines;
@@ -48,6 +49,7 @@ pub(crate) struct State {
     pub(crate) contexts: Contexts,
     pub(crate) engines: Engines,
     pub(crate) streams: Streams,
+    pub(crate) board: Board,
 }
 
 impl State {
@@ -62,6 +64,7 @@ impl State {
             contexts: Contexts::default(),
             engines: Engines::default(),
             streams: Streams::default(),
+            board: Board::default(),
         }
     }
 
@@ -138,6 +141,10 @@ pub(crate) struct Card {
     pub(crate) log: Mutex<Log>,
     /// Breaches that would only be written down make their call fail too.
     pub(crate) fatal: AtomicBool,
+    /// Runs that have not returned yet.
+    pub(crate) running: AtomicU32,
+    /// See [`Self::mixes_tensors`].
+    pub(crate) mixed_tensors: AtomicBool,
 }
 
 impl Card {
@@ -157,7 +164,14 @@ impl Card {
             options,
             log: Mutex::default(),
             fatal: AtomicBool::new(false),
+            running: AtomicU32::new(0),
+            mixed_tensors: AtomicBool::new(false),
         })
+    }
+
+    /// Whether models list the tensors of each shape group in another order. Only tests ask for it.
+    pub(crate) fn mixes_tensors(&self) -> bool {
+        self.mixed_tensors.load(Ordering::Relaxed)
     }
 
     pub(crate) fn record(&self, call: &'static str, rule: Rule, detail: String) {
@@ -165,7 +179,8 @@ impl Card {
     }
 
     fn is_live(&self) -> bool {
-        self.state.lock().users > 0
+        let state = self.state.lock();
+        state.users > 0 || state.board.any_user()
     }
 }
 

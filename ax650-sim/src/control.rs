@@ -66,6 +66,16 @@ impl SoftwareCard {
         self.card.fatal.store(fatal, Ordering::Relaxed);
     }
 
+    /// Makes the board list the tensors of each shape group in another order, for models loaded from now on.
+    pub fn set_mixed_tensors(&self, mixed: bool) {
+        self.card.mixed_tensors.store(mixed, Ordering::Relaxed);
+    }
+
+    /// Runs of `AX_ENGINE` that have not returned yet.
+    pub fn runs_in_flight(&self) -> u32 {
+        self.card.running.load(Ordering::SeqCst)
+    }
+
     /// Bytes of device memory in use: buffers and weights.
     pub fn memory_in_use(&self) -> u64 {
         self.card.state.lock().memory.used()

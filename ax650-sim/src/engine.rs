@@ -103,6 +103,26 @@ impl Engines {
             let code = status::common(Part::Engine, Common::Decode);
             Fault::plain(code, format!("cannot load {}: {error}", path.display()))
         })?;
+        self.adopt(memory, engine, id)
+    }
+
+    /// As [`Self::load`], from the bytes of a layer file, which `name` stands for in messages.
+    pub(crate) fn load_bytes(
+        &mut self,
+        memory: &mut DeviceMemory,
+        name: &Path,
+        file: &[u8],
+        id: u64,
+    ) -> Result<(), Fault> {
+        self.kind()?;
+        let engine = compute::Engine::from_bytes(name, file).map_err(|error| {
+            let code = status::common(Part::Engine, Common::Decode);
+            Fault::plain(code, format!("cannot load {}: {error}", name.display()))
+        })?;
+        self.adopt(memory, engine, id)
+    }
+
+    fn adopt(&mut self, memory: &mut DeviceMemory, engine: compute::Engine, id: u64) -> Result<(), Fault> {
         let bytes = engine.weight_bytes();
         memory.reserve(bytes)?;
         let signature = Arc::new(Signature::new(&engine));

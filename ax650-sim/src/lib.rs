@@ -19,6 +19,7 @@
 
 mod axcl;
 mod block;
+mod board;
 mod call;
 mod card;
 pub mod clock;
@@ -29,6 +30,7 @@ mod engine;
 mod fault;
 mod host;
 mod io;
+mod lent;
 mod log;
 pub mod memory;
 mod options;
@@ -38,13 +40,16 @@ mod signature;
 mod status;
 mod stream;
 mod transfer;
+mod twin;
 pub mod violations;
 
 pub use ax650_compute as compute;
 #[cfg(any(test, feature = "testing"))]
 pub use ax650_compute::testing;
 pub use axcl::pcie_table;
+pub use board::{UNDOCUMENTED, Undocumented, board_table, cmm_info};
 pub use context::DEVICE_ID;
 pub use fault::{CardError, clear_last_error, last_error};
 pub use log::{LogLine, LogSink, LogSource, set_log_sink};
 pub use options::{CardOptions, Compute, Pace};
+pub use twin::native_table;

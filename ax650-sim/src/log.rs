@@ -50,7 +50,6 @@ pub(crate) fn set_axcl_level(level: i32) {
 }
 
 /// `AX_SYS_SetLogLevel`: lines above `level` are dropped.
-#[allow(dead_code, reason = "for the on-board interface")]
 pub(crate) fn set_sys_level(level: i32) {
     SYS_LEVEL.store(level, Ordering::Relaxed);
 }
@@ -74,10 +73,8 @@ unsafe extern "C" {
         ...
     );
     /// `AX_SYS_LogPrint`.
-    #[allow(dead_code, reason = "for the on-board interface")]
     pub(crate) fn ax650_sim_log_print(level: i32, format: *const c_char, ...);
     /// `AX_SYS_LogPrint_Ex`.
-    #[allow(dead_code, reason = "for the on-board interface")]
     pub(crate) fn ax650_sim_log_print_ex(
         level: i32,
         tag: *const c_char,

@@ -6,9 +6,11 @@
 //! Fresh memory is full of NaN, as the real memory is full of whatever was there.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 pub use crate::block::ALIGNMENT;
 use crate::block::Block;
+use crate::board::cmm::{self, Cmm};
 use crate::fault::Fault;
 use crate::status::{self, Common, Part};
 use crate::violations::Rule;
@@ -35,11 +37,14 @@ pub(crate) struct DeviceMemory {
     next: u64,
     used: u64,
     limit: u64,
+    /// Where the CMM blocks of the board are, and how blocks are called.
+    pub(crate) cmm: Cmm,
 }
 
 impl DeviceMemory {
     pub(crate) fn new(limit: u64) -> Self {
-        Self { blocks: BTreeMap::new(), freed: BTreeMap::new(), next: BASE, used: 0, limit }
+        let (blocks, freed, cmm) = (BTreeMap::new(), BTreeMap::new(), Cmm::default());
+        Self { blocks, freed, next: BASE, used: 0, limit, cmm }
     }
 
     /// Bytes in use: allocations and reservations, each rounded up to [`ALIGNMENT`].
@@ -80,6 +85,11 @@ impl DeviceMemory {
 
     /// Allocates `len` bytes of NaN and returns their address.
     pub(crate) fn allocate(&mut self, len: u64) -> Result<u64, Fault> {
+        self.allocate_aligned(len, ALIGNMENT)
+    }
+
+    /// As [`Self::allocate`], at a multiple of `align`, a power of two.
+    pub(crate) fn allocate_aligned(&mut self, len: u64, align: u64) -> Result<u64, Fault> {
         if len == 0 {
             return Err(Fault::plain(
                 status::common(Part::Memory, Common::IllegalParam),
@@ -87,27 +97,48 @@ impl DeviceMemory {
             ));
         }
         self.reserve(len)?;
-        let end = self.next.checked_add(rounded(len)).filter(|&end| end + GUARD < END);
+        let address = self.next.checked_next_multiple_of(align).unwrap_or(END);
+        let end = address.checked_add(rounded(len)).filter(|&end| end + GUARD < END);
         let (Some(end), Some(block)) = (end, Block::new(len)) else {
             self.release(len);
             let reason = format!("the host has no {len} bytes for an allocation of the software card");
             return Err(Fault::plain(status::CMM_EXHAUSTED, reason));
         };
-        let address = self.next;
         self.next = end + GUARD;
         self.blocks.insert(address, block);
         Ok(address)
     }
 
-    /// Frees the allocation that starts at `address`.
-    pub(crate) fn free(&mut self, address: u64) -> Result<(), Fault> {
+    /// Allocates `len` bytes of the board's CMM, in whole pages, at a multiple of `align`; the CPU reaches them.
+    pub(crate) fn allocate_cmm(&mut self, len: u64, align: u64) -> Result<u64, Fault> {
+        let pages = cmm::pages(len);
+        self.reserve(pages)?;
+        let address = self.cmm.place(pages, align, self.limit);
+        let (Some(address), Some(mut block)) = (address, Block::new(len)) else {
+            self.release(pages);
+            if let Some(address) = address {
+                self.cmm.remove(address);
+            }
+            let reason = format!("no {len} bytes in one piece are left of the device memory");
+            return Err(Fault::plain(status::CMM_EXHAUSTED, reason));
+        };
+        block.share();
+        self.freed.remove(&address);
+        self.blocks.insert(address, block);
+        Ok(address)
+    }
+
+    /// Frees the allocation that starts at `address`; returns it.
+    pub(crate) fn free(&mut self, address: u64) -> Result<Block, Fault> {
         if let Some(block) = self.blocks.remove(&address) {
-            self.release(block.len());
+            // CMM blocks were booked in whole pages, those of the twins like any other of a PCIe card.
+            let pages = self.cmm.remove(address).filter(|_| !is_device_address(address));
+            self.release(pages.unwrap_or(block.len()));
             self.freed.insert(address, block.len());
             if self.freed.len() > FREED_REMEMBERED {
                 self.freed.pop_first();
             }
-            return Ok(());
+            return Ok(block);
         }
         let (rule, what) = if self.freed.contains_key(&address) {
             (Rule::DoubleFree, "was freed before")
@@ -165,6 +196,26 @@ impl DeviceMemory {
     pub(crate) fn containing(&self, address: u64) -> Option<(u64, u64)> {
         let (&base, block) = self.blocks.range(..=address).next_back()?;
         (address - base < block.len()).then_some((base, block.len()))
+    }
+
+    /// The allocation at `address`, and the offset in it.
+    pub(crate) fn block(&self, address: u64) -> Option<(&Block, usize)> {
+        let (base, _) = self.containing(address)?;
+        Some((self.blocks.get(&base)?, usize::try_from(address - base).ok()?))
+    }
+
+    /// The allocation in which a range lies, and the offsets of the range.
+    pub(crate) fn block_mut(&mut self, address: u64, len: u64) -> Result<(&mut Block, Range<usize>), Fault> {
+        let (base, start, end) = self.locate(address, len)?;
+        let block = self.blocks.get_mut(&base).ok_or_else(|| {
+            Fault::breach(status::MEMORY_NOT_DEVICE, Rule::UnknownAddress, format!("{address:#x} is gone"))
+        })?;
+        Ok((block, start..end))
+    }
+
+    /// All allocations by address.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (u64, &Block)> {
+        self.blocks.iter().map(|(&base, block)| (base, block))
     }
 
     /// Finds a range: base of its allocation, and start and end inside it.

@@ -10,7 +10,7 @@ use crate::block;
 use crate::call::Call;
 use crate::card::State;
 use crate::clock::Work;
-use crate::engine::unknown;
+use crate::engine::{Model, unknown};
 use crate::fault::Fault;
 use crate::io::Binding;
 use crate::memory::{self, ALIGNMENT, DeviceMemory};
@@ -28,6 +28,22 @@ pub(crate) struct Run {
     outputs: Vec<Binding>,
     /// What it costs.
     pub(crate) work: Work,
+    /// `indices` and `mask` may lie anywhere in an allocation: true on the board, not with AXCL.
+    interior: bool,
+}
+
+impl Run {
+    /// A run of the chip's own interface, which has no IO object.
+    pub(crate) fn on_chip(
+        model: (u64, &Model),
+        group: u32,
+        inputs: Vec<Binding>,
+        outputs: Vec<Binding>,
+    ) -> Self {
+        let (id, model) = model;
+        let work = model.work(index(group));
+        Self { model: id, group, io: 0, inputs, outputs, work, interior: true }
+    }
 }
 
 /// Checks the handles of a run and takes its bindings.
@@ -56,7 +72,8 @@ pub(crate) fn prepare(
         return Err(Fault::breach(code, Rule::UnknownHandle, "the IO belongs to a model with other tensors"));
     }
     let first = *bound.group.get_or_insert(group);
-    let run = Run { model, group, io, inputs: bound.inputs.clone(), outputs: bound.outputs.clone(), work };
+    let (inputs, outputs) = (bound.inputs.clone(), bound.outputs.clone());
+    let run = Run { model, group, io, inputs, outputs, work, interior: false };
     if first != group {
         let detail = format!("the IO of shape group {first} is used for group {group}");
         call.warn(Rule::SharedIo, detail)?;
@@ -77,8 +94,8 @@ pub(crate) fn perform(state: &mut State, call: &Call<'_>, run: &Run) -> Result<(
     let signature = &model.signature;
     let group = index(run.group);
 
-    let inputs = ranges(&signature.inputs, &run.inputs, group, memory, call)?;
-    let outputs = ranges(&signature.outputs, &run.outputs, group, memory, call)?;
+    let inputs = ranges(&signature.inputs, &run.inputs, run, memory, call)?;
+    let outputs = ranges(&signature.outputs, &run.outputs, run, memory, call)?;
     check_overlaps(signature, group, &inputs, &outputs)?;
     check_written(signature, &inputs, memory, call)?;
 
@@ -120,28 +137,24 @@ struct Range {
 fn ranges(
     tensors: &[Tensor],
     bindings: &[Binding],
-    group: usize,
+    run: &Run,
     memory: &DeviceMemory,
     call: &Call<'_>,
 ) -> Result<Vec<Range>, Fault> {
-    tensors
-        .iter()
-        .zip(bindings)
-        .map(|(tensor, binding)| range(tensor, *binding, group, memory, call))
-        .collect()
+    tensors.iter().zip(bindings).map(|(tensor, binding)| range(tensor, *binding, run, memory, call)).collect()
 }
 
 fn range(
     tensor: &Tensor,
     binding: Binding,
-    group: usize,
+    run: &Run,
     memory: &DeviceMemory,
     call: &Call<'_>,
 ) -> Result<Range, Fault> {
     let name = tensor.name.to_string_lossy();
     let Binding { address, size } = binding;
     let illegal = status::common(Part::Engine, Common::IllegalParam);
-    let needed = tensor.size(group).unwrap_or_default();
+    let needed = tensor.size(index(run.group)).unwrap_or_default();
     if address == 0 {
         let code = status::common(Part::Engine, Common::NullPointer);
         return Err(Fault::breach(code, Rule::UnboundTensor, format!("tensor {name} has no buffer")));
@@ -164,7 +177,7 @@ fn range(
             let detail = format!("tensor {name}: {size} bytes declared, {} there", base + len - address);
             call.warn(Rule::BufferSize, detail)?;
         }
-        if address != base && (tensor.is(c"indices") || tensor.is(c"mask")) {
+        if !run.interior && address != base && (tensor.is(c"indices") || tensor.is(c"mask")) {
             let detail = format!("tensor {name} is bound {} bytes inside an allocation", address - base);
             call.warn(Rule::InteriorBinding, detail)?;
         }

@@ -10,9 +10,9 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rule {
-    /// The interface was used before `axclInit`.
+    /// The interface was used before `axclInit`, `AX_SYS_Init` or `AX_ENGINE_Init`.
     NotInitialised,
-    /// The interface was used after the last `axclFinalize`.
+    /// The interface was used after the last `axclFinalize`, `AX_SYS_Deinit` or `AX_ENGINE_Deinit`.
     UseAfterFinalize,
     /// The calling thread has no context bound.
     UnboundThread,
@@ -22,9 +22,9 @@ pub enum Rule {
     UnknownAddress,
     /// A device address whose allocation was freed.
     UseAfterFree,
-    /// `axclrtFree` of an address inside an allocation.
+    /// `axclrtFree` or `AX_SYS_MemFree` of an address inside an allocation.
     InteriorFree,
-    /// `axclrtFree` of an allocation that was freed before.
+    /// `axclrtFree` or `AX_SYS_MemFree` of an allocation that was freed before.
     DoubleFree,
     /// A range that starts inside an allocation and ends behind it.
     OutOfRange,
@@ -51,6 +51,12 @@ pub enum Rule {
     EngineNotReady,
     /// Something was still allocated, loaded or queued at the last `axclFinalize`.
     Leak,
+    /// A run reads a cached buffer that the CPU wrote and did not flush.
+    NotFlushed,
+    /// A physical and a virtual address that do not belong to each other.
+    AddressPair,
+    /// A model is loaded while another thread runs one.
+    LoadDuringRun,
     /// `axclrtResetDevice` or `axclFinalize` without its counterpart.
     Unpaired,
     /// The card itself failed; a defect of the card, not of the caller.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
@@ -15,23 +15,37 @@ use super::error::LoadError;
 /// Layer files have a dozen tensors; a header beyond this is not one of ours.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
+/// Where the bytes of a layer come from: a file, or the memory of a caller.
+trait Source: Read + Seek {}
+
+impl<T: Read + Seek> Source for T {}
+
 /// An open layer file whose header has been checked against its length.
-#[derive(Debug)]
-pub(super) struct LayerFile {
+pub(super) struct LayerFile<'a> {
     path: PathBuf,
-    file: File,
+    file: Box<dyn Source + 'a>,
     metadata: Metadata,
     /// Offset of the first tensor byte.
     data_start: u64,
 }
 
-impl LayerFile {
+impl<'a> LayerFile<'a> {
     /// Opens `path` and checks that its header describes exactly the bytes that follow it.
     pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
         let io = |source| LoadError::Io { path: path.to_path_buf(), source };
+        Self::read_header(path, Box::new(File::open(path).map_err(io)?))
+    }
+
+    /// As [`LayerFile::open`], for a file that is in memory; `name` stands for its path in messages.
+    pub(super) fn from_bytes(name: &Path, bytes: &'a [u8]) -> Result<Self, LoadError> {
+        Self::read_header(name, Box::new(Cursor::new(bytes)))
+    }
+
+    fn read_header(path: &Path, mut file: Box<dyn Source + 'a>) -> Result<Self, LoadError> {
+        let io = |source| LoadError::Io { path: path.to_path_buf(), source };
         let not_ours = |reason: String| LoadError::NotSafetensors { path: path.to_path_buf(), reason };
-        let mut file = File::open(path).map_err(io)?;
-        let found = file.metadata().map_err(io)?.len();
+        let found = file.seek(SeekFrom::End(0)).map_err(io)?;
+        file.rewind().map_err(io)?;
         let mut prefix = Vec::with_capacity(512);
         (&mut file).take(512).read_to_end(&mut prefix).map_err(io)?;
         if prefix.starts_with(b"version https://git-lfs.github.com/spec/") {
@@ -111,7 +125,7 @@ impl LayerFile {
             ErrorKind::UnexpectedEof => LoadError::Truncated {
                 path: self.path.clone(),
                 expected: position + bytes.len() as u64,
-                found: self.file.metadata().map_or(0, |metadata| metadata.len()),
+                found: self.file.seek(SeekFrom::End(0)).unwrap_or(0),
             },
             _ => LoadError::Io { path: self.path.clone(), source },
         })

@@ -97,7 +97,20 @@ pub enum Engine {
 impl Engine {
     /// Reads and packs the layer file at `path`. The file is not kept open.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        let mut file = LayerFile::open(path)?;
+        Self::pack(LayerFile::open(path)?)
+    }
+
+    /// As [`Engine::load`], for a layer file that is in memory. `name` stands for its path in messages.
+    pub fn from_bytes(name: &Path, bytes: &[u8]) -> Result<Self, LoadError> {
+        Self::pack(LayerFile::from_bytes(name, bytes)?)
+    }
+
+    /// Whether [`Engine::from_bytes`] would find a layer file: looks at the header only.
+    pub fn check(name: &Path, bytes: &[u8]) -> Result<(), LoadError> {
+        Config::read(&LayerFile::from_bytes(name, bytes)?).map(drop)
+    }
+
+    fn pack(mut file: LayerFile) -> Result<Self, LoadError> {
         match Config::read(&file)? {
             Config::Layer(config) => LayerModel::load(&mut file, config).map(Self::Layer),
             Config::Head(config) => HeadModel::load(&mut file, config).map(Self::Head),

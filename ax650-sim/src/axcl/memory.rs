@@ -39,7 +39,7 @@ pub(super) unsafe extern "C" fn free(pointer: *mut c_void) -> i32 {
         if address == 0 {
             return Err(Fault::null(Part::Memory, "the address"));
         }
-        state.memory.free(address)
+        state.memory.free(address).map(drop)
     })
 }
 

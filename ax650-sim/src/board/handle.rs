@@ -1,0 +1,209 @@
+//! Model handles and their contexts.
+
+use std::collections::BTreeSet;
+use std::ffi::{CStr, c_char, c_void};
+use std::path::PathBuf;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ax650_sys::vendor::{AX_ENGINE_CMM_INFO, AX_ENGINE_HANDLE_EXTRA_T};
+
+use super::code;
+use super::engine::{MODEL_IN_MEMORY, TYPE_3_CORES, WHOLE_NPU, model_bytes};
+use super::face::{Face, Name, call, npu, value};
+use super::info::GroupInfo;
+use crate::axcl::{Out, address, opaque};
+use crate::card::{self, State};
+use crate::fault::Fault;
+use crate::signature::Signature;
+use crate::status::Part;
+use crate::violations::Rule;
+
+const TOOLS_VERSION: &CStr = c"software card, layer format 1";
+const ALL_CORES: u32 = 0b111;
+
+/// A loaded model as a program on the chip sees it.
+pub(crate) struct Handle {
+    pub(super) signature: Arc<Signature>,
+    /// What the engine tells of each group; C holds pointers into it.
+    pub(super) infos: Vec<GroupInfo>,
+    /// Whether `CreateContext` was called.
+    pub(super) implicit: bool,
+    /// Those of `CreateContextV2`.
+    pub(super) contexts: BTreeSet<u64>,
+}
+
+pub(crate) unsafe extern "C" fn create<F: Face>(
+    handle: *mut *mut c_void,
+    data: *const c_void,
+    size: u32,
+) -> i32 {
+    // SAFETY: the caller passes null or a place for a handle, and null or a model of this size.
+    unsafe { load::<F>(npu!(CreateHandle), handle, data, size, ptr::null_mut()) }
+}
+
+pub(crate) unsafe extern "C" fn create_v2<F: Face>(
+    handle: *mut *mut c_void,
+    data: *const c_void,
+    size: u32,
+    extra: *mut AX_ENGINE_HANDLE_EXTRA_T,
+) -> i32 {
+    // SAFETY: as above; `extra` is null or points to the structure.
+    unsafe { load::<F>(npu!(CreateHandleV2), handle, data, size, extra) }
+}
+
+/// The model is packed from the caller's bytes, which it may drop afterwards.
+///
+/// # Safety
+///
+/// `handle` is null or valid for a write, `data` is null or points to `size` bytes, `extra` is null or points to the
+/// structure, whose name is null or a terminated string.
+unsafe fn load<F: Face>(
+    name: Name,
+    handle: *mut *mut c_void,
+    data: *const c_void,
+    size: u32,
+    extra: *mut AX_ENGINE_HANDLE_EXTRA_T,
+) -> i32 {
+    // Asked before the card is locked: a run in another thread holds the lock until it is over.
+    let running = card::current().running.load(Ordering::SeqCst) > 0;
+    call::<F>(name, |state, call| {
+        state.board.require_npu()?;
+        // SAFETY: passed on.
+        let out = unsafe { Out::new(Part::Engine, handle) }?;
+        // SAFETY: passed on.
+        let file = unsafe { model_bytes(data, size) }?;
+        // SAFETY: passed on.
+        let label = unsafe { label(extra) };
+        if running {
+            call.warn(Rule::LoadDuringRun, "a model is loaded while another thread runs one".to_owned())?;
+        }
+        let mode = state.engines.kind()?;
+        if mode != WHOLE_NPU {
+            let reason = format!("models of the software card use 3 cores; the NPU is in mode {mode}");
+            return Err(Fault::plain(code::NPU_NOT_SUPPORTED, reason));
+        }
+        let id = state.handle();
+        state.engines.load_bytes(&mut state.memory, &label, file, id)?;
+        let signature = state.engines.model(id)?.signature.clone();
+        let infos = GroupInfo::all(&signature, call.card.mixes_tensors());
+        let loaded = Handle { signature, infos, implicit: false, contexts: BTreeSet::new() };
+        state.board.handles.insert(id, loaded);
+        out.set(opaque(id));
+        Ok(())
+    })
+}
+
+/// What messages call the model: the name that the caller gave it, if it gave one.
+///
+/// # Safety
+///
+/// `extra` is null or points to the structure, whose name is null or a terminated string.
+unsafe fn label(extra: *mut AX_ENGINE_HANDLE_EXTRA_T) -> PathBuf {
+    if extra.is_null() {
+        return MODEL_IN_MEMORY.into();
+    }
+    // SAFETY: not null, so it points to the structure; C need not align it.
+    let name = unsafe { extra.read_unaligned() }.pName;
+    if name.is_null() {
+        return MODEL_IN_MEMORY.into();
+    }
+    // SAFETY: not null, and terminated by the caller's promise.
+    let name = unsafe { CStr::from_ptr(name.cast::<c_char>()) };
+    format!("{MODEL_IN_MEMORY} ({})", name.to_string_lossy()).into()
+}
+
+/// Contexts and descriptions die with the handle. Its buffers may have been freed before.
+pub(crate) unsafe extern "C" fn destroy<F: Face>(handle: *mut c_void) -> i32 {
+    call::<F>(npu!(DestroyHandle), |state, _| {
+        state.board.require_npu()?;
+        let handle = address(handle);
+        state.board.handle(handle)?;
+        state.engines.unload(&mut state.memory, handle)?;
+        state.board.handles.remove(&handle);
+        Ok(())
+    })
+}
+
+/// The implicit context. May be asked for again, and before or after contexts of the other kind.
+pub(crate) unsafe extern "C" fn create_context<F: Face>(handle: *mut c_void) -> i32 {
+    call::<F>(npu!(CreateContext), |state, _| {
+        of(state, handle)?.implicit = true;
+        Ok(())
+    })
+}
+
+pub(crate) unsafe extern "C" fn create_context_v2<F: Face>(
+    handle: *mut c_void,
+    context: *mut *mut c_void,
+) -> i32 {
+    call::<F>(npu!(CreateContextV2), |state, _| {
+        // SAFETY: the caller passes null or a place for a context.
+        let out = unsafe { Out::new(Part::Engine, context) }?;
+        let id = state.handle();
+        of(state, handle)?.contexts.insert(id);
+        out.set(opaque(id));
+        Ok(())
+    })
+}
+
+pub(crate) unsafe extern "C" fn model_type<F: Face>(handle: *mut c_void, kind: *mut u32) -> i32 {
+    call::<F>(npu!(GetHandleModelType), |state, _| {
+        of(state, handle)?;
+        // SAFETY: the caller passes null or a place for an integer.
+        unsafe { Out::new(Part::Engine, kind) }?.set(TYPE_3_CORES);
+        Ok(())
+    })
+}
+
+/// Never null, also for a wrong handle: clients turn it into a string unseen.
+pub(crate) unsafe extern "C" fn tools_version<F: Face>(handle: *mut c_void) -> *const c_char {
+    value::<F, _>(npu!(GetModelToolsVersion), c"".as_ptr(), |state, _| {
+        of(state, handle)?;
+        Ok(TOOLS_VERSION.as_ptr())
+    })
+}
+
+/// In bytes.
+pub(crate) unsafe extern "C" fn cmm_usage<F: Face>(
+    handle: *mut c_void,
+    usage: *mut AX_ENGINE_CMM_INFO,
+) -> i32 {
+    call::<F>(npu!(GetCMMUsage), |state, _| {
+        of(state, handle)?;
+        let bytes = state.engines.model(address(handle))?.bytes;
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        // SAFETY: the caller passes null or a place for the structure.
+        unsafe { Out::new(Part::Engine, usage) }?.set(AX_ENGINE_CMM_INFO { nCMMSize: bytes });
+        Ok(())
+    })
+}
+
+/// Which masks go depends on the mode and the model: here all cores exist and models use any of them.
+pub(crate) unsafe extern "C" fn set_affinity<F: Face>(handle: *mut c_void, set: u32) -> i32 {
+    call::<F>(npu!(SetAffinity), |state, _| {
+        of(state, handle)?;
+        if set == 0 || set > ALL_CORES {
+            return Err(Fault::plain(code::NPU_PARAM_INVALID, format!("no cores {set:#b}")));
+        }
+        state.engines.model(address(handle))?.affinity = set;
+        Ok(())
+    })
+}
+
+pub(crate) unsafe extern "C" fn affinity<F: Face>(handle: *mut c_void, set: *mut u32) -> i32 {
+    call::<F>(npu!(GetAffinity), |state, _| {
+        of(state, handle)?;
+        let affinity = state.engines.model(address(handle))?.affinity;
+        // SAFETY: the caller passes null or a place for an integer.
+        unsafe { Out::new(Part::Engine, set) }?.set(affinity);
+        Ok(())
+    })
+}
+
+/// The handle of a call, which needs the NPU to be up.
+pub(super) fn of(state: &mut State, handle: *mut c_void) -> Result<&mut Handle, Fault> {
+    state.board.require_npu()?;
+    state.board.handle(address(handle))
+}
