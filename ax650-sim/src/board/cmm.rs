@@ -8,8 +8,6 @@ pub(crate) const CMM_BASE: u64 = 0x1_4800_0000;
 pub(crate) const PAGE: u64 = 4096;
 /// Name of the one partition.
 pub(crate) const PARTITION: &str = "anonymous";
-/// Unmapped pages kept between blocks as long as there is room, so that an overrun does not reach a neighbour.
-const GAP: u64 = PAGE;
 /// Longest name of a block that is kept; our choice, the driver's is not published.
 const NAME_BYTES: usize = 31;
 
@@ -42,25 +40,23 @@ impl Cmm {
     pub(crate) fn place(&mut self, len: u64, align: u64, limit: u64) -> Option<u64> {
         let align = align.max(PAGE);
         let end = CMM_BASE.checked_add(limit)?;
-        let from = self.next.max(CMM_BASE);
-        let address = [(from, GAP), (CMM_BASE, GAP), (CMM_BASE, 0)]
-            .into_iter()
-            .find_map(|(from, gap)| self.room(from, end, len, align, gap))?;
-        self.next = address + len + GAP;
+        let starts = [self.next.max(CMM_BASE), CMM_BASE];
+        let address = starts.into_iter().find_map(|from| self.room(from, end, len, align))?;
+        self.next = address + len;
         self.places.insert(address, Place { len, name: String::new(), cached: false });
         Some(address)
     }
 
-    /// The first address from `from` with `len` free bytes behind it and `gap` more before the next block.
-    fn room(&self, from: u64, end: u64, len: u64, align: u64, gap: u64) -> Option<u64> {
+    /// The first address from `from` with `len` free bytes behind it.
+    fn room(&self, from: u64, end: u64, len: u64, align: u64) -> Option<u64> {
         let before = self.places.range(..from).next_back();
-        let mut at = before.map_or(from, |(base, place)| from.max(base + place.len + gap));
+        let mut at = before.map_or(from, |(base, place)| from.max(base + place.len));
         at = at.checked_next_multiple_of(align)?;
         for (base, place) in self.places.range(from..) {
-            if at.checked_add(len)?.checked_add(gap)? <= *base {
+            if at.checked_add(len)? <= *base {
                 break;
             }
-            at = at.max(base + place.len + gap).checked_next_multiple_of(align)?;
+            at = at.max(base + place.len).checked_next_multiple_of(align)?;
         }
         (at.checked_add(len)? <= end).then_some(at)
     }
@@ -94,7 +90,7 @@ mod tests {
         assert_eq!((first, second), (CMM_BASE, CMM_BASE + 0x4000));
         cmm.remove(first);
         let third = cmm.place(PAGE, 128, limit).unwrap();
-        assert!(third > second + PAGE, "with a gap, and not where the first one was");
+        assert_eq!(third, second + PAGE, "not where the first one was");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The NPU as a whole: initialisation, its mode, versions.
 
+use std::borrow::Cow;
 use std::ffi::{c_char, c_void};
 use std::slice;
 
@@ -7,7 +8,7 @@ use ax650_sys::vendor::AX_ENGINE_NPU_ATTR_T;
 
 use super::code;
 use super::face::{Face, call, npu, value};
-use crate::axcl::Out;
+use crate::axcl::{Out, address};
 use crate::card::State;
 use crate::compute;
 use crate::fault::Fault;
@@ -38,7 +39,11 @@ pub(crate) unsafe extern "C" fn init<F: Face>(attributes: *mut AX_ENGINE_NPU_ATT
         }
         // SAFETY: not null, so the caller points at attributes; C need not align them.
         let mode = unsafe { attributes.read_unaligned() }.eHardMode;
+        let found_up = state.engines.kind().is_ok();
         state.engines.init(mode, call.card.options.thread_count())?;
+        if !state.board.npu.any() {
+            state.board.npu_of_others = found_up;
+        }
         state.board.npu.enter();
         Ok(())
     })
@@ -55,7 +60,9 @@ pub(crate) unsafe extern "C" fn deinit<F: Face>() -> i32 {
         while let Some((handle, _)) = board.handles.pop_first() {
             engines.unload(memory, handle)?;
         }
-        engines.finalize()?;
+        if !board.npu_of_others {
+            engines.finalize()?;
+        }
         if left > 0 {
             call.warn(Rule::Leak, format!("{left} handles left"))?;
         }
@@ -77,12 +84,12 @@ pub(crate) unsafe extern "C" fn attributes<F: Face>(attributes: *mut AX_ENGINE_N
 }
 
 pub(crate) unsafe extern "C" fn model_type<F: Face>(data: *const c_void, size: u32, kind: *mut u32) -> i32 {
-    call::<F>(npu!(GetModelType), |_, _| {
+    call::<F>(npu!(GetModelType), |state, _| {
         // SAFETY: the caller passes null or a place for an integer.
         let out = unsafe { Out::new(Part::Engine, kind) }?;
         // SAFETY: the caller promises `size` bytes at `data`, unless it is null, until the call returns.
-        let file = unsafe { model_bytes(data, size) }?;
-        compute::Engine::check(MODEL_IN_MEMORY.as_ref(), file)
+        let file = unsafe { model_bytes::<F>(state, data, size) }?;
+        compute::Engine::check(MODEL_IN_MEMORY.as_ref(), &file)
             .map_err(|error| Fault::plain(code::NPU_PARAM_INVALID, error.to_string()))?;
         out.set(TYPE_3_CORES);
         Ok(())
@@ -92,16 +99,24 @@ pub(crate) unsafe extern "C" fn model_type<F: Face>(data: *const c_void, size: u
 /// Stands for the path of a model in messages.
 pub(super) const MODEL_IN_MEMORY: &str = "the model in memory";
 
-/// The model that a caller passes.
+/// The model that a caller passes: in its memory on the chip, in the device's for a twin (the vendor's own
+/// tests of the native interface send it there first).
 ///
 /// # Safety
 ///
-/// `data` is null or points to `size` bytes that stay unchanged as long as the result is used.
-pub(super) unsafe fn model_bytes<'a>(data: *const c_void, size: u32) -> Result<&'a [u8], Fault> {
+/// On the chip, `data` is null or points to `size` bytes that stay unchanged as long as the result is used.
+pub(super) unsafe fn model_bytes<'a, F: Face>(
+    state: &State,
+    data: *const c_void,
+    size: u32,
+) -> Result<Cow<'a, [u8]>, Fault> {
     if data.is_null() || size == 0 {
         return Err(Fault::plain(code::NPU_PARAM_INVALID, format!("{size} bytes of a model at {data:p}")));
     }
+    if !F::ON_CHIP {
+        return Ok(Cow::Owned(state.memory.bytes(address(data), u64::from(size))?.to_vec()));
+    }
     let len = usize::try_from(size).unwrap_or_default();
     // SAFETY: not null, and of this size by the caller's promise.
-    Ok(unsafe { slice::from_raw_parts(data.cast(), len) })
+    Ok(Cow::Borrowed(unsafe { slice::from_raw_parts(data.cast(), len) }))
 }

@@ -15,6 +15,7 @@ use super::face::{Face, Name, call, npu, value};
 use super::info::GroupInfo;
 use crate::axcl::{Out, address, opaque};
 use crate::card::{self, State};
+use crate::clock::Work;
 use crate::fault::Fault;
 use crate::signature::Signature;
 use crate::status::Part;
@@ -28,8 +29,6 @@ pub(crate) struct Handle {
     pub(super) signature: Arc<Signature>,
     /// What the engine tells of each group; C holds pointers into it.
     pub(super) infos: Vec<GroupInfo>,
-    /// Whether `CreateContext` was called.
-    pub(super) implicit: bool,
     /// Those of `CreateContextV2`.
     pub(super) contexts: BTreeSet<u64>,
 }
@@ -73,9 +72,9 @@ unsafe fn load<F: Face>(
         // SAFETY: passed on.
         let out = unsafe { Out::new(Part::Engine, handle) }?;
         // SAFETY: passed on.
-        let file = unsafe { model_bytes(data, size) }?;
+        let file = unsafe { model_bytes::<F>(state, data, size) }?;
         // SAFETY: passed on.
-        let label = unsafe { label(extra) };
+        let (label, cores) = unsafe { wishes(extra) };
         if running {
             call.warn(Rule::LoadDuringRun, "a model is loaded while another thread runs one".to_owned())?;
         }
@@ -85,33 +84,40 @@ unsafe fn load<F: Face>(
             return Err(Fault::plain(code::NPU_NOT_SUPPORTED, reason));
         }
         let id = state.handle();
-        state.engines.load_bytes(&mut state.memory, &label, file, id)?;
-        let signature = state.engines.model(id)?.signature.clone();
+        state.engines.load_bytes(&mut state.memory, &label, &file, id)?;
+
+        let model = state.engines.model(id)?;
+        call.charge(Work::Load { bytes: model.bytes });
+        // A set that does not exist is ignored, as the vendor's library does.
+        if (1..=ALL_CORES).contains(&cores) {
+            model.affinity = cores;
+        }
+        let signature = model.signature.clone();
         let infos = GroupInfo::all(&signature, call.card.mixes_tensors());
-        let loaded = Handle { signature, infos, implicit: false, contexts: BTreeSet::new() };
+        let loaded = Handle { signature, infos, contexts: BTreeSet::new() };
         state.board.handles.insert(id, loaded);
         out.set(opaque(id));
         Ok(())
     })
 }
 
-/// What messages call the model: the name that the caller gave it, if it gave one.
+/// What the caller wants of a handle: what messages call the model, by the name that it gave, and the cores.
 ///
 /// # Safety
 ///
 /// `extra` is null or points to the structure, whose name is null or a terminated string.
-unsafe fn label(extra: *mut AX_ENGINE_HANDLE_EXTRA_T) -> PathBuf {
+unsafe fn wishes(extra: *mut AX_ENGINE_HANDLE_EXTRA_T) -> (PathBuf, u32) {
     if extra.is_null() {
-        return MODEL_IN_MEMORY.into();
+        return (MODEL_IN_MEMORY.into(), 0);
     }
     // SAFETY: not null, so it points to the structure; C need not align it.
-    let name = unsafe { extra.read_unaligned() }.pName;
-    if name.is_null() {
-        return MODEL_IN_MEMORY.into();
+    let extra = unsafe { extra.read_unaligned() };
+    if extra.pName.is_null() {
+        return (MODEL_IN_MEMORY.into(), extra.nNpuSet);
     }
     // SAFETY: not null, and terminated by the caller's promise.
-    let name = unsafe { CStr::from_ptr(name.cast::<c_char>()) };
-    format!("{MODEL_IN_MEMORY} ({})", name.to_string_lossy()).into()
+    let name = unsafe { CStr::from_ptr(extra.pName.cast::<c_char>()) };
+    (format!("{MODEL_IN_MEMORY} ({})", name.to_string_lossy()).into(), extra.nNpuSet)
 }
 
 /// Contexts and descriptions die with the handle. Its buffers may have been freed before.
@@ -126,12 +132,10 @@ pub(crate) unsafe extern "C" fn destroy<F: Face>(handle: *mut c_void) -> i32 {
     })
 }
 
-/// The implicit context. May be asked for again, and before or after contexts of the other kind.
+/// The handle's own context, which is there from the start here. May be asked for again, and before or after
+/// contexts of the other kind.
 pub(crate) unsafe extern "C" fn create_context<F: Face>(handle: *mut c_void) -> i32 {
-    call::<F>(npu!(CreateContext), |state, _| {
-        of(state, handle)?.implicit = true;
-        Ok(())
-    })
+    call::<F>(npu!(CreateContext), |state, _| of(state, handle).map(drop))
 }
 
 pub(crate) unsafe extern "C" fn create_context_v2<F: Face>(

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::ptr;
 
-use ax650_sys::vendor::{AX_ENGINE_IO_INFO_T, AX_ENGINE_IOMETA_T};
+use ax650_sys::vendor::{AX_ENGINE_IO_INFO_T, AX_ENGINE_IOMETA_EX_T, AX_ENGINE_IOMETA_T};
 
 use super::code;
 use super::face::{Face, call, npu};
@@ -30,6 +30,8 @@ pub(super) struct GroupInfo {
     metas: [Lent<AX_ENGINE_IOMETA_T>; 2],
     #[expect(dead_code, reason = "owns what the tensors point to")]
     shapes: Vec<Lent<i32>>,
+    #[expect(dead_code, reason = "owns what the tensors point to")]
+    extra: Lent<AX_ENGINE_IOMETA_EX_T>,
 }
 
 impl GroupInfo {
@@ -48,9 +50,11 @@ impl GroupInfo {
         };
         let (inputs, outputs) = (order(Side::Input), order(Side::Output));
         let mut shapes = Vec::new();
+        // Colour space 0: no picture but a feature map, as all tensors of language models.
+        let extra = Lent::new(Box::new([AX_ENGINE_IOMETA_EX_T::default()]));
         let mut metas = |side: Side, order: &[usize]| {
             let tensors = order.iter().filter_map(|&index| signature.tensors(side).get(index));
-            Lent::new(tensors.map(|tensor| meta(tensor, group, &mut shapes)).collect())
+            Lent::new(tensors.map(|tensor| meta(tensor, group, &extra, &mut shapes)).collect())
         };
         let metas = [metas(Side::Input, &inputs), metas(Side::Output, &outputs)];
         let info = AX_ENGINE_IO_INFO_T {
@@ -61,7 +65,7 @@ impl GroupInfo {
             nMaxBatchSize: 1,
             ..AX_ENGINE_IO_INFO_T::default()
         };
-        Self { info: Lent::new(Box::new([info])), inputs, outputs, metas, shapes }
+        Self { info: Lent::new(Box::new([info])), inputs, outputs, metas, shapes, extra }
     }
 
     fn pointer(&self) -> *mut AX_ENGINE_IO_INFO_T {
@@ -69,7 +73,12 @@ impl GroupInfo {
     }
 }
 
-fn meta(tensor: &Tensor, group: usize, shapes: &mut Vec<Lent<i32>>) -> AX_ENGINE_IOMETA_T {
+fn meta(
+    tensor: &Tensor,
+    group: usize,
+    extra: &Lent<AX_ENGINE_IOMETA_EX_T>,
+    shapes: &mut Vec<Lent<i32>>,
+) -> AX_ENGINE_IOMETA_T {
     let dims = tensor.dims.get(group).cloned().unwrap_or_default();
     let rank = u8::try_from(dims.len()).unwrap_or(u8::MAX);
     let shape = Lent::new(dims.into_boxed_slice());
@@ -78,6 +87,7 @@ fn meta(tensor: &Tensor, group: usize, shapes: &mut Vec<Lent<i32>>) -> AX_ENGINE
         pShape: shape.pointer(),
         nShapeSize: rank,
         eDataType: if tensor.element == BF16_BYTES { TYPE_BFLOAT16 } else { TYPE_UINT32 },
+        pExtraMeta: extra.pointer(),
         nSize: u32::try_from(tensor.size(group).unwrap_or_default()).unwrap_or(u32::MAX),
         ..AX_ENGINE_IOMETA_T::default()
     };

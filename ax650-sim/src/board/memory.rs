@@ -8,8 +8,8 @@ use super::code;
 use super::face::{Face, Name, call, sys};
 use crate::axcl::{Out, address, opaque};
 use crate::block::{Block, View};
-use crate::call::Call;
 use crate::card::State;
+use crate::clock::Work;
 use crate::fault::Fault;
 use crate::memory::BASE;
 use crate::status::Part;
@@ -192,13 +192,14 @@ fn maintain<F: Face>(
     size: u32,
     work: impl FnOnce(&mut Block, Range<usize>),
 ) -> i32 {
-    call::<F>(name, |state, _: &Call<'_>| {
+    call::<F>(name, |state, call| {
         state.board.require_sys()?;
         check_pair(state, phy, address(vir), code::CMM_ILLEGAL_PARAM)?;
         let (block, range) = state.memory.block_mut(phy, u64::from(size))?;
         if !range.is_empty() {
             work(block, range);
         }
+        call.charge(Work::Cache { bytes: u64::from(size) });
         Ok(())
     })
 }

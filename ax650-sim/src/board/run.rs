@@ -19,11 +19,11 @@ use crate::run::{self, Run};
 use crate::signature::{Signature, Tensor};
 use crate::violations::Rule;
 
-/// The handle's own context. It serves also when only the other kind was made: the vendor's LLM runner does that with
-/// models of one group.
+/// In the handle's own context. It serves also when only the other kind was made (the vendor's LLM runner does that with
+/// models of one group), or none (the vendor's tests of the native interface).
 pub(crate) unsafe extern "C" fn sync<F: Face>(handle: *mut c_void, io: *mut AX_ENGINE_IO_T) -> i32 {
     // SAFETY: the caller passes null or an IO with its buffers.
-    unsafe { run_in::<F>(npu!(RunSync), handle, Context::Any, 0, io) }
+    unsafe { run_in::<F>(npu!(RunSync), handle, Context::Own, 0, io) }
 }
 
 pub(crate) unsafe extern "C" fn sync_v2<F: Face>(
@@ -48,8 +48,8 @@ pub(crate) unsafe extern "C" fn group<F: Face>(
 /// In which context to run.
 #[derive(Clone, Copy)]
 enum Context {
-    /// Any that the handle has.
-    Any,
+    /// The handle's own.
+    Own,
     Explicit(u64),
 }
 
@@ -116,15 +116,10 @@ fn select(
     group: u32,
 ) -> Result<(Arc<Signature>, Orders), Fault> {
     let handle = of(state, handle)?;
-    let usable = match context {
-        Context::Any => handle.implicit || !handle.contexts.is_empty(),
-        Context::Explicit(context) => handle.contexts.contains(&context),
-    };
-    if !usable {
-        let reason = match context {
-            Context::Any => "the handle has no context".to_owned(),
-            Context::Explicit(context) => format!("the handle has no context {context:#x}"),
-        };
+    if let Context::Explicit(context) = context
+        && !handle.contexts.contains(&context)
+    {
+        let reason = format!("the handle has no context {context:#x}");
         return Err(Fault::breach(code::NPU_TASK_INVALID, Rule::UnknownHandle, reason));
     }
     let info = usize::try_from(group).ok().and_then(|group| handle.infos.get(group));

@@ -23,7 +23,13 @@ macro_rules! ax {
     }};
 }
 
+mod engine;
+mod figures;
+mod memory;
+mod python;
+mod reference;
 mod runner;
+mod runs;
 
 fn hex(code: i32) -> u32 {
     code.cast_unsigned()
@@ -56,11 +62,23 @@ impl Client {
 
     /// Memory and NPU initialised, strict.
     fn new() -> Self {
-        let client = Self::cold(true);
+        Self::started(true)
+    }
+
+    /// Memory and NPU initialised.
+    fn started(strict: bool) -> Self {
+        let client = Self::cold(strict);
         assert_eq!(ax!(client.table, AX_SYS_Init()), 0);
         let mut attributes = AX_ENGINE_NPU_ATTR_T::default();
         assert_eq!(ax!(client.table, AX_ENGINE_Init(&raw mut attributes)), 0);
         client
+    }
+
+    /// Another thread of the program.
+    fn beside(card: &SoftwareCard) -> Self {
+        let attached = card.attach();
+        let card = SoftwareCard::of_this_thread();
+        Self { table: board_table(CardOptions::default()), card, _attached: attached }
     }
 
     fn allocate(&self, size: u32, cached: bool) -> Buffer {
@@ -73,6 +91,10 @@ impl Client {
         };
         assert_eq!(hex(code), 0);
         Buffer { phy, vir: vir.cast(), size }
+    }
+
+    fn free(&self, buffer: Buffer) -> i32 {
+        ax!(self.table, AX_SYS_MemFree(buffer.phy, buffer.vir.cast()))
     }
 
     fn flush(&self, buffer: Buffer) -> i32 {
@@ -159,6 +181,12 @@ impl Buffer {
 
     fn fill(self, value: u8) {
         self.write(0, &vec![value; usize::try_from(self.size).unwrap()]);
+    }
+
+    /// The same block from `offset` on.
+    fn from(self, offset: u32) -> Self {
+        let at = usize::try_from(offset).unwrap();
+        Self { phy: self.phy + u64::from(offset), vir: self.vir.wrapping_add(at), size: self.size - offset }
     }
 
     fn bind(self) -> AX_ENGINE_IO_BUFFER_T {
