@@ -12,6 +12,7 @@
 mod detokenizer;
 mod end_of_generation;
 mod error;
+mod families;
 mod fit;
 mod gguf_vocab;
 mod message;
@@ -22,10 +23,12 @@ mod stop;
 mod template;
 mod thinking;
 mod token_table;
+pub mod vendor_vocab;
 
 pub use detokenizer::Detokenizer;
 pub use end_of_generation::end_token_ids;
 pub use error::TextError;
+pub use families::Family;
 pub use gguf_vocab::{GgufTokenizer, adds_bos, build_tokenizer};
 pub use message::{Message, RenderOptions};
 pub use model::TextModel;

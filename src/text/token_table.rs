@@ -182,6 +182,17 @@ pub(crate) fn byte_of_char(character: char) -> Option<u8> {
     }
 }
 
+/// The character of the GPT-2 alphabet that stands for a byte; the reverse of [`byte_of_char`].
+pub(crate) fn char_of_byte(byte: u8) -> char {
+    let code = match byte {
+        0..=32 => 0x100 + u32::from(byte),
+        0x7f..=0xa0 => 0x121 + u32::from(byte - 0x7f),
+        0xad => 0x143,
+        printable => u32::from(printable),
+    };
+    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
 fn is_printable(byte: u8) -> bool {
     matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff)
 }
@@ -198,6 +209,7 @@ mod tests {
             ByteLevel::alphabet().into_iter().map(|c| byte_of_char(c).unwrap()).collect();
         bytes.sort_unstable();
         assert_eq!(bytes, (0..=255).collect::<Vec<u8>>());
+        assert!((0..=255).all(|byte| byte_of_char(char_of_byte(byte)) == Some(byte)));
         assert_eq!(byte_of_char('Ġ'), Some(b' '));
         assert_eq!(byte_of_char('Ċ'), Some(b'\n'));
         assert_eq!(byte_of_char('\u{144}'), None);
