@@ -20,3 +20,4 @@ pub mod model;
 pub mod name;
 pub mod quantise;
 pub mod store;
+pub mod vendor;

@@ -16,27 +16,30 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{connect, format, terminal::Output};
 use crate::models::{
-    import::{ImportOptions, Progress, SyntheticShape, Weights},
+    import::{ImportOptions, Progress, Registered, SyntheticShape, Weights},
     model::Model,
     name::ModelName,
     store::Store,
 };
 
-/// Make a model from a GGUF file
+/// Make a model from a GGUF file, or register a directory with a model compiled for the NPU
 ///
-/// Reads Llama, Qwen2 and Qwen3 models in any common quantisation and writes layer files for the software card, with
-/// tokenizer and chat template, into the model store. Nothing is left behind when it fails.
+/// From a GGUF file (Llama, Qwen2, Qwen3 in any common quantisation) it writes layer files for the software card, with
+/// tokenizer and chat template, into the model store. A directory as the vendor publishes it is checked as a whole and
+/// stays as it is: the store gets links to its weights, so it must not move. Nothing is left behind when it fails.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     ax650 create smollm2 --from SmolLM2-135M-Instruct.Q4_1.gguf\n  \
     ax650 create qwen:exact --from qwen2.5-coder-0.5b.gguf --weights bf16 --context 2048\n  \
+    ax650 create qwen3 --from ~/Qwen3-4B             a directory as downloaded from AXERA-TECH\n  \
+    ax650 create qwen3:int4 --from ~/Qwen3-4B/run_qwen3_4b_int4_ctx_axcl_aarch64.sh\n  \
     ax650 create timing --synthetic qwen3-4b")]
 pub(super) struct Arguments {
     /// Name of the new model: NAME or NAME:TAG; a model of that name is replaced
     name: String,
 
-    /// GGUF file to read
-    #[arg(long, value_name = "FILE.gguf", required_unless_present = "synthetic")]
+    /// GGUF file to read; or a directory of the vendor's with layers compiled for the NPU, or one of its run scripts
+    #[arg(long, value_name = "FILE.gguf | DIR", required_unless_present = "synthetic")]
     from: Option<PathBuf>,
 
     /// Instead of --from: the shapes of a real model without weights, for measuring. Takes no room on the disk, runs on
@@ -45,11 +48,12 @@ pub(super) struct Arguments {
         value_parser = PossibleValuesParser::new(SyntheticShape::ALL.map(SyntheticShape::name)).try_map(|name| name.parse::<SyntheticShape>()))]
     synthetic: Option<SyntheticShape>,
 
-    /// How weights are stored: w8a16 is half the size and twice as fast, bf16 nearer to the original
-    #[arg(long, value_enum, default_value_t = WeightsArgument::W8a16)]
-    weights: WeightsArgument,
+    /// How weights of a GGUF file are stored: w8a16 (default) is half the size and twice as fast, bf16 nearer to the
+    /// original
+    #[arg(long, value_enum)]
+    weights: Option<WeightsArgument>,
 
-    /// Tokens a conversation may hold (default: what the model was trained for, at most 4096)
+    /// Tokens a conversation with a model from a GGUF file may hold (default: what the model was trained for, at most 4096)
     #[arg(long, value_name = "N")]
     context: Option<usize>,
 }
@@ -77,16 +81,33 @@ impl Arguments {
         let name = connect::name(&self.name)?;
         let store = Store::from_env();
         let start = Instant::now();
-        let model = match (&self.from, self.synthetic) {
-            (_, Some(shape)) => store.synthesise(&name, shape)?,
-            (Some(source), None) => self.import(&store, &name, source)?,
+        let (model, notes) = match (&self.from, self.synthetic) {
+            (_, Some(shape)) => (store.synthesise(&name, shape)?, Vec::new()),
+            (Some(source), None) if is_package(source) => {
+                let Registered { model, notes } = self.register(&store, &name, source)?;
+                (model, notes)
+            }
+            (Some(source), None) => (self.import(&store, &name, source)?, Vec::new()),
             (None, None) => bail!("nothing to make '{name}' from; give --from or --synthetic"),
         };
-        report(&model, start.elapsed())
+        report(&model, &notes, start.elapsed())
+    }
+
+    fn register(&self, store: &Store, name: &ModelName, source: &Path) -> anyhow::Result<Registered> {
+        if self.weights.is_some() || self.context.is_some() {
+            bail!(
+                "--weights and --context are for GGUF files; the layers in {} are compiled, and stay as they are",
+                source.display()
+            );
+        }
+        Ok(store.register(name, source)?)
     }
 
     fn import(&self, store: &Store, name: &ModelName, source: &Path) -> anyhow::Result<Arc<Model>> {
-        let options = ImportOptions { weights: self.weights.into(), context: self.context };
+        let options = ImportOptions {
+            weights: self.weights.map_or_else(Weights::default, Into::into),
+            context: self.context,
+        };
         let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
             "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {eta}",
         )?);
@@ -96,22 +117,41 @@ impl Arguments {
     }
 }
 
-fn report(model: &Model, took: Duration) -> anyhow::Result<ExitCode> {
+fn report(model: &Model, notes: &[String], took: Duration) -> anyhow::Result<ExitCode> {
     let output = Output::open();
+    let known = |text: &str| if text.is_empty() { String::new() } else { format!(", {text}") };
+    let parameters = match model.manifest.parameter_size.as_str() {
+        "" => String::new(),
+        size => format!("{size} parameters"),
+    };
     output.line(&format!(
-        "created '{}': {}, {} parameters, {}, context {}, {} in {}",
+        "created '{}': {}{}{}, context {}, {} in {}",
         model.name,
         model.manifest.family,
-        model.manifest.parameter_size,
-        model.manifest.quantization_level,
+        known(&parameters),
+        known(&model.manifest.quantization_level),
         model.context_len(),
         format::bytes(model.size),
         format::duration(took),
     ))?;
+    for line in notes {
+        output.line(&format!("note: {line}"))?;
+    }
+    if let Some(dir) = model.manifest.source() {
+        output.line(&format!(
+            "the weights stay in {dir}; on a card the model takes about {} with one conversation",
+            format::bytes(model.device_bytes_estimate())
+        ))?;
+    }
     if model.is_synthetic() {
         output.line("it has shapes and no weights: measure with it, its answers mean nothing")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether this is a vendor's directory, or a run script in one, and not a GGUF file.
+fn is_package(source: &Path) -> bool {
+    source.is_dir() || source.extension().is_some_and(|end| end.eq_ignore_ascii_case("sh"))
 }
 
 fn show(bar: &ProgressBar, progress: &Progress<'_>) {

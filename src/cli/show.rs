@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{connect, format, terminal::Output};
 use crate::{
     api,
-    models::{layer_file::SYNTHETIC, store::Store},
+    models::{layer_file::SYNTHETIC, manifest::SOURCE_KEY, store::Store},
 };
 
 /// Lines of the licence that fit into an overview.
@@ -96,6 +96,7 @@ pub(super) fn describe(answer: &Value) -> String {
         ("context length", info(answer, &format!("{architecture}.context_length"))),
         ("embedding length", info(answer, &format!("{architecture}.embedding_length"))),
         ("quantization", detail("quantization_level").to_owned()),
+        ("weights in", info(answer, SOURCE_KEY)),
         ("weights", if detail("format") == SYNTHETIC { NO_WEIGHTS.to_owned() } else { String::new() }),
     ] {
         if !value.is_empty() {

@@ -10,6 +10,7 @@ mod plan;
 mod source;
 pub(super) mod staging;
 pub(super) mod synthetic;
+pub(super) mod vendor;
 mod weights;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 pub use plan::PlanError;
 pub use synthetic::SyntheticShape;
+pub use vendor::Registered;
 
 use self::documents::{FileNames, TextFiles};
 use self::plan::{LayerPlan, Plan};
@@ -31,6 +33,7 @@ use super::model::{Model, ModelError};
 use super::name::ModelName;
 pub use super::quantise::Weights;
 use super::store::{Store, StoreError};
+use super::vendor::VendorError;
 use crate::text::TextError;
 
 /// What the user chose.
@@ -117,6 +120,9 @@ pub enum ImportError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A vendor's directory cannot be registered.
+    #[error(transparent)]
+    Vendor(#[from] VendorError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

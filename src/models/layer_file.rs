@@ -13,6 +13,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::vendor::axmodel::AxmodelHead;
+
 /// Rows of a prefill chunk.
 pub const CHUNK: usize = 128;
 /// Value of the metadata key `ax650.format`.
@@ -27,8 +29,8 @@ const MAX_HEADER_BYTES: u64 = 1 << 20;
 pub enum FileHead {
     /// A file for the software card, checked: its data has exactly the length its header says.
     Software(SoftwareHead),
-    /// Something only the vendor's driver can judge.
-    Vendor,
+    /// A file compiled by the vendor's tools. What else is in it only the vendor's driver can judge.
+    Vendor(AxmodelHead),
 }
 
 /// Header of a file for the software card.
@@ -65,7 +67,7 @@ pub fn read_head(path: &Path) -> Result<FileHead, String> {
     let header_bytes = match start.first_chunk::<8>() {
         // A safetensors header always starts with a brace.
         Some(length) if start.get(8) == Some(&b'{') => u64::from_le_bytes(*length),
-        _ => return Ok(FileHead::Vendor),
+        _ => return vendor_head(&mut &file, file_bytes),
     };
     let Some(data_bytes) = file_bytes.checked_sub(8).and_then(|rest| rest.checked_sub(header_bytes)) else {
         return Err("is cut short; make the model again with `ax650 create`".to_owned());
@@ -76,6 +78,20 @@ pub fn read_head(path: &Path) -> Result<FileHead, String> {
     let mut header = vec![0; usize::try_from(header_bytes).unwrap_or(0)];
     file.read_exact_at(&mut header, 8).map_err(io)?;
     parse_head(&header, data_bytes).map(FileHead::Software)
+}
+
+/// Tells a compiled model from other files.
+fn vendor_head(file: &mut &File, file_bytes: u64) -> Result<FileHead, String> {
+    match AxmodelHead::read(file, file_bytes) {
+        Some(head) if head.is_compiled() => Ok(FileHead::Vendor(head)),
+        Some(head) => Err(format!(
+            "is an ONNX model written by {:?} and not compiled for the NPU; compile it with the vendor's Pulsar2",
+            head.producer.chars().take(40).collect::<String>()
+        )),
+        None => Err("is neither a model compiled by the vendor's Pulsar2 nor a layer file of this program; it is damaged \
+                     or something else: download it again"
+            .to_owned()),
+    }
 }
 
 /// Reads the JSON header of a file for the software card, `data_bytes` of data following it.
@@ -191,7 +207,11 @@ mod tests {
         let path = dir.path().join("l0.axmodel");
         let write = |bytes: &[u8]| std::fs::write(&path, bytes).unwrap();
         write(b"\x08\x0a\x12\x07Pulsar2\x1a\x05onnx");
-        assert_eq!(read_head(&path), Ok(FileHead::Vendor));
+        assert!(matches!(read_head(&path), Ok(FileHead::Vendor(_))));
+        write(b"\x08\x07\x12\x07pytorch");
+        assert!(read_head(&path).unwrap_err().contains("pytorch"));
+        write(b"\x89HDF\r\n");
+        assert!(read_head(&path).unwrap_err().contains("neither"));
         write(b"");
         assert!(read_head(&path).unwrap_err().contains("empty"));
         write(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 125829120\n");

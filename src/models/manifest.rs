@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// Largest manifest that is read, in bytes.
 pub const MAX_MANIFEST_BYTES: u64 = 16 << 20;
+/// Key of `model_info` with the directory that a registered model's weights stay in.
+pub const SOURCE_KEY: &str = "ax650.source";
 /// The schema this build writes and reads.
 pub const SCHEMA: u32 = 1;
 
@@ -121,6 +123,11 @@ impl Manifest {
             }
         }
         Ok(manifest)
+    }
+
+    /// The directory that the weights stay in, if the model only links to them.
+    pub fn source(&self) -> Option<&str> {
+        self.model_info.get(SOURCE_KEY).and_then(Value::as_str)
     }
 
     /// Bytes of all files together.

@@ -55,6 +55,15 @@ pub struct Model {
     text: Mutex<Option<Arc<TextModel>>>,
     /// Whether [`Model::take_warning`] has been asked.
     warned: AtomicBool,
+    device: DeviceSizes,
+}
+
+/// Bytes that a model takes on a card.
+#[derive(Debug, Clone, Copy, Default)]
+struct DeviceSizes {
+    weights: u64,
+    /// Keys and values of one conversation.
+    cache: u64,
 }
 
 /// Paths of a model's weights.
@@ -81,6 +90,16 @@ pub enum ModelError {
         file: String,
         /// `", the nearest name is ..."`, or empty.
         nearest: String,
+    },
+    /// A file of a registered directory is not where it was.
+    #[error(
+        "{target} is gone, which this model uses ({path} links to it); put it back, or register the model again with `ax650 create`"
+    )]
+    Vanished {
+        /// The link in the model's directory.
+        path: PathBuf,
+        /// The file that is gone.
+        target: PathBuf,
     },
     /// A file cannot be read.
     #[error("cannot read {path}: {source}")]
@@ -151,7 +170,7 @@ impl Model {
         };
         require(dir, &config.url_tokenizer_model)?;
         EmbeddingTable::open(&files.embedding, config.tokens_embed_num, config.tokens_embed_size)?;
-        check_layers(&files, &config, &manifest)?;
+        let device = check_layers(&files, &config, &manifest)?;
         check_sizes(dir, &manifest)?;
 
         // A template that cannot be used offers nothing; `text` says why.
@@ -169,6 +188,7 @@ impl Model {
             uses_thinking: template.as_ref().is_some_and(ChatTemplate::uses_thinking),
             text: Mutex::default(),
             warned: AtomicBool::new(false),
+            device,
         })
     }
 
@@ -191,6 +211,13 @@ impl Model {
     /// Whether the model has shapes and no weights; its answers mean nothing.
     pub fn is_synthetic(&self) -> bool {
         self.manifest.format == SYNTHETIC
+    }
+
+    /// Bytes of card memory that the model and one conversation take, about: the files of layers and head, and keys and
+    /// values for the whole context. Buffers of a chunk, and what the driver needs for itself, come on top; compiled
+    /// files that do not say their cache's size count without it.
+    pub fn device_bytes_estimate(&self) -> u64 {
+        self.device.weights.saturating_add(self.device.cache)
     }
 
     /// What whoever loads the model should be told, the first time it is asked.
@@ -256,15 +283,25 @@ fn require(dir: &Path, file: &str) -> Result<PathBuf, ModelError> {
     if path.is_file() {
         return Ok(path);
     }
+    if let Ok(target) = std::fs::read_link(&path) {
+        return Err(ModelError::Vanished { path, target });
+    }
+    Err(ModelError::MissingFile {
+        dir: dir.to_owned(),
+        file: file.to_owned(),
+        nearest: nearest_name(dir, file),
+    })
+}
+
+/// `"; the nearest name there is ..."` for a file that `dir` does not have, or nothing.
+pub(super) fn nearest_name(dir: &Path, file: &str) -> String {
     let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let nearest = names
         .filter_map(|entry| entry.file_name().into_string().ok())
         .map(|name| (similarity(file, &name), name))
         .max()
-        .filter(|(shared, _)| *shared * 2 >= file.len())
-        .map(|(_, name)| format!("; the nearest name there is {name}"))
-        .unwrap_or_default();
-    Err(ModelError::MissingFile { dir: dir.to_owned(), file: file.to_owned(), nearest })
+        .filter(|(shared, _)| *shared * 2 >= file.len());
+    nearest.map(|(_, name)| format!("; the nearest name there is {name}")).unwrap_or_default()
 }
 
 /// Bytes that two names share at the start and at the end.
@@ -301,39 +338,89 @@ fn check_sizes(dir: &Path, manifest: &Manifest) -> Result<(), ModelError> {
 }
 
 /// Checks the headers of all layers and the head against the configuration and against each other.
-fn check_layers(files: &LayerFiles, config: &Config, manifest: &Manifest) -> Result<(), ModelError> {
-    let hidden = config.tokens_embed_size;
-    let mut first: Option<SoftwareHead> = None;
+fn check_layers(files: &LayerFiles, config: &Config, manifest: &Manifest) -> Result<DeviceSizes, ModelError> {
+    let bad = |path: &Path, reason| ModelError::File { path: path.to_owned(), reason };
+    let mut heads = Vec::with_capacity(files.layers.len());
     for (index, path) in files.layers.iter().enumerate() {
-        let check = |first: &mut Option<SoftwareHead>| -> Result<(), String> {
-            let FileHead::Software(head) = read_head(path)? else { return Ok(()) };
-            head.expect("ax650.format", FORMAT)?;
-            head.expect("ax650.kind", "layer")?;
-            head.expect("ax650.layer", &index.to_string())?;
-            head.expect("ax650.hidden", &hidden.to_string())?;
-            head.expect("ax650.kv_len", &manifest.context_length.to_string())?;
-            check_layer_shapes(&head, hidden)?;
-            match first {
-                None => *first = Some(head),
-                Some(first) => check_alike(first, &head)?,
-            }
-            Ok(())
-        };
-        check(&mut first).map_err(|reason| ModelError::File { path: path.clone(), reason })?;
+        let head = read_head(path).map_err(|reason| bad(path, reason))?;
+        check_layer(&head, heads.first(), index, config, manifest).map_err(|reason| bad(path, reason))?;
+        heads.push(head);
     }
-    let check = || -> Result<(), String> {
-        let FileHead::Software(head) = read_head(&files.head)? else { return Ok(()) };
-        head.expect("ax650.format", FORMAT)?;
-        head.expect("ax650.kind", "head")?;
-        head.expect("ax650.hidden", &hidden.to_string())?;
-        head.expect("ax650.vocab", &config.tokens_embed_num.to_string())?;
-        if head.is_synthetic() {
-            return check_synthetic(&head);
+    let head = read_head(&files.head).map_err(|reason| bad(&files.head, reason))?;
+    check_head(&head, heads.first(), config).map_err(|reason| bad(&files.head, reason))?;
+
+    let mut sizes = DeviceSizes::default();
+    let paths = files.layers.iter().chain([&files.head]);
+    for (path, head) in paths.zip(heads.iter().chain([&head])) {
+        let length = path.metadata().map_err(|source| ModelError::Io { path: path.clone(), source })?.len();
+        let (weights, cache) = match head {
+            FileHead::Vendor(head) => (length, head.cache_shape()),
+            FileHead::Software(head) => {
+                let number = |key| head.number(key).ok();
+                let width = number("ax650.kv_heads").zip(number("ax650.head_dim"));
+                let width = width.and_then(|(heads, size)| heads.checked_mul(size));
+                // Files without weights name the bytes that the card counts for them.
+                let weights = number("ax650.weight_bytes").map_or(length, |bytes| bytes as u64);
+                (weights, number("ax650.kv_len").zip(width))
+            }
+        };
+        sizes.weights = sizes.weights.saturating_add(weights);
+        let (rows, width) = cache.unwrap_or_default();
+        // Keys and values, two bytes each.
+        let cache = (rows as u64).saturating_mul(width as u64).saturating_mul(4);
+        sizes.cache = sizes.cache.saturating_add(cache);
+    }
+    Ok(sizes)
+}
+
+fn check_layer(
+    head: &FileHead,
+    first: Option<&FileHead>,
+    index: usize,
+    config: &Config,
+    manifest: &Manifest,
+) -> Result<(), String> {
+    check_same_kind(head, first)?;
+    let FileHead::Software(head) = head else { return Ok(()) };
+    let hidden = config.tokens_embed_size;
+    head.expect("ax650.format", FORMAT)?;
+    head.expect("ax650.kind", "layer")?;
+    head.expect("ax650.layer", &index.to_string())?;
+    head.expect("ax650.hidden", &hidden.to_string())?;
+    head.expect("ax650.kv_len", &manifest.context_length.to_string())?;
+    check_layer_shapes(head, hidden)?;
+    match first {
+        Some(FileHead::Software(first)) => check_alike(first, head),
+        _ => Ok(()),
+    }
+}
+
+fn check_head(head: &FileHead, first: Option<&FileHead>, config: &Config) -> Result<(), String> {
+    check_same_kind(head, first)?;
+    let FileHead::Software(head) = head else { return Ok(()) };
+    let hidden = config.tokens_embed_size;
+    head.expect("ax650.format", FORMAT)?;
+    head.expect("ax650.kind", "head")?;
+    head.expect("ax650.hidden", &hidden.to_string())?;
+    head.expect("ax650.vocab", &config.tokens_embed_num.to_string())?;
+    if head.is_synthetic() {
+        return check_synthetic(head);
+    }
+    head.expect_shape("norm", &[hidden])?;
+    head.expect_shape("weight", &[config.tokens_embed_num, hidden])
+}
+
+/// A card takes compiled files, the software card its own; a model cannot be made of both.
+fn check_same_kind(head: &FileHead, first: Option<&FileHead>) -> Result<(), String> {
+    match (first, head) {
+        (Some(FileHead::Vendor(_)), FileHead::Software(_)) => {
+            Err("is a layer file of the software card, but layer 0 is compiled for the NPU".to_owned())
         }
-        head.expect_shape("norm", &[hidden])?;
-        head.expect_shape("weight", &[config.tokens_embed_num, hidden])
-    };
-    check().map_err(|reason| ModelError::File { path: files.head.clone(), reason })
+        (Some(FileHead::Software(_)), FileHead::Vendor(_)) => {
+            Err("is compiled for the NPU, but layer 0 is a layer file of the software card".to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_layer_shapes(head: &SoftwareHead, hidden: usize) -> Result<(), String> {

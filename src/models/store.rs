@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use parking_lot::Mutex;
 
 use super::import::staging::lock_store;
-use super::import::{self, ImportError, ImportOptions, Progress, SyntheticShape};
+use super::import::{self, ImportError, ImportOptions, Progress, Registered, SyntheticShape};
 use super::manifest::MANIFEST_FILE;
 use super::model::{Model, ModelError};
 use super::name::ModelName;
@@ -147,6 +147,12 @@ impl Store {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Arc<Model>, ImportError> {
         import::create(self, name, source, options, progress)
+    }
+
+    /// Registers a vendor's model directory, or the one whose run script `source` is, without copying its weights: the
+    /// model's files are links to them. Replaces a model of that name.
+    pub fn register(&self, name: &ModelName, source: &Path) -> Result<Registered, ImportError> {
+        import::vendor::register(self, name, source)
     }
 
     /// Makes a model with a real one's shapes and no weights; its answers mean nothing. Replaces a model of that name.

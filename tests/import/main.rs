@@ -8,6 +8,7 @@
 
 mod broken_directories;
 mod broken_files;
+mod broken_packages;
 mod disk_full;
 mod fixture;
 mod good_files;
@@ -15,3 +16,5 @@ mod good_files;
 mod models;
 mod real_files;
 mod synthetic;
+mod vendor;
+mod vendor_fixture;

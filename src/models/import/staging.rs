@@ -89,6 +89,21 @@ impl Staging {
         self.finish(file)
     }
 
+    /// Makes a link to a file that stays where it is; `target` is absolute and without links.
+    pub(super) fn link(&mut self, name: &str, target: &Path) -> Result<(), ImportError> {
+        let path = self.path().join(name);
+        std::os::unix::fs::symlink(target, &path).map_err(|source| ImportError::write(&path, source))?;
+        let fail = |source| ImportError::Open { path: target.to_owned(), source };
+        let size = target.metadata().map_err(fail)?.len();
+        self.entries.push(FileEntry {
+            name: name.to_owned(),
+            size,
+            sha256: sampled_digest(target)?,
+            sampled: true,
+        });
+        Ok(())
+    }
+
     /// Makes a file of `size` bytes of 0 that takes no room on the disk.
     pub(super) fn hole(&mut self, name: &str, size: u64) -> Result<(), ImportError> {
         let path = self.path().join(name);

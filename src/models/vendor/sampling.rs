@@ -86,14 +86,20 @@ mod tests {
         });
         assert_eq!(found, wanted);
         // top_p goes before top_k.
-        let both = json!({"enable_top_k_sampling": true, "top_k": 1, "enable_top_p_sampling": true, "top_p": 0.8});
+        let both =
+            json!({"enable_top_k_sampling": true, "top_k": 1, "enable_top_p_sampling": true, "top_p": 0.8});
         let found = Value::Object(parameters(both.to_string().as_bytes()).unwrap());
         assert_eq!(found, json!({"temperature": 1.0, "top_p": 0.8, "top_k": 0, "repeat_penalty": 1.0}));
     }
 
     #[test]
     fn a_wrong_type_is_named() {
-        for text in ["", "[]", r#"{"enable_temperature": "yes"}"#, r#"{"enable_temperature": true, "temperature": "hot"}"#] {
+        for text in [
+            "",
+            "[]",
+            r#"{"enable_temperature": "yes"}"#,
+            r#"{"enable_temperature": true, "temperature": "hot"}"#,
+        ] {
             assert!(parameters(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub const MAX_SCRIPT_BYTES: u64 = 256 << 10;
 /// Longest word after variables are filled in; a few lines can otherwise double themselves into gigabytes.
 const MAX_WORD_CHARACTERS: usize = 16 << 10;
+/// What is kept of a word that is too long.
+const KEPT_CHARACTERS: usize = 256;
 /// The flag that every script which starts a model has.
 const LAYERS_FLAG: &str = "template_filename_axmodel";
 
@@ -44,7 +46,9 @@ fn command(words: &[Word]) -> Option<Script> {
     let mut script = Script { program: words.first()?.text.clone(), ..Script::default() };
     let mut words = words.iter().skip(1).peekable();
     while let Some(word) = words.next() {
-        let Some(flag) = word.text.strip_prefix("--").or_else(|| word.text.strip_prefix('-')) else { continue };
+        let Some(flag) = word.text.strip_prefix("--").or_else(|| word.text.strip_prefix('-')) else {
+            continue;
+        };
         if flag.is_empty() {
             continue;
         }
@@ -146,7 +150,8 @@ impl Reader {
             }
             if word.text.len() > MAX_WORD_CHARACTERS {
                 word.unknown.get_or_insert_with(|| "a value that is too long".to_owned());
-                word.text.clear();
+                // The name of a variable that is being set stays.
+                word.text = word.text.chars().take(KEPT_CHARACTERS).collect();
             }
         }
         word
@@ -167,15 +172,12 @@ impl Reader {
             self.at += 1;
         }
         let closed = !braces || self.take() == Some('}');
-        match variables.get(&name).filter(|_| closed && !name.is_empty()) {
-            Some(value) => {
-                word.text.push_str(&value.text);
-                word.unknown = word.unknown.take().or_else(|| value.unknown.clone());
-            }
-            None => {
-                let shown: String = self.rest[start..self.at].iter().take(40).collect();
-                word.unknown.get_or_insert(shown);
-            }
+        if let Some(value) = variables.get(&name).filter(|_| closed && !name.is_empty()) {
+            word.text.push_str(&value.text);
+            word.unknown = word.unknown.take().or_else(|| value.unknown.clone());
+        } else {
+            let shown: String = self.rest[start..self.at].iter().take(40).collect();
+            word.unknown.get_or_insert(shown);
         }
     }
 }
@@ -234,7 +236,10 @@ kill $!
         assert_eq!(flag(text, "axmodel_num"), "36");
         assert_eq!(flag(text, "url_tokenizer_model"), "http://127.0.0.1:12345");
         assert_eq!(flag(text, "filename_post_axmodel"), "./weights/qwen3_post.axmodel");
-        assert_eq!((flag(text, "bos"), flag(text, "p"), flag(text, "live_print")), ("0".into(), String::new(), "1".into()));
+        assert_eq!(
+            (flag(text, "bos"), flag(text, "p"), flag(text, "live_print")),
+            ("0".into(), String::new(), "1".into())
+        );
         assert_eq!(script.flags["prompt"].unknown.as_deref(), Some("$1"));
         assert_eq!(script.flags["system_prompt"].unknown, None);
     }

@@ -1,0 +1,227 @@
+//! Vendor directories that are as they should be: registered without a copy, and answering as the model they hold.
+
+use std::fs;
+use std::path::Path;
+
+use ax650::device::DriverOptions;
+use ax650::engine::{Engine, EngineConfig, Event, GenerateOptions, Request, SamplingOptions};
+use ax650::models::store::Store;
+use ax650::text::{Message, RenderOptions};
+use serde_json::{Map, json};
+
+use crate::fixture::{HIDDEN, LAYERS, VOCAB, files};
+use crate::vendor_fixture::{EMBEDDING, Publisher, config, script, tokenizer_text};
+
+/// The tokens that the models of the stores answer with, greedily.
+fn answers(models: &[&std::sync::Arc<ax650::models::model::Model>], prompt: &str) -> Vec<Vec<u32>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let config = EngineConfig {
+            device: "software".parse().unwrap(),
+            driver: DriverOptions { software_threads: Some(2), ..DriverOptions::default() },
+            ..EngineConfig::default()
+        };
+        let engine = Engine::start(config).unwrap();
+        let mut answers = Vec::new();
+        for model in models {
+            let sampling = SamplingOptions { temperature: 0.0, ..SamplingOptions::default() };
+            let options = GenerateOptions { sampling, num_predict: 24, ..GenerateOptions::default() };
+            let prompt = model.text().unwrap().encode_prompt(prompt).unwrap();
+            let request = Request { model: (*model).clone(), prompt, options, keep_alive: None };
+            let mut generation = engine.generate(request).await.unwrap();
+            answers.push(loop {
+                match generation.next().await.unwrap() {
+                    Event::Done(summary) => break summary.tokens,
+                    Event::Text { .. } => {}
+                    other @ Event::Error(_) => panic!("{other:?}"),
+                }
+            });
+        }
+        engine.shutdown().await;
+        answers
+    })
+}
+
+/// No file of the model is a copy of weights.
+fn assert_links(dir: &Path) {
+    let small: u64 = files(dir).iter().map(|file| fs::symlink_metadata(file).unwrap().len()).sum();
+    let links = files(dir).iter().filter(|file| file.is_symlink()).count();
+    assert_eq!(links, LAYERS + 2);
+    assert!(small < 60_000, "{small} bytes of its own");
+}
+
+#[test]
+fn both_generations_answer_as_the_model_they_hold() {
+    let (c, ranked, b) = (Publisher::new("Qwen3-C"), Publisher::new("Qwen3-D"), Publisher::new("Qwen3-B"));
+    c.generation_c(3);
+    ranked.generation_c(1);
+    b.generation_b();
+    let models = [&c, &ranked, &b].map(|publisher| publisher.register("registered").unwrap().model);
+    let prompt = "<|im_start|>user\nHello é!<|im_end|>\n";
+    let all = answers(&[&c.model, &models[0], &models[1], &models[2]], prompt);
+    assert!(all[0].len() > 4, "{all:?}");
+    assert!(all.iter().all(|tokens| *tokens == all[0]), "{all:?}");
+    for model in &models {
+        assert_links(&model.dir);
+        assert_eq!((model.hidden(), model.vocab(), model.context_len()), (HIDDEN, VOCAB, 200));
+        assert_eq!(
+            (model.manifest.family.as_str(), model.manifest.quantization_level.as_str()),
+            ("qwen3", "W8A16")
+        );
+        // The file forgets them, the family does not.
+        assert_eq!(model.text().unwrap().end_ids(), [256, 258]);
+        let greedy = json!({"temperature": 0, "repeat_penalty": 1.0});
+        assert_eq!(Some(&model.manifest.parameters), greedy.as_object());
+        let weights: u64 =
+            model.files.layers.iter().chain([&model.files.head]).map(|f| f.metadata().unwrap().len()).sum();
+        assert_eq!(model.device_bytes_estimate(), weights + (LAYERS * 200 * 32 * 4) as u64);
+    }
+    // What the script says and the configuration does not.
+    assert_eq!(
+        (&models[0].manifest.system, models[2].manifest.system.as_deref()),
+        (&None, Some("You are Tiny."))
+    );
+}
+
+#[test]
+fn a_template_comes_from_the_package_or_the_family() {
+    let own = Publisher::new("Qwen3-Own");
+    own.generation_b();
+    own.write("qwen3_tokenizer/chat_template.jinja", "{{ messages[0].content }}!");
+    let registered = own.register("m").unwrap();
+    let render = |model: &ax650::models::model::Model, think| {
+        let options = RenderOptions { think, ..RenderOptions::default() };
+        model.text().unwrap().render(&[Message::new("user", "Q")], &options).unwrap()
+    };
+    assert_eq!(render(&registered.model, None), "Q!");
+    assert!(!registered.notes.iter().any(|note| note.contains("template")), "{:?}", registered.notes);
+
+    let family = Publisher::new("Qwen3-4B");
+    family.generation_c(3);
+    let registered = family.register("m").unwrap();
+    assert!(
+        render(&registered.model, Some(false)).ends_with("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    );
+    assert!(registered.notes.iter().any(|note| note.contains("family qwen3")), "{:?}", registered.notes);
+
+    let instruct = Publisher::new("x");
+    instruct.generation_c(3);
+    let mut keys = config();
+    keys["model_name"] = json!("AXERA-TECH/Qwen3-4B-Instruct-2507");
+    instruct.write("config.json", keys.to_string());
+    let model = instruct.register("m").unwrap().model;
+    assert!(!model.capabilities().contains(&"thinking"));
+    assert!(render(&model, Some(false)).ends_with("<|im_start|>assistant\n"));
+}
+
+#[test]
+fn removing_the_model_leaves_the_package() {
+    let publisher = Publisher::new("Qwen3-4B");
+    publisher.generation_b();
+    let before: Vec<_> =
+        files(&publisher.dir).iter().map(|file| (file.clone(), fs::read(file).unwrap())).collect();
+    let model = publisher.register("m").unwrap().model;
+    assert_eq!(model.manifest.source().unwrap(), publisher.dir.canonicalize().unwrap().to_str().unwrap());
+    publisher.workshop.store.remove(&model.name).unwrap();
+    assert!(!model.dir.exists());
+    let after: Vec<_> =
+        files(&publisher.dir).iter().map(|file| (file.clone(), fs::read(file).unwrap())).collect();
+    assert!(before == after, "the package was changed");
+}
+
+#[test]
+fn what_happens_to_the_package_later_is_noticed() {
+    let publisher = Publisher::new("Qwen3-4B");
+    publisher.generation_c(3);
+    let model = publisher.register("m").unwrap().model;
+    let open =
+        || Store::open(publisher.workshop.root()).resolve(&model.name).map_err(|error| error.to_string());
+    assert_eq!(open().unwrap().digest, model.digest);
+    let layer = publisher.path("qwen3_p128_l1_together.axmodel");
+    let bytes = fs::read(&layer).unwrap();
+    fs::remove_file(&layer).unwrap();
+    let error = open().unwrap_err();
+    assert!(error.contains("qwen3_p128_l1_together.axmodel is gone"), "{error}");
+    fs::write(&layer, [bytes.as_slice(), b"x"].concat()).unwrap();
+    assert!(open().unwrap_err().contains("qwen3_p128_l1_together.axmodel"));
+    fs::write(&layer, bytes).unwrap();
+    assert!(open().is_ok());
+    fs::remove_dir_all(&publisher.dir).unwrap();
+    assert!(open().unwrap_err().contains("is gone"));
+    publisher.workshop.store.remove(&model.name).unwrap();
+}
+
+#[test]
+fn the_script_for_this_machine_is_taken_and_named() {
+    let publisher = Publisher::new("Qwen3-4B");
+    publisher.generation_b();
+    let notes = publisher.register("m").unwrap().notes;
+    let expected = if cfg!(target_arch = "aarch64") { "axcl_aarch64.sh" } else { "axcl_x86.sh" };
+    assert!(notes[0].contains(expected), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("kvcache")), "{notes:?}");
+    // A second set of weights is named, and can be asked for.
+    publisher.weights("qwen3-tiny-int4");
+    publisher.write("run_a_int4_ax650.sh", script("main_ax650", "qwen3-tiny-int4"));
+    let notes = publisher.register("m").unwrap().notes;
+    assert!(notes.iter().any(|note| note.contains("run_a_int4_ax650.sh")), "{notes:?}");
+    let chosen = publisher.register_from("int4", &publisher.path("run_a_int4_ax650.sh")).unwrap();
+    assert_eq!(
+        chosen.model.manifest.quantization_level, "W8A16",
+        "the file itself knows better than its name"
+    );
+    let target = fs::read_link(&chosen.model.files.head).unwrap();
+    assert!(target.ends_with("qwen3-tiny-int4/qwen3_post.axmodel"), "{}", target.display());
+    // A script whose files are not there does not count.
+    fs::remove_dir_all(publisher.path("qwen3-tiny-ax650")).unwrap();
+    let notes = publisher.register("m").unwrap().notes;
+    assert!(notes[0].contains("run_a_int4_ax650.sh"), "{notes:?}");
+}
+
+#[test]
+fn descriptions_and_broken_configurations_give_way_to_a_script() {
+    for (content, noted) in [
+        (r#"{"model_type": "qwen3", "hidden_size": 64, "max_position_embeddings": 40960}"#, None),
+        ("", Some("0 bytes")),
+        ("{\"model_name\": ", Some("broken")),
+    ] {
+        let publisher = Publisher::new("Qwen3-4B");
+        publisher.generation_b();
+        publisher.write("config.json", content);
+        let Ok(registered) = publisher.register("m") else { panic!("{content:?}") };
+        let said = registered.notes.iter().any(|note| note.contains(noted.unwrap_or("config.json ")));
+        assert_eq!(said, noted.is_some(), "{:?}", registered.notes);
+        let trained = if noted.is_some() { 200 } else { 40960 };
+        assert_eq!(registered.model.manifest.trained_context, trained);
+    }
+}
+
+#[test]
+fn pictures_are_noted_and_vocab_json_is_enough() {
+    let publisher = Publisher::new("Qwen3-VL-4B");
+    publisher.generation_c(3);
+    fs::remove_file(publisher.path("qwen3_tokenizer.txt")).unwrap();
+    let mut keys = config();
+    keys["vlm_type"] = json!("Qwen3VL");
+    keys["filename_image_encoder_axmodel"] = json!("vit.axmodel");
+    publisher.write("config.json", keys.to_string());
+    let text = publisher.model.text().unwrap();
+    let mut vocab = Map::new();
+    for (id, line) in tokenizer_text(3).lines().skip(4).take(256).enumerate() {
+        vocab.insert(line.to_owned(), id.into());
+    }
+    publisher.write("tokenizer/vocab.json", json!(vocab).to_string());
+    publisher.write("tokenizer/merges.txt", "#version: 0.2\n");
+    let added = |content: &str| json!({"content": content, "special": true});
+    let added =
+        json!({"256": added("<|endoftext|>"), "257": added("<|im_start|>"), "258": added("<|im_end|>")});
+    publisher.write("tokenizer/tokenizer_config.json", json!({"added_tokens_decoder": added}).to_string());
+    let registered = publisher.register("m").unwrap();
+    assert!(registered.notes.iter().any(|note| note.contains("pictures")), "{:?}", registered.notes);
+    let prompt = "<|im_start|>user\nHé<|im_end|>";
+    assert_eq!(
+        registered.model.text().unwrap().encode(prompt, true).unwrap(),
+        text.encode(prompt, true).unwrap()
+    );
+    assert_eq!(registered.model.text().unwrap().end_ids(), [256, 258]);
+    assert!(registered.model.files.embedding.ends_with(EMBEDDING));
+}
