@@ -29,7 +29,7 @@ pub(crate) mod other;
 pub(crate) mod run;
 pub(crate) mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod undocumented;
 pub(crate) mod video;
 

@@ -1,7 +1,9 @@
 //! The software card: the Axera runtime interface implemented on the CPU.
 //!
-//! [`pcie_table`] fills the vendor's function table with Rust functions of the vendor's signatures, so
-//! that everything above the table is the same code that drives a real card. The card computes real models
+//! [`pcie_table`] and [`board_table`] fill the vendor's function tables with Rust functions of the vendor's signatures, so
+//! that everything above a table is the same code that drives a real card; [`native_table`] adds what other programs call.
+//! The tables name every function that the vendor documents, so a library that exports them needs no other list
+//! but [`UNDOCUMENTED`]. The card computes real models
 //! ([`compute`]), keeps an address space of its own ([`memory`]), and is stricter than the hardware: a breach
 //! of the vendor's contract gets the vendor's code and is written down ([`violations`]).
 //!

@@ -4,6 +4,9 @@
 //! context. Memory is the card's own: physical addresses go with the functions of the runtime
 //! (`axclrtMemcpy`), virtual ones are the device's and can only be handed back.
 
+#[cfg(test)]
+mod tests;
+
 use ax650_sys::vendor::ax_native_table;
 
 use crate::board::face::Twin;

@@ -38,7 +38,9 @@ pub(crate) unsafe extern "C" fn deinit<F: Face>() -> i32 {
         for base in left {
             if state.memory.cmm.get(base).is_some() {
                 let block = state.memory.free(base)?;
-                state.board.kept.push((base, block));
+                if F::ON_CHIP {
+                    state.board.kept.push((base, block));
+                }
                 leaks += 1;
             }
         }

@@ -23,11 +23,13 @@ macro_rules! ax {
     }};
 }
 
+pub(crate) use ax;
+
 mod engine;
 mod figures;
 mod memory;
 mod python;
-mod reference;
+pub(crate) mod reference;
 mod runner;
 mod runs;
 

@@ -11,7 +11,7 @@ const H2D: u32 = 1;
 const D2H: u32 = 2;
 
 /// Outputs of one run of `group` of the model at `path`, on a PCIe card of its own.
-pub(super) fn axcl_outputs(path: &Path, group: u32, inputs: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(crate) fn axcl_outputs(path: &Path, group: u32, inputs: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let options = CardOptions { threads: Some(1), memory_bytes: Some(64 << 20), ..CardOptions::default() };
     let card = SoftwareCard::new(options.clone());
     let _attached = card.attach();
