@@ -14,4 +14,5 @@
 )]
 
 pub mod axloop;
+mod functions;
 pub mod vendor;
