@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::card::{self, Card, State};
 use crate::clock::Work;
@@ -129,16 +129,35 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn body<T>(&self, body: impl FnOnce(&mut State, &Call<'_>) -> Result<T, Fault>) -> Result<T, i32> {
+    /// The call is about the device that `state` stands for now.
+    pub(crate) fn follow(&self, state: &State) {
+        self.device.set(state.device());
+    }
+
+    fn body<T>(
+        &self,
+        mut body: impl FnMut(&mut State, &Call<'_>) -> Result<Progress<T>, Fault>,
+    ) -> Result<T, i32> {
         *self.card.log.lock().calls.entry(self.name).or_default() += 1;
         #[cfg(any(test, feature = "testing"))]
         if let Err(fault) = crate::control::interfere(self) {
             return Err(self.report(fault));
         }
         let mut state = self.card.state.lock();
-        self.device.set(state.device());
-        let result = body(&mut state, self);
+        let result = loop {
+            state.select_of_thread();
+            self.follow(&state);
+            match body(&mut state, self) {
+                Ok(Progress::Done(value)) => break Ok(value),
+                Err(fault) => break Err(fault),
+                Ok(Progress::Blocked(until)) => {
+                    // The caller of the call waits; other threads go on, and notify when they have.
+                    self.card.changed.wait_until(&mut state, until);
+                }
+            }
+        };
         drop(state);
+        self.card.changed.notify_all();
         if MESSAGES.contains(&self.name) {
             self.charge(Work::Message);
         }
@@ -155,10 +174,31 @@ impl<'a> Call<'a> {
     }
 }
 
+/// How far a call has come that may have to wait for other threads.
+pub(crate) enum Progress<T> {
+    /// It is over.
+    Done(T),
+    /// It is to be tried again when another call is over, or at that time.
+    Blocked(Instant),
+}
+
 /// Makes a call of function `name` on the card that the calling thread reaches.
 pub(crate) fn enter<T>(
     name: &'static str,
     body: impl FnOnce(&mut State, &Call<'_>) -> Result<T, Fault>,
+) -> Result<T, i32> {
+    let mut body = Some(body);
+    enter_waiting(name, |state, call| {
+        // A body that says `Done` is not asked again.
+        let defect = || Fault::plain(status::common(Part::Engine, Common::Fail), "a call was made twice");
+        body.take().ok_or_else(defect)?(state, call).map(Progress::Done)
+    })
+}
+
+/// As [`enter`], for a call that may have to wait for what other threads do: meanwhile the card is theirs.
+fn enter_waiting<T>(
+    name: &'static str,
+    body: impl FnMut(&mut State, &Call<'_>) -> Result<Progress<T>, Fault>,
 ) -> Result<T, i32> {
     let card = card::current();
     let call = Call::new(&card, name);
@@ -178,6 +218,17 @@ pub(crate) fn enter<T>(
 /// Makes a call of function `name` that returns a vendor code.
 pub(crate) fn code(name: &'static str, body: impl FnOnce(&mut State, &Call<'_>) -> Result<(), Fault>) -> i32 {
     match enter(name, body) {
+        Ok(()) => status::OK,
+        Err(code) => code,
+    }
+}
+
+/// As [`code`], for a call that may have to wait for what other threads do.
+pub(crate) fn waiting(
+    name: &'static str,
+    body: impl FnMut(&mut State, &Call<'_>) -> Result<Progress<()>, Fault>,
+) -> i32 {
+    match enter_waiting(name, body) {
         Ok(()) => status::OK,
         Err(code) => code,
     }

@@ -15,19 +15,22 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::board::state::Board;
 use crate::clock::{Clock, Source};
 use crate::context::Contexts;
-use crate::engine::Engines;
+use crate::engine::{Engines, unknown};
 use crate::fault::Fault;
 use crate::host::HostMemory;
+use crate::io::Io;
 use crate::memory::DeviceMemory;
 use crate::options::CardOptions;
+use crate::signature::Signature;
 use crate::status;
 use crate::stream::Streams;
 use crate::violations::{Rule, Violation, ViolationLog};
@@ -37,40 +40,121 @@ use crate::violations::{Rule, Violation, ViolationLog};
 const FIRST_HANDLE: u64 = 0x00C1_0000_0000_0010;
 const HANDLE_STEP: u64 = 0x10;
 
-/// What calls change.
-pub(crate) struct State {
-    /// `axclInit` calls without their `axclFinalize`.
-    pub(crate) users: u32,
-    finalized: bool,
-    next_handle: u64,
-    device: usize,
+/// What one device of the list has for itself: nothing of it can be used with another one.
+pub(crate) struct Device {
     pub(crate) memory: DeviceMemory,
-    pub(crate) host: HostMemory,
-    pub(crate) contexts: Contexts,
     pub(crate) engines: Engines,
     pub(crate) streams: Streams,
     pub(crate) board: Board,
 }
 
+impl Device {
+    fn new(memory: DeviceMemory) -> Self {
+        let (engines, streams, board) = (Engines::default(), Streams::default(), Board::default());
+        Self { memory, engines, streams, board }
+    }
+
+    /// What a caller should have given back before the last `axclFinalize`.
+    fn leaks(&self) -> [(usize, &'static str); 5] {
+        [
+            (self.memory.allocations(), "device allocations"),
+            (self.engines.models.len(), "models"),
+            (self.engines.ios.len(), "IO objects"),
+            (self.streams.streams(), "streams"),
+            (self.streams.queued(), "tasks that were never synchronised"),
+        ]
+    }
+
+    /// What many programs leave to the end of the process, without harm.
+    fn loose_ends(&self) -> [(usize, &'static str); 2] {
+        [
+            (self.engines.infos.len(), "IO infos"),
+            (usize::from(self.engines.kind().is_ok()), "running engines"),
+        ]
+    }
+}
+
+/// What calls change. It stands for the device that a call is about: that of the calling thread's context, or
+/// the one that the call [selects](State::select) by an id or by a handle.
+pub(crate) struct State {
+    /// `axclInit` calls without their `axclFinalize`.
+    pub(crate) users: u32,
+    finalized: bool,
+    next_handle: u64,
+    selected: usize,
+    devices: Vec<Device>,
+    pub(crate) host: HostMemory,
+    pub(crate) contexts: Contexts,
+}
+
+impl Deref for State {
+    type Target = Device;
+
+    fn deref(&self) -> &Device {
+        &self.devices[self.selected]
+    }
+}
+
+impl DerefMut for State {
+    fn deref_mut(&mut self) -> &mut Device {
+        &mut self.devices[self.selected]
+    }
+}
+
 impl State {
-    fn new(memory_limit: u64) -> Self {
+    fn new(memory_limit: u64, cards: usize) -> Self {
+        let memory = |index| DeviceMemory::of_device(memory_limit, index);
         Self {
             users: 0,
             finalized: false,
             next_handle: FIRST_HANDLE,
-            device: 0,
-            memory: DeviceMemory::new(memory_limit),
+            selected: 0,
+            devices: (0..cards.max(1)).map(|index| Device::new(memory(index))).collect(),
             host: HostMemory::default(),
-            contexts: Contexts::default(),
-            engines: Engines::default(),
-            streams: Streams::default(),
-            board: Board::default(),
+            contexts: Contexts::new(cards.max(1)),
         }
     }
 
-    /// Index of the device that the calling thread uses.
+    /// Index of the device that the call is about.
     pub(crate) fn device(&self) -> usize {
-        self.device
+        self.selected
+    }
+
+    /// Makes the call about another device.
+    pub(crate) fn select(&mut self, device: usize) {
+        if device < self.devices.len() {
+            self.selected = device;
+        }
+    }
+
+    /// Makes the call about the device of the calling thread's context; the first one if it has none.
+    pub(crate) fn select_of_thread(&mut self) {
+        self.select(self.contexts.current_device().unwrap_or_default());
+    }
+
+    /// Makes the call about the device that knows what it is given, if there is one.
+    pub(crate) fn select_owner(&mut self, knows: impl Fn(&Device) -> bool) {
+        if let Some(device) = self.devices.iter().position(knows) {
+            self.select(device);
+        }
+    }
+
+    /// Description of a model's tensors, of whichever device: it lives on the host and needs no context.
+    pub(crate) fn info(&self, handle: u64) -> Result<&Arc<Signature>, Fault> {
+        let found = self.devices.iter().find_map(|device| device.engines.infos.get(&handle));
+        found.ok_or_else(|| unknown("IO info", handle))
+    }
+
+    /// An IO object, of whichever device.
+    pub(crate) fn io(&mut self, handle: u64) -> Result<&mut Io, Fault> {
+        let found = self.devices.iter_mut().find_map(|device| device.engines.ios.get_mut(&handle));
+        found.ok_or_else(|| unknown("IO", handle))
+    }
+
+    /// All devices, in the order of the list.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn devices_mut(&mut self) -> &mut [Device] {
+        &mut self.devices
     }
 
     /// A value for a new object.
@@ -100,25 +184,25 @@ impl State {
         Err(Fault::breach(code, Rule::NotInitialised, "axclInit was not called"))
     }
 
-    /// Everything that a caller should have given back before the last `axclFinalize`.
-    fn leaks(&self) -> Vec<String> {
-        let counts = [
-            (self.memory.allocations(), "device allocations"),
-            (self.host.blocks(), "host allocations"),
-            (self.engines.models.len(), "models"),
-            (self.engines.ios.len(), "IO objects"),
-            (self.streams.streams(), "streams"),
-            (self.streams.queued(), "tasks that were never synchronised"),
-        ];
+    /// Everything that a caller should have given back before the last `axclFinalize`; `exact` also what
+    /// programs usually leave to the end of the process.
+    fn leaks(&self, exact: bool) -> Vec<String> {
+        let mut counts: Vec<_> = self.devices.iter().flat_map(Device::leaks).collect();
+        counts.push((self.host.blocks(), "host allocations"));
+        if exact {
+            counts.extend(self.devices.iter().flat_map(Device::loose_ends));
+            counts.push((self.contexts.activations(), "devices set and not reset"));
+        }
         let left = counts.into_iter().filter(|(count, _)| *count > 0);
         left.map(|(count, what)| format!("{count} {what} left")).collect()
     }
 
-    /// Gives everything back and forgets it.
-    pub(crate) fn finalize(&mut self) -> Vec<String> {
-        let leaks = self.leaks();
+    /// Gives everything back and forgets it. Returns what was left.
+    pub(crate) fn finalize(&mut self, exact: bool) -> Vec<String> {
+        let leaks = self.leaks(exact);
         let next_handle = self.next_handle;
-        *self = Self { finalized: true, next_handle, ..Self::new(self.memory.limit()) };
+        let fresh = Self::new(self.memory.limit(), self.devices.len());
+        *self = Self { finalized: true, next_handle, ..fresh };
         leaks
     }
 }
@@ -138,6 +222,8 @@ pub(crate) struct Card {
     /// `None` without a profile.
     pub(crate) clock: Option<Clock>,
     pub(crate) state: Mutex<State>,
+    /// Notified when a call is over: what another thread waits for may have been submitted.
+    pub(crate) changed: Condvar,
     pub(crate) log: Mutex<Log>,
     /// Breaches that would only be written down make their call fail too.
     pub(crate) fatal: AtomicBool,
@@ -154,13 +240,14 @@ impl Card {
 
     /// A card whose clock, if it has one, takes the host's time from `source`.
     pub(crate) fn with_source(options: CardOptions, source: impl FnOnce() -> Source) -> Arc<Self> {
-        let clock = options.profile.clone().map(|profile| {
-            let devices = usize::try_from(options.cards.max(1)).unwrap_or(1);
-            Clock::new(profile, options.pace, devices, source())
-        });
+        let clock = options
+            .profile
+            .clone()
+            .map(|profile| Clock::new(profile, options.pace, options.card_count(), source()));
         Arc::new(Self {
             clock,
-            state: Mutex::new(State::new(options.memory_limit())),
+            state: Mutex::new(State::new(options.memory_limit(), options.card_count())),
+            changed: Condvar::new(),
             options,
             log: Mutex::default(),
             fatal: AtomicBool::new(false),
@@ -180,7 +267,7 @@ impl Card {
 
     fn is_live(&self) -> bool {
         let state = self.state.lock();
-        state.users > 0 || state.board.any_user()
+        state.users > 0 || state.devices.iter().any(|device| device.board.any_user())
     }
 }
 
@@ -281,7 +368,7 @@ mod tests {
             first.state.lock().users = 1;
             pcie_table(small());
             assert!(Arc::ptr_eq(&first, &current()));
-            first.state.lock().finalize();
+            first.state.lock().finalize(false);
             pcie_table(small());
             assert!(!Arc::ptr_eq(&first, &current()));
             first

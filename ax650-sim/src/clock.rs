@@ -66,7 +66,11 @@ pub struct ClockReading {
 /// Reads the clock of the card that the calling thread reaches. `None` if that card has no profile.
 pub fn clock() -> Option<ClockReading> {
     let card = card::current();
-    let device = card.state.lock().device();
+    let device = {
+        let mut state = card.state.lock();
+        state.select_of_thread();
+        state.device()
+    };
     card.clock.as_ref().map(|clock| clock.reading(device))
 }
 

@@ -1,79 +1,117 @@
 //! Device activation, contexts and their binding to threads.
 //!
 //! Rules (AXCL documentation, introduction and device chapters): `SetDevice` is counted, creates the one
-//! default context of the device and binds it to the calling thread; `CreateContext` binds the new context
-//! to the calling thread, the last one wins; several threads may share a context; a thread without one
-//! fails every call that reaches the device.
+//! default context of the device and binds it to the calling thread; `CreateContext` activates the device if need
+//! be and binds the new context to the calling thread, the last one wins; several threads may share a context;
+//! a thread without one fails every call that reaches a device.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::thread::{self, ThreadId};
 
 use crate::fault::Fault;
 use crate::status::{self, Common, Part};
 use crate::violations::Rule;
 
-/// Id of the one device. Not 0, because ids were PCIe bus numbers up to SDK 2.25: a caller that passes an
-/// index instead of an id from the device list is caught.
+/// Id of the first device; the next ones follow it. Not 0, because ids were PCIe bus numbers up to SDK 2.25: a
+/// caller that passes an index instead of an id from the device list is caught.
 pub const DEVICE_ID: i32 = 129;
 
-/// Contexts of the card and the threads they are bound to.
-#[derive(Debug, Default)]
-pub(crate) struct Contexts {
-    activations: u32,
+/// How often a device was set, and its default context.
+#[derive(Debug, Clone, Default)]
+struct Activation {
+    count: usize,
     default: Option<u64>,
-    live: BTreeSet<u64>,
+}
+
+/// Contexts of all devices and the threads they are bound to.
+#[derive(Debug)]
+pub(crate) struct Contexts {
+    devices: Vec<Activation>,
+    /// Each context and the index of its device.
+    live: BTreeMap<u64, usize>,
     bound: HashMap<ThreadId, u64>,
 }
 
 impl Contexts {
+    pub(crate) fn new(devices: usize) -> Self {
+        let devices = vec![Activation::default(); devices];
+        Self { devices, live: BTreeMap::new(), bound: HashMap::new() }
+    }
+
+    /// Ids of the devices, in the order of the list.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = i32> {
+        (DEVICE_ID..).take(self.devices.len())
+    }
+
+    /// The index of a device in the list.
+    pub(crate) fn index_of(&self, device: i32) -> Result<usize, Fault> {
+        self.ids().position(|id| id == device).ok_or_else(|| {
+            let known = self.ids().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
+            let reason = format!("no device {device}; the device list has {known}");
+            Fault::plain(status::DEVICE_INVALID_ID, reason)
+        })
+    }
+
     /// `SetDevice`: `fresh` becomes the default context if there is none yet.
     pub(crate) fn activate(&mut self, device: i32, fresh: u64) -> Result<(), Fault> {
-        check_device(device)?;
-        self.activations += 1;
-        let default = *self.default.get_or_insert(fresh);
-        self.live.insert(default);
+        let index = self.index_of(device)?;
+        let activation = &mut self.devices[index];
+        activation.count += 1;
+        let default = *activation.default.get_or_insert(fresh);
+        self.live.insert(default, index);
         self.bound.insert(thread::current().id(), default);
         Ok(())
     }
 
-    /// `ResetDevice`: the last one destroys every context.
+    /// `ResetDevice`: the last one destroys every context of the device.
     pub(crate) fn reset(&mut self, device: i32) -> Result<(), Fault> {
-        check_device(device)?;
-        if self.activations == 0 {
+        let index = self.index_of(device)?;
+        let activation = &mut self.devices[index];
+        if activation.count == 0 {
             let reason = format!("device {device} is reset more often than it was set");
             return Err(Fault::breach(status::DEVICE_NOT_ACTIVE, Rule::Unpaired, reason));
         }
-        self.activations -= 1;
-        if self.activations == 0 {
-            *self = Self::default();
+        activation.count -= 1;
+        if activation.count == 0 {
+            *activation = Activation::default();
+            self.live.retain(|_, of| *of != index);
+            self.bound.retain(|_, context| self.live.contains_key(context));
         }
         Ok(())
     }
 
-    /// `CreateContext`: adds `fresh` and binds it to the calling thread.
-    pub(crate) fn create(&mut self, device: i32, fresh: u64) -> Result<u64, Fault> {
-        check_device(device)?;
-        self.live.insert(fresh);
+    /// `CreateContext`: adds `fresh` and binds it to the calling thread. A device that nobody has set is set
+    /// first, with the default context `default`.
+    pub(crate) fn create(&mut self, device: i32, fresh: u64, default: u64) -> Result<u64, Fault> {
+        let index = self.index_of(device)?;
+        if self.devices[index].count == 0 {
+            self.activate(device, default)?;
+        }
+        self.live.insert(fresh, index);
         self.bound.insert(thread::current().id(), fresh);
         Ok(fresh)
     }
 
-    /// `DestroyContext`: threads that were bound to it have none afterwards.
-    pub(crate) fn destroy(&mut self, context: u64) -> Result<(), Fault> {
-        if self.default == Some(context) {
+    /// Fails unless `context` can be destroyed; returns the index of its device.
+    pub(crate) fn check_destroyable(&self, context: u64) -> Result<usize, Fault> {
+        if self.devices.iter().any(|activation| activation.default == Some(context)) {
             let reason = "the default context cannot be destroyed; reset the device";
             return Err(Fault::plain(status::CONTEXT_DESTROY, reason));
         }
-        if !self.live.remove(&context) {
-            return Err(unknown(status::CONTEXT_DESTROY, context));
-        }
+        self.live.get(&context).copied().ok_or_else(|| unknown(status::CONTEXT_DESTROY, context))
+    }
+
+    /// `DestroyContext`: threads that were bound to it have none afterwards.
+    pub(crate) fn destroy(&mut self, context: u64) -> Result<(), Fault> {
+        self.check_destroyable(context)?;
+        self.live.remove(&context);
         self.bound.retain(|_, bound| *bound != context);
         Ok(())
     }
 
     /// `SetCurrentContext`.
     pub(crate) fn bind(&mut self, context: u64) -> Result<(), Fault> {
-        if !self.live.contains(&context) {
+        if !self.live.contains_key(&context) {
             return Err(unknown(status::CONTEXT_BIND, context));
         }
         self.bound.insert(thread::current().id(), context);
@@ -85,6 +123,11 @@ impl Contexts {
         self.bound.get(&thread::current().id()).copied()
     }
 
+    /// The index of the device of the calling thread's context.
+    pub(crate) fn current_device(&self) -> Option<usize> {
+        self.live.get(&self.current()?).copied()
+    }
+
     /// The context of the calling thread, or the breach of not having one.
     pub(crate) fn require(&self) -> Result<u64, Fault> {
         self.current().ok_or_else(|| {
@@ -94,35 +137,33 @@ impl Contexts {
         })
     }
 
-    /// Fails unless `context` exists.
-    pub(crate) fn check(&self, context: u64) -> Result<(), Fault> {
-        if self.live.contains(&context) {
-            return Ok(());
-        }
-        Err(unknown(status::common(Part::Context, Common::IllegalParam), context))
+    /// The index of the device of a context.
+    pub(crate) fn device_of(&self, context: u64) -> Option<usize> {
+        self.live.get(&context).copied()
     }
 
-    /// Whether `device` is set more often than reset.
-    pub(crate) fn is_active(&self, device: i32) -> bool {
-        device == DEVICE_ID && self.activations > 0
+    /// Fails unless `context` exists; returns the index of its device.
+    pub(crate) fn check(&self, context: u64) -> Result<usize, Fault> {
+        let code = status::common(Part::Context, Common::IllegalParam);
+        self.device_of(context).ok_or_else(|| unknown(code, context))
+    }
+
+    /// Whether the device at `index` is set more often than reset.
+    pub(crate) fn is_active(&self, index: usize) -> bool {
+        self.devices.get(index).is_some_and(|activation| activation.count > 0)
+    }
+
+    /// `SetDevice` calls without their `ResetDevice`.
+    pub(crate) fn activations(&self) -> usize {
+        self.devices.iter().map(|activation| activation.count).sum()
     }
 
     /// `GetDefaultContext`.
     pub(crate) fn default_of(&self, device: i32) -> Result<u64, Fault> {
-        check_device(device)?;
-        self.default
+        self.devices[self.index_of(device)?]
+            .default
             .ok_or_else(|| Fault::plain(status::DEVICE_NOT_ACTIVE, "no thread has set the device yet"))
     }
-}
-
-pub(crate) fn check_device(device: i32) -> Result<(), Fault> {
-    if device == DEVICE_ID {
-        return Ok(());
-    }
-    Err(Fault::plain(
-        status::DEVICE_INVALID_ID,
-        format!("no device {device}; the device list has {DEVICE_ID}"),
-    ))
 }
 
 fn unknown(code: i32, context: u64) -> Fault {
@@ -138,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_default_context_is_shared_and_counted() {
-        let mut contexts = Contexts::default();
+        let mut contexts = Contexts::new(1);
         contexts.activate(DEVICE_ID, 10).unwrap();
         contexts.activate(DEVICE_ID, 11).unwrap();
         assert_eq!((contexts.current(), contexts.default_of(DEVICE_ID)), (Some(10), Ok(10)));
@@ -148,13 +189,14 @@ mod tests {
         assert_eq!(contexts.require().unwrap_err().code, status::CONTEXT_UNBOUND);
         assert_eq!(contexts.reset(DEVICE_ID).unwrap_err().rule, Some(Rule::Unpaired));
         assert_eq!(contexts.activate(0, 12).unwrap_err().code, status::DEVICE_INVALID_ID);
+        assert_eq!(contexts.activate(DEVICE_ID + 1, 12).unwrap_err().code, status::DEVICE_INVALID_ID);
     }
 
     #[test]
     fn the_last_created_context_wins_until_destroyed() {
-        let mut contexts = Contexts::default();
+        let mut contexts = Contexts::new(1);
         contexts.activate(DEVICE_ID, 10).unwrap();
-        contexts.create(DEVICE_ID, 20).unwrap();
+        contexts.create(DEVICE_ID, 20, 21).unwrap();
         assert_eq!(contexts.current(), Some(20));
         contexts.destroy(20).unwrap();
         assert_eq!(contexts.current(), None);
@@ -164,8 +206,30 @@ mod tests {
     }
 
     #[test]
+    fn a_context_activates_a_device_that_nobody_set() {
+        let mut contexts = Contexts::new(1);
+        contexts.create(DEVICE_ID, 20, 21).unwrap();
+        assert_eq!((contexts.current(), contexts.default_of(DEVICE_ID)), (Some(20), Ok(21)));
+        contexts.reset(DEVICE_ID).unwrap();
+        assert_eq!((contexts.current(), contexts.activations()), (None, 0));
+    }
+
+    #[test]
+    fn devices_are_reset_one_by_one() {
+        let mut contexts = Contexts::new(2);
+        contexts.activate(DEVICE_ID, 10).unwrap();
+        contexts.activate(DEVICE_ID + 1, 11).unwrap();
+        assert_eq!((contexts.current(), contexts.current_device()), (Some(11), Some(1)));
+        contexts.reset(DEVICE_ID).unwrap();
+        assert_eq!((contexts.current(), contexts.check(10).is_err()), (Some(11), true));
+        assert!(!contexts.is_active(0) && contexts.is_active(1));
+        contexts.reset(DEVICE_ID + 1).unwrap();
+        assert_eq!(contexts.current_device(), None);
+    }
+
+    #[test]
     fn a_second_thread_starts_unbound() {
-        let mut contexts = Contexts::default();
+        let mut contexts = Contexts::new(1);
         contexts.activate(DEVICE_ID, 10).unwrap();
         let contexts = thread::scope(|scope| {
             scope

@@ -61,7 +61,9 @@ impl SoftwareCard {
         self.card.log.lock().violations.take()
     }
 
-    /// Makes calls fail for breaches that a real card would not notice, and `axclFinalize` for leaks.
+    /// Makes calls fail for breaches that a real card would not notice, and `axclFinalize` for leaks; these
+    /// then include what programs usually leave to the end of the process (IO infos, a running engine, a device that
+    /// is set).
     pub fn set_fatal(&self, fatal: bool) {
         self.card.fatal.store(fatal, Ordering::Relaxed);
     }
@@ -76,24 +78,26 @@ impl SoftwareCard {
         self.card.running.load(Ordering::SeqCst)
     }
 
-    /// Bytes of device memory in use: buffers and weights.
+    /// Bytes of device memory in use, on all devices: buffers and weights.
     pub fn memory_in_use(&self) -> u64 {
-        self.card.state.lock().memory.used()
+        self.card.state.lock().devices_mut().iter().map(|device| device.memory.used()).sum()
     }
 
-    /// Live allocations of device memory.
+    /// Live allocations of device memory, on all devices.
     pub fn allocations(&self) -> usize {
-        self.card.state.lock().memory.allocations()
+        self.card.state.lock().devices_mut().iter().map(|device| device.memory.allocations()).sum()
     }
 
-    /// Sets the size of the device memory. What is allocated already stays.
+    /// Sets the size of the memory of each device. What is allocated already stays.
     pub fn set_memory_bytes(&self, bytes: u64) {
-        self.card.state.lock().memory.set_limit(bytes);
+        for device in self.card.state.lock().devices_mut() {
+            device.memory.set_limit(bytes);
+        }
     }
 
-    /// Models on the card.
+    /// Models on all devices.
     pub fn models(&self) -> usize {
-        self.card.state.lock().engines.models.len()
+        self.card.state.lock().devices_mut().iter().map(|device| device.engines.models.len()).sum()
     }
 
     /// How often `function` (its vendor name) was called.

@@ -142,10 +142,6 @@ impl Engines {
         self.models.get_mut(&id).ok_or_else(|| unknown("model", id))
     }
 
-    pub(crate) fn info(&self, handle: u64) -> Result<&Arc<Signature>, Fault> {
-        self.infos.get(&handle).ok_or_else(|| unknown("IO info", handle))
-    }
-
     pub(crate) fn io(&mut self, handle: u64) -> Result<&mut Io, Fault> {
         self.ios.get_mut(&handle).ok_or_else(|| unknown("IO", handle))
     }

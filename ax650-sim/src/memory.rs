@@ -19,6 +19,8 @@ use crate::violations::Rule;
 pub const BASE: u64 = 0x0065_0000_0000_0000;
 /// First address behind the device's space.
 const END: u64 = BASE + (1 << 48);
+/// Addresses of one device of the list.
+const DEVICE_SPACE: u64 = 1 << 40;
 /// Freed allocations that are told from addresses that never were, the latest ones.
 const FREED_REMEMBERED: usize = 1 << 16;
 /// Unmapped bytes behind each allocation.
@@ -144,6 +146,8 @@ impl DeviceMemory {
             (Rule::DoubleFree, "was freed before")
         } else if self.containing(address).is_some() {
             (Rule::InteriorFree, "lies inside an allocation; only its base can be freed")
+        } else if self.is_of_another(address) {
+            (Rule::OtherDevice, "belongs to another device")
         } else {
             (Rule::UnknownAddress, "was never allocated")
         };
@@ -236,10 +240,24 @@ impl DeviceMemory {
         Ok((base, index(start)?, index(end)?))
     }
 
+    /// As [`Self::new`], for the device at `index` of the list. Devices have address ranges of their own, so that an
+    /// address tells whose it is.
+    pub(crate) fn of_device(limit: u64, index: usize) -> Self {
+        Self { next: BASE + index as u64 * DEVICE_SPACE, ..Self::new(limit) }
+    }
+
+    /// Whether `address` would be one of another device.
+    fn is_of_another(&self, address: u64) -> bool {
+        let device = |address: u64| (address - BASE) / DEVICE_SPACE;
+        is_device_address(address) && device(address) != device(self.next)
+    }
+
     fn unknown(&self, address: u64) -> Fault {
         let stale = self.freed.range(..=address).next_back().is_some_and(|(base, len)| address - base < *len);
         let (rule, what) = if stale {
             (Rule::UseAfterFree, "belongs to a freed allocation")
+        } else if self.is_of_another(address) {
+            (Rule::OtherDevice, "belongs to another device")
         } else if is_device_address(address) {
             (Rule::UnknownAddress, "lies in no allocation")
         } else {

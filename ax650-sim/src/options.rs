@@ -8,6 +8,8 @@ use std::thread;
 use crate::profile::Profile;
 
 const GIB: u64 = 1 << 30;
+/// Ids of devices go up to 256 and begin at [`crate::DEVICE_ID`].
+const MOST_CARDS: usize = 128;
 
 /// Whether models are computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub struct CardOptions {
     /// the memory of the host less 1 GiB, but at least half of it, or 16 GiB where the host does not tell.
     /// Nothing is taken in advance.
     pub memory_bytes: Option<u64>,
-    /// Cards in the device list, at least one, each with that memory.
+    /// Cards in the device list, 1 to 128, each with that memory.
     pub cards: u32,
     /// How long the card takes. `None`: as long as it takes, and there is no clock.
     pub profile: Option<Arc<Profile>>,
@@ -71,6 +73,11 @@ impl CardOptions {
     pub(crate) fn thread_count(&self) -> usize {
         let available = || thread::available_parallelism().map_or(1, NonZero::get);
         self.threads.unwrap_or_else(available).max(1)
+    }
+
+    /// Entries of the device list: as many as there are ids for.
+    pub(crate) fn card_count(&self) -> usize {
+        usize::try_from(self.cards).unwrap_or(usize::MAX).clamp(1, MOST_CARDS)
     }
 
     pub(crate) fn memory_limit(&self) -> u64 {

@@ -8,7 +8,7 @@ use std::ffi::CStr;
 
 use crate::block;
 use crate::call::Call;
-use crate::card::State;
+use crate::card::{Device, State};
 use crate::clock::Work;
 use crate::engine::{Model, unknown};
 use crate::fault::Fault;
@@ -89,7 +89,7 @@ pub(crate) fn execute(state: &mut State, call: &Call<'_>, run: &Run) -> Result<(
 
 /// Runs a prepared run, whose time was counted when it was submitted.
 pub(crate) fn perform(state: &mut State, call: &Call<'_>, run: &Run) -> Result<(), Fault> {
-    let State { engines, memory, .. } = state;
+    let Device { engines, memory, .. } = &mut **state;
     let model = engines.models.get(&run.model).ok_or_else(|| unknown("model", run.model))?;
     let signature = &model.signature;
     let group = index(run.group);

@@ -49,6 +49,12 @@ pub(crate) const CONTEXT_UNBOUND: i32 = code(Part::Context, 0x84);
 pub(crate) const STREAM_DESTROY: i32 = code(Part::Stream, 0x82);
 /// The stream is not done by the time limit of its synchronisation.
 pub(crate) const STREAM_TIMEOUT: i32 = code(Part::Stream, 0x83);
+/// A stream waited for an event that did not come.
+pub(crate) const EVENT_WAIT: i32 = code(Part::Stream, 0x84);
+/// What the vendor's library returns for the synchronisation of a default stream, which it refuses.
+pub(crate) const REFUSED: i32 = -1;
+/// No thread of the process has the device.
+pub(crate) const DEVICE_NONE_ACTIVE: i32 = code(Part::Device, 0x85);
 /// The address does not belong to an allocation of the device.
 pub(crate) const MEMORY_NOT_DEVICE: i32 = code(Part::Memory, 0x81);
 /// Tensor or group index out of range.

@@ -80,7 +80,8 @@ pub(crate) fn work(host: &HostMemory, to: u64, from: u64, bytes: u64, kind: u32)
 /// Whether a copy of `kind` can be queued: the vendor's library refuses host to host (V3.10.2).
 pub(crate) fn check_queueable(kind: u32) -> Result<(), Fault> {
     if kind == HOST_TO_HOST {
-        let code = status::common(Part::Memory, Common::Unsupported);
+        // The bare error, as the vendor's library has it (axcl-runtime, host/runtime/memory/axcl_memory.cpp).
+        let code = Common::Unsupported as i32;
         return Err(Fault::plain(code, "a copy from host to host cannot be asynchronous"));
     }
     Ok(())
@@ -99,13 +100,14 @@ fn host(address: u64) -> Result<*mut u8, Fault> {
     }
 }
 
-/// Runs everything that is queued, in the order of submission. Errors are kept for the synchronisation of
-/// their stream; what is queued behind one in its stream is dropped.
+/// Runs everything that is queued for the selected device and not held back, in the order of submission. Errors
+/// are kept for the synchronisation of their stream; what is queued behind one in its stream is dropped.
 pub(crate) fn drain(state: &mut State, call: &Call<'_>) {
     while let Some(queued) = state.streams.next() {
         let stream = queued.stream;
         release(state, &queued);
         if state.streams.has_failed(stream) {
+            state.streams.lose(&queued.task);
             continue;
         }
         let name = queued.call;
@@ -118,6 +120,15 @@ pub(crate) fn drain(state: &mut State, call: &Call<'_>) {
             state.streams.fail(stream, Fault { rule: None, ..fault });
         }
     }
+}
+
+/// Drops what is left in a stream.
+pub(crate) fn drop_tasks(state: &mut State, stream: u64) -> usize {
+    let dropped = state.streams.drop_tasks(stream);
+    for queued in &dropped {
+        release(state, queued);
+    }
+    dropped.len()
 }
 
 /// The IO of a queued run may be bound anew.
@@ -141,5 +152,20 @@ fn run_task(state: &mut State, call: &Call<'_>, task: &Task) -> Result<(), Fault
             // synchronised or destroyed, and nothing drains the queue later than that.
             unsafe { copy(&mut state.memory, to, from, len, kind) }
         }
+        Task::Compare { first, second, len } => compare(&state.memory, first, second, len),
+        Task::Record(moment) => {
+            state.streams.reach(moment);
+            Ok(())
+        }
+        Task::Wait { moment, .. } => state.streams.end_wait(moment),
     }
+}
+
+/// Fails unless two ranges are equal. For a difference the vendor's library returns what the card's `memcmp` gave;
+/// ours is the general failure.
+pub(crate) fn compare(memory: &DeviceMemory, first: u64, second: u64, len: u64) -> Result<(), Fault> {
+    if memory.bytes(first, len)? == memory.bytes(second, len)? {
+        return Ok(());
+    }
+    Err(Fault::plain(status::common(Part::Memory, Common::Fail), "the ranges differ"))
 }

@@ -30,6 +30,8 @@ pub enum Rule {
     OutOfRange,
     /// A device address where a host address belongs, or the reverse.
     MixedAddress,
+    /// Memory of one device used with another.
+    OtherDevice,
     /// Source and destination of a copy, or two tensors of a run, share memory.
     Overlap,
     /// A run with a tensor that has no buffer.

@@ -1,13 +1,16 @@
 //! Initialisation, versions, devices and contexts.
 
 use std::ffi::{c_char, c_void};
+use std::sync::atomic::Ordering;
 
 use ax650_sys::vendor::{axclrtDeviceList, axclrtDeviceProperties};
 
-use super::{Out, address, call, opaque, value};
-use crate::context::{self, DEVICE_ID};
+use super::{Out, address, call, opaque, stream, value};
+use crate::call::{Progress, waiting};
+use crate::card::State;
+use crate::fault::Fault;
 use crate::log;
-use crate::status::Part;
+use crate::status::{self, Part};
 use crate::transfer;
 use crate::violations::Rule;
 
@@ -31,7 +34,7 @@ pub(super) unsafe extern "C" fn finalize() -> i32 {
     call("axclFinalize", |state, call| {
         state.users = state.users.saturating_sub(1);
         if state.users == 0 {
-            for leak in state.finalize() {
+            for leak in state.finalize(call.card.fatal.load(Ordering::Relaxed)) {
                 call.warn(Rule::Leak, leak)?;
             }
         }
@@ -80,11 +83,15 @@ pub(super) unsafe extern "C" fn reset_device(device: i32) -> i32 {
     })
 }
 
+/// Asking is no breach: a thread without a device gets the vendor's code and nothing is written down.
 pub(super) unsafe extern "C" fn device(device: *mut i32) -> i32 {
     call("axclrtGetDevice", |state, _| {
-        state.require_context()?;
+        state.require_live()?;
         // SAFETY: the caller passes null or a place for an integer.
-        unsafe { Out::new(Part::Device, device) }?.set(DEVICE_ID);
+        let out = unsafe { Out::new(Part::Device, device) }?;
+        let found = state.contexts.current_device().and_then(|index| state.contexts.ids().nth(index));
+        let none = || Fault::plain(status::DEVICE_NONE_ACTIVE, "the thread has set no device");
+        out.set(found.ok_or_else(none)?);
         Ok(())
     })
 }
@@ -92,39 +99,50 @@ pub(super) unsafe extern "C" fn device(device: *mut i32) -> i32 {
 pub(super) unsafe extern "C" fn device_count(count: *mut u32) -> i32 {
     call("axclrtGetDeviceCount", |state, _| {
         // SAFETY: the caller passes null or a place for an integer.
-        unsafe { Out::new(Part::Device, count) }?.set(u32::from(state.users > 0));
+        unsafe { Out::new(Part::Device, count) }?.set(listed(state).num);
         Ok(())
     })
 }
 
-/// Before `axclInit` the list is empty and the call succeeds (measured with V3.10.2 without a card).
 pub(super) unsafe extern "C" fn device_list(list: *mut axclrtDeviceList) -> i32 {
     call("axclrtGetDeviceList", |state, _| {
         // SAFETY: the caller passes null or a place for a list.
-        let out = unsafe { Out::new(Part::Device, list) }?;
-        let mut filled = axclrtDeviceList { num: u32::from(state.users > 0), devices: [0; 256] };
-        if state.users > 0 {
-            filled.devices[0] = DEVICE_ID;
-        }
-        out.set(filled);
+        unsafe { Out::new(Part::Device, list) }?.set(listed(state));
         Ok(())
     })
 }
 
+/// Before `axclInit` the list is empty and asking succeeds (measured with V3.10.2 without a card).
+fn listed(state: &State) -> axclrtDeviceList {
+    let mut list = axclrtDeviceList { num: 0, devices: [0; 256] };
+    if state.users > 0 {
+        for (place, id) in list.devices.iter_mut().zip(state.contexts.ids()) {
+            *place = id;
+            list.num += 1;
+        }
+    }
+    list
+}
+
+/// Waits for every stream of the device of the calling thread.
 pub(super) unsafe extern "C" fn synchronize() -> i32 {
-    call("axclrtSynchronizeDevice", |state, call| {
+    waiting("axclrtSynchronizeDevice", |state, call| {
         state.require_context()?;
         transfer::drain(state, call);
+        if let Some(until) = state.streams.deadline() {
+            return Ok(Progress::Blocked(until));
+        }
         call.wait_for_all();
-        state.streams.outcome_of_all()
+        state.streams.outcome_of_all().map(Progress::Done)
     })
 }
 
 /// Memory and CMM are one and the same here. Temperature, loads and the PCIe address are those of no card: 0.
 pub(super) unsafe extern "C" fn properties(device: i32, properties: *mut axclrtDeviceProperties) -> i32 {
-    call("axclrtGetDeviceProperties", |state, _| {
+    call("axclrtGetDeviceProperties", |state, call| {
         state.require_live()?;
-        context::check_device(device)?;
+        state.select(state.contexts.index_of(device)?);
+        call.follow(state);
         // SAFETY: the caller passes null or a place for the properties.
         let out = unsafe { Out::new(Part::Device, properties) }?;
         let kib = |bytes: u64| u32::try_from(bytes / KIB).unwrap_or(u32::MAX);
@@ -134,7 +152,7 @@ pub(super) unsafe extern "C" fn properties(device: i32, properties: *mut axclrtD
             swVersion: [0; 64],
             uid: 0,
             pciDomain: 0,
-            pciBusID: DEVICE_ID.cast_unsigned(),
+            pciBusID: device.cast_unsigned(),
             pciDeviceID: 0,
             temperature: 0,
             totalMemSize: total,
@@ -158,16 +176,27 @@ pub(super) unsafe extern "C" fn create_context(context: *mut *mut c_void, device
         state.require_live()?;
         // SAFETY: the caller passes null or a place for a handle.
         let out = unsafe { Out::new(Part::Context, context) }?;
-        let fresh = state.handle();
-        out.set(opaque(state.contexts.create(device, fresh)?));
+        let (fresh, default) = (state.handle(), state.handle());
+        out.set(opaque(state.contexts.create(device, fresh, default)?));
         Ok(())
     })
 }
 
+/// Runs what is queued in the context, then destroys it and its streams.
 pub(super) unsafe extern "C" fn destroy_context(context: *mut c_void) -> i32 {
-    call("axclrtDestroyContext", |state, _| {
+    call("axclrtDestroyContext", |state, call| {
         state.require_live()?;
-        state.contexts.destroy(address(context))
+        let context = address(context);
+        state.select(state.contexts.check_destroyable(context)?);
+        call.follow(state);
+        transfer::drain(state, call);
+        let mut left = transfer::drop_tasks(state, context);
+        for stream in state.streams.of_context(context) {
+            left += transfer::drop_tasks(state, stream);
+            state.streams.destroy(stream)?;
+        }
+        state.contexts.destroy(context)?;
+        stream::held_back(call, left)
     })
 }
 
@@ -184,8 +213,7 @@ pub(super) unsafe extern "C" fn current_context(context: *mut *mut c_void) -> i3
         state.require_live()?;
         // SAFETY: the caller passes null or a place for a handle.
         let out = unsafe { Out::new(Part::Context, context) }?;
-        let current =
-            state.contexts.require().map_err(|fault| crate::fault::Fault { rule: None, ..fault })?;
+        let current = state.contexts.require().map_err(|fault| Fault { rule: None, ..fault })?;
         out.set(opaque(current));
         Ok(())
     })

@@ -6,7 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr;
 
+use super::stream::select_stream;
 use super::{Out, address, call, string, value};
+use crate::card::Device;
 use crate::clock::Work;
 use crate::fault::Fault;
 use crate::run;
@@ -51,7 +53,8 @@ pub(super) unsafe extern "C" fn load_from_file(path: *const c_char, model: *mut 
         // SAFETY: the caller passes null or a string.
         let path = unsafe { path_of(path) }?;
         let id = state.handle();
-        state.engines.load(&mut state.memory, &path, id)?;
+        let Device { engines, memory, .. } = &mut **state;
+        engines.load(memory, &path, id)?;
         call.charge(Work::Load { bytes: state.engines.model(id)?.bytes });
         out.set(id);
         Ok(())
@@ -71,7 +74,8 @@ pub(super) unsafe extern "C" fn load_from_mem(_data: *const c_void, _size: u64, 
 pub(super) unsafe extern "C" fn unload(model: u64) -> i32 {
     call("axclrtEngineUnload", |state, _| {
         state.require_context()?;
-        state.engines.unload(&mut state.memory, model)
+        let Device { engines, memory, .. } = &mut **state;
+        engines.unload(memory, model)
     })
 }
 
@@ -178,6 +182,7 @@ pub(super) unsafe extern "C" fn execute_async(
 ) -> i32 {
     call("axclrtEngineExecuteAsync", |state, call| {
         let bound = state.require_context()?;
+        let bound = select_stream(state, call, address(stream)).unwrap_or(bound);
         let run = run::prepare(state, call, model, context, group, address(io))?;
         let work = run.work;
         let stream = state.streams.submit(address(stream), bound, call.name, Task::Run(run))?;

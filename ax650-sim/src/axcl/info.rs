@@ -30,7 +30,8 @@ pub(super) unsafe extern "C" fn create(model: u64, info: *mut *mut c_void) -> i3
 
 pub(super) unsafe extern "C" fn destroy(info: *mut c_void) -> i32 {
     call("axclrtEngineDestroyIOInfo", |state, _| {
-        state.engines.info(address(info))?;
+        state.info(address(info))?;
+        state.select_owner(|device| device.engines.infos.contains_key(&address(info)));
         state.engines.infos.remove(&address(info));
         Ok(())
     })
@@ -40,7 +41,7 @@ pub(super) unsafe extern "C" fn groups(info: *mut c_void, count: *mut i32) -> i3
     call("axclrtEngineGetShapeGroupsCount", |state, _| {
         // SAFETY: the caller passes null or a place for an integer.
         let out = unsafe { Out::new(Part::Engine, count) }?;
-        out.set(i32::try_from(state.engines.info(address(info))?.groups).unwrap_or(i32::MAX));
+        out.set(i32::try_from(state.info(address(info))?.groups).unwrap_or(i32::MAX));
         Ok(())
     })
 }
@@ -150,12 +151,12 @@ pub(super) unsafe extern "C" fn output_layout(info: *mut c_void, index: u32, lay
 }
 
 fn count(state: &State, info: *mut c_void, side: Side) -> Result<u32, Fault> {
-    let count = state.engines.info(address(info))?.tensors(side).len();
+    let count = state.info(address(info))?.tensors(side).len();
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 fn tensor(state: &State, info: *mut c_void, side: Side, index: u32) -> Result<&Tensor, Fault> {
-    let tensors = state.engines.info(address(info))?.tensors(side);
+    let tensors = state.info(address(info))?.tensors(side);
     let tensor = usize::try_from(index).ok().and_then(|index| tensors.get(index));
     tensor.ok_or_else(|| invalid_index(side, index, tensors.len()))
 }
@@ -192,6 +193,6 @@ fn name(state: &State, info: *mut c_void, side: Side, index: u32) -> Result<*con
 unsafe fn index_of(state: &State, info: *mut c_void, side: Side, name: *const c_char) -> Result<i32, Fault> {
     // SAFETY: passed on.
     let name = unsafe { string(Part::Engine, name) }?;
-    let position = state.engines.info(address(info))?.tensors(side).iter().position(|tensor| tensor.is(name));
+    let position = state.info(address(info))?.tensors(side).iter().position(|tensor| tensor.is(name));
     Ok(position.and_then(|position| i32::try_from(position).ok()).unwrap_or(-1))
 }

@@ -15,7 +15,8 @@ pub(super) unsafe extern "C" fn create(info: *mut c_void, io: *mut *mut c_void) 
     call("axclrtEngineCreateIO", |state, _| {
         // SAFETY: the caller passes null or a place for a handle.
         let out = unsafe { Out::new(Part::Engine, io) }?;
-        let fresh = Io::new(state.engines.info(address(info))?.clone());
+        let fresh = Io::new(state.info(address(info))?.clone());
+        state.select_owner(|device| device.engines.infos.contains_key(&address(info)));
         let handle = state.handle();
         state.engines.ios.insert(handle, fresh);
         out.set(opaque(handle));
@@ -25,7 +26,8 @@ pub(super) unsafe extern "C" fn create(info: *mut c_void, io: *mut *mut c_void) 
 
 pub(super) unsafe extern "C" fn destroy(io: *mut c_void) -> i32 {
     call("axclrtEngineDestroyIO", |state, _| {
-        state.engines.io(address(io))?;
+        state.io(address(io))?;
+        state.select_owner(|device| device.engines.ios.contains_key(&address(io)));
         state.engines.ios.remove(&address(io));
         Ok(())
     })
@@ -146,7 +148,7 @@ pub(super) unsafe extern "C" fn output_by_name(
 /// Shapes are static: a batch of one, or the automatic choice, which is the same.
 pub(super) unsafe extern "C" fn set_batch_size(io: *mut c_void, batch_size: u32) -> i32 {
     call("axclrtEngineSetDynamicBatchSize", |state, _| {
-        state.engines.io(address(io))?;
+        state.io(address(io))?;
         if batch_size > 1 {
             let code = status::common(Part::Engine, Common::Unsupported);
             return Err(Fault::plain(code, format!("a batch of {batch_size}; shapes are static")));
@@ -155,7 +157,9 @@ pub(super) unsafe extern "C" fn set_batch_size(io: *mut c_void, batch_size: u32)
     })
 }
 
-/// Binds a buffer. It is checked when it is used: real programs bind null to groups that they never run.
+/// Binds a buffer. Null and nothing are refused, as by the vendor's library (axcl-runtime,
+/// `host/runtime/engine/engine_io.cpp`), and that is no breach: real programs bind null to groups that they never
+/// run, and ignore the answer. Everything else is checked when it is used.
 fn bind(
     state: &mut State,
     call: &Call<'_>,
@@ -165,8 +169,16 @@ fn bind(
     buffer: *const c_void,
     bytes: u64,
 ) -> Result<(), Fault> {
-    let io = state.engines.io(address(io))?;
-    *io.binding(side, index)? = Binding { address: address(buffer), size: bytes };
+    let io = state.io(address(io))?;
+    let place = io.binding(side, index)?;
+    if buffer.is_null() {
+        return Err(Fault::null(Part::Engine, "the buffer"));
+    }
+    if bytes == 0 {
+        let code = status::common(Part::Engine, Common::IllegalParam);
+        return Err(Fault::plain(code, "a buffer of 0 bytes"));
+    }
+    *place = Binding { address: address(buffer), size: bytes };
     if io.queued > 0 {
         let detail = format!("{side:?} tensor {index} is bound while {} runs are queued", io.queued);
         call.warn(Rule::BoundWhileQueued, detail)?;
@@ -182,7 +194,7 @@ fn tell(
     buffer: Out<*mut c_void>,
     bytes: Out<u64>,
 ) -> Result<(), Fault> {
-    let binding = *state.engines.io(address(io))?.binding(side, index)?;
+    let binding = *state.io(address(io))?.binding(side, index)?;
     buffer.set(opaque(binding.address));
     bytes.set(binding.size);
     Ok(())
@@ -199,7 +211,7 @@ unsafe fn index_of(
 ) -> Result<u32, Fault> {
     // SAFETY: passed on.
     let name = unsafe { string(Part::Engine, name) }?;
-    let io = state.engines.io(address(io))?;
+    let io = state.io(address(io))?;
     let position = io.signature.tensors(side).iter().position(|tensor| tensor.is(name));
     position.and_then(|position| u32::try_from(position).ok()).ok_or_else(|| {
         let reason = format!("no {side:?} tensor named {}", name.to_string_lossy());

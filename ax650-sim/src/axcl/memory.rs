@@ -2,12 +2,13 @@
 
 use std::ffi::c_void;
 
+use super::stream::select_stream;
 use super::{Out, address, call, opaque};
 use crate::call::Call;
 use crate::card::State;
 use crate::clock::Work;
 use crate::fault::Fault;
-use crate::status::{self, Common, Part};
+use crate::status::Part;
 use crate::stream::Task;
 use crate::transfer;
 
@@ -97,16 +98,10 @@ pub(super) unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, cou
     })
 }
 
-/// 0 if the ranges are equal. For a difference the vendor names no code; ours is the general failure.
 pub(super) unsafe extern "C" fn memcmp(first: *const c_void, second: *const c_void, count: usize) -> i32 {
     call("axclrtMemcmp", |state, _| {
         state.require_context()?;
-        let first = state.memory.bytes(address(first), count as u64)?;
-        let second = state.memory.bytes(address(second), count as u64)?;
-        if first == second {
-            return Ok(());
-        }
-        Err(Fault::plain(status::common(Part::Memory, Common::Fail), "the ranges differ"))
+        transfer::compare(&state.memory, address(first), address(second), count as u64)
     })
 }
 
@@ -117,11 +112,9 @@ pub(super) unsafe extern "C" fn memset_async(
     stream: *mut c_void,
 ) -> i32 {
     call("axclrtMemsetAsync", |state, call| {
-        let context = state.require_context()?;
-        let task = Task::Fill { address: address(pointer), value, len: count as u64 };
-        let stream = state.streams.submit(address(stream), context, call.name, task)?;
-        call.enqueue(stream, Work::OnDevice { bytes: count as u64 });
-        Ok(())
+        let len = count as u64;
+        let task = Task::Fill { address: address(pointer), value, len };
+        submit(state, call, stream, task, Work::OnDevice { bytes: len })
     })
 }
 
@@ -133,18 +126,14 @@ pub(super) unsafe extern "C" fn memcpy_async(
     stream: *mut c_void,
 ) -> i32 {
     call("axclrtMemcpyAsync", |state, call| {
-        let context = state.require_context()?;
         transfer::check_queueable(kind)?;
         let (to, from, len) = (address(to), address(from), count as u64);
         let work = transfer::work(&state.host, to, from, len, kind);
-        let task = Task::Copy { to, from, len, kind };
-        let stream = state.streams.submit(address(stream), context, call.name, task)?;
-        call.enqueue(stream, work);
-        Ok(())
+        submit(state, call, stream, Task::Copy { to, from, len, kind }, work)
     })
 }
 
-/// Not queued: compared when it is submitted, and an error at once.
+/// A difference is the outcome of the stream.
 pub(super) unsafe extern "C" fn memcmp_async(
     first: *const c_void,
     second: *const c_void,
@@ -152,14 +141,26 @@ pub(super) unsafe extern "C" fn memcmp_async(
     stream: *mut c_void,
 ) -> i32 {
     call("axclrtMemcmpAsync", |state, call| {
-        state.require_context()?;
-        state.streams.check(address(stream), status::common(Part::Stream, Common::IllegalParam))?;
-        transfer::drain(state, call);
-        let first = state.memory.bytes(address(first), count as u64)?;
-        let second = state.memory.bytes(address(second), count as u64)?;
-        if first == second {
-            return Ok(());
-        }
-        Err(Fault::plain(status::common(Part::Memory, Common::Fail), "the ranges differ"))
+        let (first, second, len) = (address(first), address(second), count as u64);
+        submit(state, call, stream, Task::Compare { first, second, len }, Work::Message)
     })
+}
+
+/// Queues a task in a stream of the caller's: these functions know no default stream by null (axcl-runtime,
+/// host/runtime/memory/memory.cpp).
+fn submit(
+    state: &mut State,
+    call: &Call<'_>,
+    stream: *mut c_void,
+    task: Task,
+    work: Work,
+) -> Result<(), Fault> {
+    let context = state.require_context()?;
+    if stream.is_null() {
+        return Err(Fault::null(Part::Stream, "the stream"));
+    }
+    let context = select_stream(state, call, address(stream)).unwrap_or(context);
+    let stream = state.streams.submit(address(stream), context, call.name, task)?;
+    call.enqueue(stream, work);
+    Ok(())
 }

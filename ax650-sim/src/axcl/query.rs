@@ -5,8 +5,8 @@ use std::ptr;
 
 use ax650_sys::vendor::{axclrtDeviceBusInfo, axclrtDevicePidInfo, axclrtEnvironment};
 
+use super::stream::select_stream;
 use super::{Out, address, call, opaque};
-use crate::context;
 use crate::fault::Fault;
 use crate::status::{self, Common, Part};
 
@@ -37,17 +37,14 @@ pub(super) unsafe extern "C" fn default_stream(context: *mut c_void, stream: *mu
 }
 
 pub(super) unsafe extern "C" fn environment(stream: *mut c_void, environment: *mut axclrtEnvironment) -> i32 {
-    call("axclrtGetEnviromentByStream", |state, _| {
+    call("axclrtGetEnviromentByStream", |state, call| {
         // SAFETY: the caller passes null or a place for the numbers.
         let out = unsafe { Out::new(Part::Stream, environment) }?;
         let stream = address(stream);
-        let context = if state.contexts.check(stream).is_ok() {
-            stream
-        } else {
-            state.streams.check(stream, status::common(Part::Stream, Common::IllegalParam))?;
-            state.contexts.require()?
-        };
-        let device = context::DEVICE_ID;
+        let context = select_stream(state, call, stream).or_else(|| state.streams.context_of(stream));
+        let unknown = status::common(Part::Stream, Common::IllegalParam);
+        let Some(context) = context else { return state.streams.check(stream, unknown) };
+        let device = state.contexts.ids().nth(state.device()).unwrap_or_default();
         out.set(axclrtEnvironment { device, context: number(context), stream: number(stream) });
         Ok(())
     })
@@ -59,7 +56,7 @@ pub(super) unsafe extern "C" fn bus_info(device: i32, info: *mut axclrtDeviceBus
         state.require_live()?;
         // SAFETY: the caller passes null or a place for the address.
         let out = unsafe { Out::new(Part::Device, info) }?;
-        context::check_device(device)?;
+        state.contexts.index_of(device)?;
         out.set(axclrtDeviceBusInfo { domain: 0, bus: device.cast_unsigned(), slot: 0, func: 0 });
         Ok(())
     })
@@ -71,9 +68,9 @@ pub(super) unsafe extern "C" fn pid_info(device: i32, info: *mut axclrtDevicePid
         state.require_live()?;
         // SAFETY: the caller passes null or a place for the record.
         let out = unsafe { Out::new(Part::Device, info) }?;
-        context::check_device(device)?;
+        let index = state.contexts.index_of(device)?;
         let mut found = axclrtDevicePidInfo { device: device.cast_unsigned(), num: 0, pid: ptr::null_mut() };
-        if state.contexts.is_active(device) {
+        if state.contexts.is_active(index) {
             // SAFETY: a size that is not zero; the result is checked. The caller frees it, hence malloc.
             let place = unsafe { libc::malloc(size_of::<u32>()) }.cast::<u32>();
             if place.is_null() {
@@ -96,7 +93,7 @@ pub(super) unsafe extern "C" fn pid_info(device: i32, info: *mut axclrtDevicePid
 pub(super) unsafe extern "C" fn reboot(device: i32) -> i32 {
     call("axclrtRebootDevice", |state, _| {
         state.require_live()?;
-        context::check_device(device)?;
+        state.contexts.index_of(device)?;
         let code = status::common(Part::Device, Common::Unsupported);
         Err(Fault::plain(code, "the software card has nothing to reboot"))
     })

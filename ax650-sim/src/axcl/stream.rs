@@ -1,48 +1,79 @@
 //! Streams and events. A task runs when somebody waits for it; see `crate::stream`.
 
 use std::ffi::c_void;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Out, address, call, opaque};
-use crate::call::Call;
+use crate::call::{Call, Progress, waiting};
 use crate::card::State;
 use crate::fault::Fault;
 use crate::status::{self, Common, Part};
+use crate::stream::Task;
 use crate::transfer;
+use crate::violations::Rule;
 
 const UNKNOWN: i32 = status::common(Part::Stream, Common::IllegalParam);
 
+/// Makes the call about the device of a stream or an event, which any thread may use. Returns the context whose
+/// default stream it is, if it is one: that has the handle of its context.
+pub(super) fn select_stream(state: &mut State, call: &Call<'_>, handle: u64) -> Option<u64> {
+    let default = state.contexts.device_of(handle);
+    match default {
+        Some(device) => state.select(device),
+        None => state.select_owner(|device| device.streams.knows(handle)),
+    }
+    call.follow(state);
+    default.map(|_| handle)
+}
+
+/// The stream belongs to the context of the calling thread and dies with it.
 pub(super) unsafe extern "C" fn create(stream: *mut *mut c_void) -> i32 {
     call("axclrtCreateStream", |state, _| {
-        state.require_context()?;
+        let context = state.require_context()?;
         // SAFETY: the caller passes null or a place for a handle.
         let out = unsafe { Out::new(Part::Stream, stream) }?;
         let handle = state.handle();
-        state.streams.create(handle);
+        state.streams.create(handle, context);
         out.set(opaque(handle));
         Ok(())
     })
 }
 
-/// Runs what is queued, then destroys the stream.
+/// Runs what is queued, then destroys the stream. What still waits for an event is dropped.
 pub(super) unsafe extern "C" fn destroy(stream: *mut c_void) -> i32 {
     call("axclrtDestroyStream", |state, call| {
         state.require_context()?;
         let stream = address(stream);
+        if select_stream(state, call, stream).is_some() {
+            return Err(Fault::plain(status::STREAM_DESTROY, "a default stream cannot be destroyed"));
+        }
         state.streams.check(stream, status::STREAM_DESTROY)?;
         transfer::drain(state, call);
         call.wait(stream);
         let outcome = state.streams.outcome(stream);
+        let left = transfer::drop_tasks(state, stream);
         state.streams.destroy(stream)?;
-        outcome
+        outcome.and_then(|()| held_back(call, left))
     })
+}
+
+/// Writes down that tasks were dropped because what they waited for did not come.
+pub(super) fn held_back(call: &Call<'_>, tasks: usize) -> Result<(), Fault> {
+    if tasks == 0 {
+        return Ok(());
+    }
+    call.warn(Rule::Leak, format!("{tasks} tasks waited for an event that nobody recorded"))
 }
 
 /// Destroys the stream and whatever is queued in it.
 pub(super) unsafe extern "C" fn destroy_force(stream: *mut c_void) -> i32 {
-    call("axclrtDestroyStreamForce", |state, _| {
+    call("axclrtDestroyStreamForce", |state, call| {
         state.require_context()?;
-        for dropped in state.streams.destroy(address(stream))? {
+        let stream = address(stream);
+        if select_stream(state, call, stream).is_some() {
+            return Err(Fault::plain(status::STREAM_DESTROY, "a default stream cannot be destroyed"));
+        }
+        for dropped in state.streams.destroy(stream)? {
             transfer::release(state, &dropped);
         }
         Ok(())
@@ -50,40 +81,60 @@ pub(super) unsafe extern "C" fn destroy_force(stream: *mut c_void) -> i32 {
 }
 
 pub(super) unsafe extern "C" fn synchronize(stream: *mut c_void) -> i32 {
-    call("axclrtSynchronizeStream", |state, call| wait(state, call, stream, None))
+    wait("axclrtSynchronizeStream", address(stream), None)
 }
 
-/// Runs into the time limit only if the card has a clock and the work is not over by then.
+/// Runs into the time limit only if the card has a clock and the work is not over by then, or if the stream waits
+/// for an event.
 pub(super) unsafe extern "C" fn synchronize_with_timeout(stream: *mut c_void, timeout_ms: i32) -> i32 {
-    call("axclrtSynchronizeStreamWithTimeout", |state, call| {
-        if timeout_ms < -1 {
-            return Err(Fault::plain(UNKNOWN, format!("a time limit of {timeout_ms} ms")));
-        }
-        let limit = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-        wait(state, call, stream, limit)
-    })
+    const NAME: &str = "axclrtSynchronizeStreamWithTimeout";
+    match limit_of(timeout_ms) {
+        Ok(limit) => wait(NAME, address(stream), limit),
+        Err(fault) => call(NAME, |_, _| Err(fault)),
+    }
 }
 
-fn wait(
-    state: &mut State,
-    call: &Call<'_>,
-    stream: *mut c_void,
-    limit: Option<Duration>,
-) -> Result<(), Fault> {
-    state.require_context()?;
-    let stream = address(stream);
-    state.streams.check(stream, UNKNOWN)?;
-    match limit {
-        None => call.wait(stream),
-        Some(limit) => {
-            if !call.wait_at_most(stream, limit) {
-                let reason = format!("the stream is busy for more than {} ms", limit.as_millis());
-                return Err(Fault::plain(status::STREAM_TIMEOUT, reason));
-            }
-        }
+/// A time limit in milliseconds, -1 for none.
+fn limit_of(timeout_ms: i32) -> Result<Option<Duration>, Fault> {
+    if timeout_ms < -1 {
+        return Err(Fault::plain(UNKNOWN, format!("a time limit of {timeout_ms} ms")));
     }
-    transfer::drain(state, call);
-    state.streams.outcome(stream)
+    Ok(u64::try_from(timeout_ms).ok().map(Duration::from_millis))
+}
+
+fn wait(name: &'static str, stream: u64, limit: Option<Duration>) -> i32 {
+    let deadline = limit.map(|limit| Instant::now() + limit);
+    waiting(name, |state, call| {
+        state.require_context()?;
+        if select_stream(state, call, stream).is_some() {
+            return Err(Fault::plain(status::REFUSED, "a default stream cannot be synchronised"));
+        }
+        state.streams.check(stream, UNKNOWN)?;
+        let timed_out = |limit: Duration| {
+            let reason = format!("the stream is busy for more than {} ms", limit.as_millis());
+            Err(Fault::plain(status::STREAM_TIMEOUT, reason))
+        };
+        if let Some(limit) = limit
+            && !call.wait_at_most(stream, limit)
+        {
+            return timed_out(limit);
+        }
+        transfer::drain(state, call);
+        if !state.streams.has_queued(stream) {
+            if limit.is_none() {
+                call.wait(stream);
+            }
+            return state.streams.outcome(stream).map(Progress::Done);
+        }
+        if let (Some(limit), Some(deadline)) = (limit, deadline)
+            && deadline <= Instant::now()
+        {
+            return timed_out(limit);
+        }
+        // Held back by a wait for an event: another thread may record it.
+        let until = deadline.into_iter().chain(state.streams.deadline()).min();
+        Ok(Progress::Blocked(until.unwrap_or_else(Instant::now)))
+    })
 }
 
 pub(super) unsafe extern "C" fn create_event(event: *mut *mut c_void) -> i32 {
@@ -99,49 +150,68 @@ pub(super) unsafe extern "C" fn create_event(event: *mut *mut c_void) -> i32 {
 }
 
 pub(super) unsafe extern "C" fn destroy_event(event: *mut c_void) -> i32 {
-    call("axclrtDestroyEvent", |state, _| {
+    call("axclrtDestroyEvent", |state, call| {
         state.require_context()?;
+        select_stream(state, call, address(event));
         state.streams.destroy_event(address(event))
     })
 }
 
-/// Needs no task: the one queue runs in the order of submission.
 pub(super) unsafe extern "C" fn record_event(event: *mut c_void, stream: *mut c_void) -> i32 {
     call("axclrtRecordEvent", |state, call| {
-        let stream = check_both(state, event, stream)?;
+        let context = context_of(state, call, stream)?;
+        let task = state.streams.record(address(event))?;
+        let stream = queue(state, call, stream, context, task)?;
         call.order(stream, address(event));
         Ok(())
     })
 }
 
-/// Needs no task: what the event stands for was submitted earlier, so it runs earlier.
 pub(super) unsafe extern "C" fn wait_event(stream: *mut c_void, event: *mut c_void) -> i32 {
-    call("axclrtStreamWaitEvent", |state, call| {
-        let stream = check_both(state, event, stream)?;
-        call.order(address(event), stream);
-        Ok(())
-    })
+    call("axclrtStreamWaitEvent", |state, call| wait_for(state, call, stream, event, None))
 }
 
+/// The time starts when the stream reaches the wait.
 pub(super) unsafe extern "C" fn wait_event_with_timeout(
     stream: *mut c_void,
     event: *mut c_void,
-    _timeout_ms: i32,
+    timeout_ms: i32,
 ) -> i32 {
     call("axclrtStreamWaitEventWithTimeout", |state, call| {
-        let stream = check_both(state, event, stream)?;
-        call.order(address(event), stream);
-        Ok(())
+        wait_for(state, call, stream, event, limit_of(timeout_ms)?)
     })
 }
 
-/// Returns the handle of the stream, which for the default stream is that of the context.
-fn check_both(state: &State, event: *mut c_void, stream: *mut c_void) -> Result<u64, Fault> {
+fn wait_for(
+    state: &mut State,
+    call: &Call<'_>,
+    stream: *mut c_void,
+    event: *mut c_void,
+    limit: Option<Duration>,
+) -> Result<(), Fault> {
+    let context = context_of(state, call, stream)?;
+    let task = state.streams.wait(address(event), limit)?;
+    let stream = queue(state, call, stream, context, task)?;
+    call.order(address(event), stream);
+    Ok(())
+}
+
+/// Makes the call about the device of `stream`, which the vendor's library wants named; returns the context to
+/// which a default stream belongs.
+fn context_of(state: &mut State, call: &Call<'_>, stream: *mut c_void) -> Result<u64, Fault> {
     let context = state.require_context()?;
-    state.streams.check_event(address(event))?;
     if stream.is_null() {
-        return Ok(context);
+        return Err(Fault::null(Part::Stream, "the stream"));
     }
-    state.streams.check(address(stream), UNKNOWN)?;
-    Ok(address(stream))
+    Ok(select_stream(state, call, address(stream)).unwrap_or(context))
+}
+
+fn queue(
+    state: &mut State,
+    call: &Call<'_>,
+    stream: *mut c_void,
+    context: u64,
+    task: Task,
+) -> Result<u64, Fault> {
+    state.streams.submit(address(stream), context, call.name, task)
 }

@@ -9,7 +9,7 @@ use ax650_sys::vendor::AX_ENGINE_NPU_ATTR_T;
 use super::code;
 use super::face::{Face, call, npu, value};
 use crate::axcl::{Out, address};
-use crate::card::State;
+use crate::card::{Device, State};
 use crate::compute;
 use crate::fault::Fault;
 use crate::status::Part;
@@ -55,7 +55,7 @@ pub(crate) unsafe extern "C" fn deinit<F: Face>() -> i32 {
         if !state.board.npu.leave() {
             return Ok(());
         }
-        let State { engines, memory, board, .. } = state;
+        let Device { engines, memory, board, .. } = &mut **state;
         let left = board.handles.len();
         while let Some((handle, _)) = board.handles.pop_first() {
             engines.unload(memory, handle)?;

@@ -14,7 +14,7 @@ use super::engine::{MODEL_IN_MEMORY, TYPE_3_CORES, WHOLE_NPU, model_bytes};
 use super::face::{Face, Name, call, npu, value};
 use super::info::GroupInfo;
 use crate::axcl::{Out, address, opaque};
-use crate::card::{self, State};
+use crate::card::{self, Device, State};
 use crate::clock::Work;
 use crate::fault::Fault;
 use crate::signature::Signature;
@@ -84,7 +84,8 @@ unsafe fn load<F: Face>(
             return Err(Fault::plain(code::NPU_NOT_SUPPORTED, reason));
         }
         let id = state.handle();
-        state.engines.load_bytes(&mut state.memory, &label, &file, id)?;
+        let Device { engines, memory, .. } = &mut **state;
+        engines.load_bytes(memory, &label, &file, id)?;
 
         let model = state.engines.model(id)?;
         call.charge(Work::Load { bytes: model.bytes });
@@ -126,7 +127,8 @@ pub(crate) unsafe extern "C" fn destroy<F: Face>(handle: *mut c_void) -> i32 {
         state.board.require_npu()?;
         let handle = address(handle);
         state.board.handle(handle)?;
-        state.engines.unload(&mut state.memory, handle)?;
+        let Device { engines, memory, .. } = &mut **state;
+        engines.unload(memory, handle)?;
         state.board.handles.remove(&handle);
         Ok(())
     })
