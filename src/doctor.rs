@@ -26,6 +26,7 @@ mod modules;
 mod nodes;
 mod pci;
 mod pi;
+pub mod recording;
 pub mod root;
 mod server;
 mod software;

@@ -5,19 +5,27 @@
 //! may still hang, crash or print: run a survey in a process of its own, and let it tell through `watch` which call it
 //! is about to make.
 
+mod board;
+mod engine;
+mod measure;
 mod pcie;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use ax650_sim::CardOptions;
+use ax650_sim::profile::Profile;
 use ax650_sys::code::VendorCode;
-use ax650_sys::loader::{self, LoadError};
+use ax650_sys::loader::{self, Libraries, LoadError};
+use ax650_sys::vendor::ax_pcie_table;
 
-use super::{DeviceChoice, DriverOptions};
+use super::{Compute, DeviceChoice, DriverOptions, ProfileChoice, SoftwareChoice};
+pub use measure::{FileShape, FileToMeasure, GroupShape, Measurement, Tensor, Timing, measure};
 
 /// What a card says of itself. No serial number: surveys are shown to others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// `pcie` or `software`.
+    /// `pcie`, `board` or `software`.
     pub kind: &'static str,
     /// The library that was opened; `None` for the software card.
     pub library: Option<PathBuf>,
@@ -68,6 +76,12 @@ pub enum SurveyError {
         /// The one that was wanted, from 0.
         index: u32,
     },
+    /// The profile of a software card is unusable.
+    #[error(transparent)]
+    Profile(#[from] Arc<ax650_sim::profile::ProfileError>),
+    /// It cannot be done with such a card.
+    #[error("{0}")]
+    Unsupported(String),
 }
 
 impl SurveyError {
@@ -81,7 +95,7 @@ impl SurveyError {
         match self {
             Self::Call { code, .. } => code.is_no_card(),
             Self::NoSuchCard { .. } => true,
-            Self::Library(_) => false,
+            Self::Library(_) | Self::Profile(_) | Self::Unsupported(_) => false,
         }
     }
 }
@@ -96,21 +110,84 @@ pub fn survey(
     options: &DriverOptions,
     watch: &mut dyn FnMut(&str),
 ) -> Result<Survey, SurveyError> {
-    let index = match choice {
-        DeviceChoice::Pcie(index) => u32::from(*index),
-        _ => 0,
-    };
-    if matches!(choice, DeviceChoice::Software(_)) {
-        let card_options =
-            ax650_sim::CardOptions { threads: options.software_threads, ..ax650_sim::CardOptions::default() };
-        let table = ax650_sim::pcie_table(card_options);
-        return Ok(Survey { kind: "software", ..pcie::survey(&table, index, watch)? });
+    if *choice == DeviceChoice::Board {
+        watch("dlopen");
+        let loaded = loader::load_board(options.driver_path.as_deref())?;
+        let found = board::survey(&loaded.table, watch)?;
+        let version = loaded.version.unwrap_or_default();
+        return Ok(Survey { kind: "board", library: Some(loaded.path), version, ..found });
     }
-    watch("dlopen");
-    let loaded = loader::load_pcie(options.driver_path.as_deref())?;
-    let found = pcie::survey(&loaded.table, index, watch)?;
-    let version = if found.version.is_empty() { loaded.version.unwrap_or_default() } else { found.version };
-    Ok(Survey { kind: "pcie", library: Some(loaded.path), version, ..found })
+    let (subject, index) = Subject::open(choice, options, watch)?;
+    Ok(subject.describe(pcie::survey(&subject.table, index, watch)?))
+}
+
+/// A table of functions with what is known of where it came from.
+struct Subject {
+    kind: &'static str,
+    table: ax_pcie_table,
+    library: Option<PathBuf>,
+    version: String,
+    /// Keeps the code behind the table loaded.
+    _libraries: Libraries,
+}
+
+impl Subject {
+    /// The card's functions and the index of the card in the library's list.
+    fn open(
+        choice: &DeviceChoice,
+        options: &DriverOptions,
+        watch: &mut dyn FnMut(&str),
+    ) -> Result<(Self, u32), SurveyError> {
+        if let DeviceChoice::Software(choice) = choice {
+            let table = ax650_sim::pcie_table(software(choice, options)?);
+            let libraries = Libraries::default();
+            let (kind, version) = ("software", String::new());
+            return Ok((Self { kind, table, library: None, version, _libraries: libraries }, 0));
+        }
+        let index = match choice {
+            DeviceChoice::Pcie(index) => u32::from(*index),
+            DeviceChoice::Board => {
+                let text = "calls are timed on PCIe cards and the software card; on the board `ax650 bench` tells more";
+                return Err(SurveyError::Unsupported(text.to_owned()));
+            }
+            DeviceChoice::Auto | DeviceChoice::Software(_) => 0,
+        };
+        watch("dlopen");
+        let loaded = loader::load_pcie(options.driver_path.as_deref())?;
+        let subject = Self {
+            kind: "pcie",
+            table: loaded.table,
+            library: Some(loaded.path),
+            version: loaded.version.unwrap_or_default(),
+            _libraries: loaded.libraries,
+        };
+        Ok((subject, index))
+    }
+
+    /// Adds to what the card said where its functions came from.
+    fn describe(&self, found: Survey) -> Survey {
+        let version = if found.version.is_empty() { self.version.clone() } else { found.version };
+        Survey { kind: self.kind, library: self.library.clone(), version, ..found }
+    }
+}
+
+/// The software card of the choice, on the clock of its profile.
+fn software(choice: &SoftwareChoice, options: &DriverOptions) -> Result<CardOptions, SurveyError> {
+    let profile = match &choice.profile {
+        None => None,
+        Some(ProfileChoice::Named(name)) => Some(Profile::named(name).map_err(Arc::new)?),
+        Some(ProfileChoice::File(path)) => Some(Profile::read(path).map_err(Arc::new)?),
+    };
+    let compute = match choice.compute {
+        Compute::Full => ax650_sim::Compute::Full,
+        Compute::None => ax650_sim::Compute::None,
+    };
+    Ok(CardOptions {
+        threads: options.software_threads,
+        profile: profile.map(Arc::new),
+        compute,
+        ..CardOptions::default()
+    })
 }
 
 #[cfg(test)]

@@ -13,6 +13,11 @@ const CONFIGS: [&str; 2] = ["/boot/firmware/config.txt", "/boot/config.txt"];
 const PARAMETER: &str = "dtparam=pciex1";
 const OVERLAY: &str = "dtoverlay=pciex1-compat-pi5,no-mip";
 
+/// What the device tree calls the machine.
+pub(super) fn machine(root: &Root) -> Option<String> {
+    root.text(MODEL).filter(|model| !model.is_empty())
+}
+
 /// The model's name if it is a Pi 5 or a Compute Module 5.
 pub(super) fn model(root: &Root) -> Option<String> {
     let model = root.text(MODEL)?;

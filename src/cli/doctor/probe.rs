@@ -25,6 +25,9 @@ const STEP: Duration = Duration::from_millis(10);
 /// How long a child that was asked to end may take.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Only the vendor's own Linux on its chip has it.
+const BOARD_NODE: &str = "/dev/ax_cmm";
+
 /// What is kept of a child's output.
 const OUTPUT_LIMIT: usize = 64 << 10;
 
@@ -143,6 +146,7 @@ pub(super) fn child(file: &Path, card: &CardArguments) -> anyhow::Result<ExitCod
     let mut watch = |call: &str| drop(tell(&Line::Call(call.to_owned())));
     let choice = match &card.device {
         // The software card is always there; of interest is whether a real one is.
+        DeviceChoice::Auto if Path::new(BOARD_NODE).exists() => DeviceChoice::Board,
         DeviceChoice::Auto => DeviceChoice::Pcie(0),
         choice => choice.clone(),
     };
@@ -181,7 +185,6 @@ fn failure(error: &SurveyError) -> CardProbe {
         FailureClass::Other
     };
     match error {
-        SurveyError::Library(error) => CardProbe::NoLibrary { reason: error.to_string() },
         SurveyError::Call { call, code } => CardProbe::Failed {
             call: (*call).to_owned(),
             code: format!("{:#010X}", code.bits()),
@@ -194,5 +197,6 @@ fn failure(error: &SurveyError) -> CardProbe {
             class,
             reason: error.to_string(),
         },
+        other => CardProbe::NoLibrary { reason: other.to_string() },
     }
 }

@@ -26,13 +26,14 @@ pub(super) fn survey(
     Ok(found)
 }
 
-struct Session<'a> {
-    table: &'a ax_pcie_table,
-    watch: &'a mut dyn FnMut(&str),
+/// The vendor's functions, each call told before it is made.
+pub(super) struct Session<'a> {
+    pub(super) table: &'a ax_pcie_table,
+    pub(super) watch: &'a mut dyn FnMut(&str),
 }
 
 impl Session<'_> {
-    fn initialise(&mut self) -> Result<(), SurveyError> {
+    pub(super) fn initialise(&mut self) -> Result<(), SurveyError> {
         self.call("axclInit", |table| {
             let function = table.axclInit?;
             // SAFETY: the parameter is optional; null means the defaults (abi.md 9: measured).
@@ -40,7 +41,7 @@ impl Session<'_> {
         })
     }
 
-    fn finalise(&mut self) -> Result<(), SurveyError> {
+    pub(super) fn finalise(&mut self) -> Result<(), SurveyError> {
         self.call("axclFinalize", |table| {
             let function = table.axclFinalize?;
             // SAFETY: takes nothing; the library was initialised by this session and nothing of it is in use.
@@ -49,6 +50,16 @@ impl Session<'_> {
     }
 
     fn ask(&mut self, index: u32) -> Result<Survey, SurveyError> {
+        let (device, cards) = self.take(index)?;
+        let found = self.properties(device);
+        let released = self.release(device);
+        let found = found?;
+        released?;
+        Ok(Survey { cards, index, ..found })
+    }
+
+    /// Binds card `index` of the list to this thread; its number for the library, and how many cards there are.
+    pub(super) fn take(&mut self, index: u32) -> Result<(i32, u32), SurveyError> {
         let mut list = axclrtDeviceList::default();
         self.call("axclrtGetDeviceList", |table| {
             let function = table.axclrtGetDeviceList?;
@@ -63,15 +74,15 @@ impl Session<'_> {
             // SAFETY: takes a number, one of the library's own list.
             Some(unsafe { function(device) })
         })?;
-        let found = self.properties(device);
-        let released = self.call("axclrtResetDevice", |table| {
+        Ok((device, list.num))
+    }
+
+    pub(super) fn release(&mut self, device: i32) -> Result<(), SurveyError> {
+        self.call("axclrtResetDevice", |table| {
             let function = table.axclrtResetDevice?;
-            // SAFETY: as above; this thread set the device and uses nothing of it any more.
+            // SAFETY: takes the number that `take` gave; this thread uses nothing of the device any more.
             Some(unsafe { function(device) })
-        });
-        let found = found?;
-        released?;
-        Ok(Survey { cards: list.num, index, ..found })
+        })
     }
 
     /// What the card tells; absent functions leave their fields empty.
@@ -99,8 +110,9 @@ impl Session<'_> {
         Ok(found)
     }
 
-    /// Makes a call, named for whoever watches; a table that came from the loader has all required functions.
-    fn call(
+    /// Makes a call, named for whoever watches. A function that is absent has nothing to fail; a table that came from
+    /// the loader has all required ones.
+    pub(super) fn call(
         &mut self,
         name: &'static str,
         call: impl FnOnce(&ax_pcie_table) -> Option<axclError>,

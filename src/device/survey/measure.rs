@@ -1,0 +1,234 @@
+//! Timing each kind of call on a card, and the shapes of one layer file and one head file.
+//!
+//! Unlike a survey this loads models, so nobody else should use the card meanwhile.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::engine::Engine;
+use super::pcie::{self, Session};
+use super::{Subject, Survey, SurveyError};
+use crate::device::{DeviceChoice, DriverOptions};
+
+/// Runs of each kind; the first ones warm the card up and do not count.
+const WARM_UP: usize = 2;
+const COUNTED: usize = 9;
+
+/// Bytes of a small copy: a row and a mask have some kilobytes.
+const SMALL: usize = 4 << 10;
+/// Bytes of a large copy: enough that its rate is that of the link.
+const LARGE: usize = 4 << 20;
+
+/// A compiled file whose shapes and runs are wanted.
+#[derive(Debug, Clone)]
+pub struct FileToMeasure {
+    /// `layer` or `head`.
+    pub role: &'static str,
+    /// The file.
+    pub path: PathBuf,
+    /// Bytes of weights that a run reads; the file's length where nobody knows better.
+    pub weight_bytes: u64,
+}
+
+/// How long calls of one kind took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// The function, or what was done with it: `axclrtMemcpy to-device pinned`.
+    pub call: String,
+    /// Bytes that it was about; 0 where that means nothing.
+    pub bytes: u64,
+    /// Calls that were timed.
+    pub count: u32,
+    /// The fastest, in nanoseconds.
+    pub least_ns: u64,
+    /// The one in the middle, in nanoseconds.
+    pub median_ns: u64,
+    /// The code that it ended with instead, if it failed: `0x80300704`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A tensor of a compiled file, as the library tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tensor {
+    /// Its name.
+    pub name: String,
+    /// The library's number of its type; `None` where it does not tell.
+    pub dtype: Option<u32>,
+    /// Its dimensions.
+    pub dims: Vec<i32>,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// One shape group of a compiled file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupShape {
+    /// Inputs in the library's order.
+    pub inputs: Vec<Tensor>,
+    /// Outputs in the library's order.
+    pub outputs: Vec<Tensor>,
+    /// Runs of the group with zeroed inputs, waited for one by one.
+    pub run: Timing,
+    /// The same queued on a stream and waited for; `None` where the library has no such functions.
+    pub queued_run: Option<Timing>,
+}
+
+/// A compiled file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileShape {
+    /// `layer` or `head`.
+    pub role: String,
+    /// Length of the file.
+    pub file_bytes: u64,
+    /// Bytes of weights that a run reads, as far as known.
+    pub weight_bytes: u64,
+    /// Loading it.
+    pub load: Timing,
+    /// Its shape groups in order.
+    pub groups: Vec<GroupShape>,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measurement {
+    /// What the card says of itself.
+    pub survey: Survey,
+    /// Calls that involve no model.
+    pub timings: Vec<Timing>,
+    /// The files that were asked for.
+    pub files: Vec<FileShape>,
+}
+
+/// Measures the card of the choice. `watch` hears each call before it is made.
+///
+/// # Errors
+///
+/// Those of a survey; a run that fails does not fail the measurement but is written down with its code.
+pub fn measure(
+    choice: &DeviceChoice,
+    options: &DriverOptions,
+    files: &[FileToMeasure],
+    watch: &mut dyn FnMut(&str),
+) -> Result<Measurement, SurveyError> {
+    let (subject, index) = Subject::open(choice, options, watch)?;
+    let survey = subject.describe(pcie::survey(&subject.table, index, watch)?);
+    let mut session = Session { table: &subject.table, watch };
+    session.initialise()?;
+    let measured = session.take(index).and_then(|(device, _)| {
+        let mut engine = Engine::open(&mut session)?;
+        let measured = with_engine(&mut engine, files);
+        let closed = engine.close();
+        let released = session.release(device);
+        let measured = measured?;
+        closed.and(released)?;
+        Ok(measured)
+    });
+    let ended = session.finalise();
+    let (timings, files) = measured?;
+    ended?;
+    Ok(Measurement { survey, timings, files })
+}
+
+fn with_engine(
+    engine: &mut Engine<'_, '_>,
+    files: &[FileToMeasure],
+) -> Result<(Vec<Timing>, Vec<FileShape>), SurveyError> {
+    let timings = copies(engine)?;
+    let shapes = files.iter().map(|file| file_shape(engine, file)).collect::<Result<_, _>>()?;
+    Ok((timings, shapes))
+}
+
+fn copies(engine: &mut Engine<'_, '_>) -> Result<Vec<Timing>, SurveyError> {
+    let mut timings = Vec::new();
+    let mark = engine.mark();
+    let (one, other) = (engine.allocate(LARGE)?, engine.allocate(LARGE)?);
+    let mut unpinned = vec![0_u8; LARGE];
+    let pinned = engine.allocate_pinned(LARGE)?;
+    for bytes in [SMALL, LARGE] {
+        let unpinned = unpinned.as_mut_ptr().cast();
+        for (kind, host) in [("unpinned", Some(unpinned)), ("pinned", pinned)] {
+            let Some(host) = host else { continue };
+            timings.push(time(&format!("axclrtMemcpy to-device {kind}"), bytes, || {
+                engine.to_device(one, host, bytes)
+            }));
+            timings.push(time(&format!("axclrtMemcpy from-device {kind}"), bytes, || {
+                engine.from_device(host, one, bytes)
+            }));
+        }
+        timings.push(time("axclrtMemcpy on-device", bytes, || engine.on_device(other, one, bytes)));
+        timings.push(time("axclrtMemset", bytes, || engine.zero(one, bytes)));
+    }
+    engine.give_back_to(mark)?;
+    Ok(timings)
+}
+
+fn file_shape(engine: &mut Engine<'_, '_>, file: &FileToMeasure) -> Result<FileShape, SurveyError> {
+    let file_bytes = file.path.metadata().map(|data| data.len()).unwrap_or(0);
+    let mark = engine.mark();
+    let start = now();
+    let model = engine.load(&file.path)?;
+    let load_ns = now().saturating_sub(start);
+    let load = Timing {
+        call: "axclrtEngineLoadFromFile".to_owned(),
+        bytes: file_bytes,
+        count: 1,
+        least_ns: load_ns,
+        median_ns: load_ns,
+        error: None,
+    };
+    let mut groups = Vec::new();
+    for group in 0..model.groups {
+        let mark = engine.mark();
+        let (inputs, outputs) = engine.tensors(&model, group)?;
+        let io = engine.bind(&model, &inputs, &outputs)?;
+        let run = time("axclrtEngineExecute", 0, || engine.execute(&model, group, io));
+        let queued_run = engine.stream()?.map(|stream| {
+            time("axclrtEngineExecuteAsync", 0, || engine.execute_queued(&model, group, io, stream))
+        });
+        engine.give_back_to(mark)?;
+        groups.push(GroupShape { inputs, outputs, run, queued_run });
+    }
+    engine.give_back_to(mark)?;
+    Ok(FileShape { role: file.role.to_owned(), file_bytes, weight_bytes: file.weight_bytes, load, groups })
+}
+
+/// Times a call some times; the first failure ends it and is what is told.
+fn time(call: &str, bytes: usize, mut run: impl FnMut() -> Result<(), SurveyError>) -> Timing {
+    let mut spans = Vec::with_capacity(COUNTED);
+    let mut error = None;
+    for round in 0..WARM_UP + COUNTED {
+        let start = now();
+        if let Err(failed) = run() {
+            error = Some(match failed {
+                SurveyError::Call { code, .. } => format!("{:#010X}", code.bits()),
+                other => other.to_string(),
+            });
+            break;
+        }
+        if round >= WARM_UP {
+            spans.push(now().saturating_sub(start));
+        }
+    }
+    spans.sort_unstable();
+    Timing {
+        call: call.to_owned(),
+        bytes: bytes as u64,
+        count: u32::try_from(spans.len()).unwrap_or(u32::MAX),
+        least_ns: spans.first().copied().unwrap_or(0),
+        median_ns: spans.get(spans.len() / 2).copied().unwrap_or(0),
+        error,
+    }
+}
+
+/// The card's own time where it has one (a software card with a profile), else the host's.
+fn now() -> u64 {
+    ax650_sim::clock::clock().map_or_else(host_now, |reading| reading.now_ns)
+}
+
+fn host_now() -> u64 {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    u64::try_from(START.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
