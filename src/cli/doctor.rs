@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 
-use super::{CardArguments, terminal::Output};
-use crate::doctor::{self, CardProbe, Level, Root, Surroundings, User};
+use super::{CardArguments, connect, terminal::Output, terminal::note};
+use crate::doctor::recording::{RecordedModel, Recording, profile::profile};
+use crate::doctor::{self, CardProbe, Level, Report, Root, Surroundings, User};
+use crate::models::model::Model;
+use crate::models::store::Store;
 
 mod print;
 mod probe;
@@ -21,6 +26,7 @@ mod probe;
 #[command(after_help = "Examples:\n  \
     ax650 doctor\n  \
     ax650 doctor --device pcie --verbose\n  \
+    ax650 doctor --device pcie --model qwen3 --record card.json --profile card.toml\n  \
     ax650 doctor --json | jq '.findings[] | select(.level == \"problem\")'\n  \
     sudo ax650 doctor    also reads what ordinary users may not: kernel log, PCIe registers\n\n\
     Exit code: 0 when ax650 can be used (on the software card, if there is no sign of another), 1 when something keeps it \
@@ -42,9 +48,30 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     patience: u64,
 
+    /// Also write what the card really does to FILE (JSON, nothing personal): its properties, the time of each kind of call, and
+    /// with --model shapes, runs and self-test of a model. Nobody else should use the card meanwhile
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+
+    /// Model to measure for --record
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+
+    /// Write a profile of the software card to FILE (.toml), made from --recording, or from what --record records
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+
+    /// Recording to make --profile from; opens no card
+    #[arg(long, value_name = "FILE", requires = "profile", conflicts_with = "record")]
+    recording: Option<PathBuf>,
+
     /// Open the card in this process and write what comes of it to FILE
     #[arg(long, value_name = "FILE", hide = true)]
     probe_card: Option<PathBuf>,
+
+    /// With --probe-card: measure it
+    #[arg(long, requires = "probe_card", hide = true)]
+    measure: bool,
 
     #[command(flatten)]
     card: CardArguments,
@@ -53,9 +80,25 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn execute(&self) -> anyhow::Result<ExitCode> {
         if let Some(file) = &self.probe_card {
-            return probe::child(file, &self.card);
+            return self.work(file);
         }
-        let report = doctor::examine(&self.surroundings()?);
+        if let Some(file) = &self.recording {
+            self.write_profile(&Recording::read(file)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if self.record.is_none() && (self.model.is_some() || self.profile.is_some()) {
+            anyhow::bail!(
+                "--model and --profile go with --record FILE, --profile also with --recording FILE"
+            );
+        }
+        if self.record.is_some() && self.root.is_some() {
+            anyhow::bail!("--root looks at files alone, --record at a card: give one of them");
+        }
+        let around = self.surroundings()?;
+        let report = doctor::examine(&around);
+        if let Some(file) = &self.record {
+            self.record(file, &around, &report)?;
+        }
         let output = Output::open();
         if self.json {
             output.line(&serde_json::to_string_pretty(&report)?)?;
@@ -63,6 +106,48 @@ impl Arguments {
             output.text(&print::text(&report, self.verbose))?;
         }
         Ok(if report.verdict == Level::Problem { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    /// What a child of this command does.
+    fn work(&self, file: &Path) -> anyhow::Result<ExitCode> {
+        let model = self.measured_model()?;
+        let work = if self.measure { probe::Work::Measure(model.as_deref()) } else { probe::Work::Open };
+        probe::child(file, &self.card, &work)
+    }
+
+    fn measured_model(&self) -> anyhow::Result<Option<Arc<Model>>> {
+        let Some(name) = &self.model else { return Ok(None) };
+        Ok(Some(Store::from_env().resolve(&connect::name(name)?)?))
+    }
+
+    fn record(&self, file: &Path, around: &Surroundings, report: &Report) -> anyhow::Result<()> {
+        let model = self.measured_model()?;
+        let measured = probe::measure(&self.card, self.model.as_deref())?;
+        let model = model.map(|model| RecordedModel {
+            digest: model.digest.clone(),
+            layers: model.files.layers.len(),
+            hidden: model.hidden(),
+            vocab: model.vocab(),
+            context: model.context_len(),
+            files: measured.files,
+            verdicts: measured.verdicts,
+        });
+        let recording = Recording::new(around, report, measured.card, measured.calls, model);
+        let text = serde_json::to_string_pretty(&recording)? + "\n";
+        std::fs::write(file, text).with_context(|| format!("write {}", file.display()))?;
+        note(&format!("recorded in {}", file.display()));
+        if self.profile.is_some() {
+            self.write_profile(&recording)?;
+        }
+        Ok(())
+    }
+
+    fn write_profile(&self, recording: &Recording) -> anyhow::Result<()> {
+        let Some(file) = &self.profile else { return Ok(()) };
+        let text = profile(recording)?;
+        std::fs::write(file, text).with_context(|| format!("write {}", file.display()))?;
+        note(&format!("profile in {0}; try it with --device software:{0}", file.display()));
+        Ok(())
     }
 
     fn surroundings(&self) -> anyhow::Result<Surroundings> {

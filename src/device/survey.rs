@@ -19,7 +19,7 @@ use ax650_sys::code::VendorCode;
 use ax650_sys::loader::{self, Libraries, LoadError};
 use ax650_sys::vendor::ax_pcie_table;
 
-use super::{Compute, DeviceChoice, DriverOptions, ProfileChoice, SoftwareChoice};
+use super::{Compute, DeviceChoice, DriverOptions, Interface, ProfileChoice, SoftwareChoice};
 pub use measure::{FileShape, FileToMeasure, GroupShape, Measurement, Tensor, Timing, measure};
 
 /// What a card says of itself. No serial number: surveys are shown to others.
@@ -117,9 +117,18 @@ pub fn survey(
         let version = loaded.version.unwrap_or_default();
         return Ok(Survey { kind: "board", library: Some(loaded.path), version, ..found });
     }
+    if let DeviceChoice::Software(software_choice) = choice
+        && speaks_board(software_choice)?
+    {
+        let table = ax650_sim::board_table(software(software_choice, options)?);
+        return Ok(Survey { kind: "software", ..board::survey(&table, watch)? });
+    }
     let (subject, index) = Subject::open(choice, options, watch)?;
     Ok(subject.describe(pcie::survey(&subject.table, index, watch)?))
 }
+
+/// The board has no calls beside its runs, and those are what a bench times.
+const ONLY_PCIE: &str = "calls are recorded of PCIe cards and of the software card that speaks like one; for a board use `ax650 bench`";
 
 /// A table of functions with what is known of where it came from.
 struct Subject {
@@ -139,6 +148,9 @@ impl Subject {
         watch: &mut dyn FnMut(&str),
     ) -> Result<(Self, u32), SurveyError> {
         if let DeviceChoice::Software(choice) = choice {
+            if speaks_board(choice)? {
+                return Err(SurveyError::Unsupported(ONLY_PCIE.to_owned()));
+            }
             let table = ax650_sim::pcie_table(software(choice, options)?);
             let libraries = Libraries::default();
             let (kind, version) = ("software", String::new());
@@ -146,10 +158,7 @@ impl Subject {
         }
         let index = match choice {
             DeviceChoice::Pcie(index) => u32::from(*index),
-            DeviceChoice::Board => {
-                let text = "calls are timed on PCIe cards and the software card; on the board `ax650 bench` tells more";
-                return Err(SurveyError::Unsupported(text.to_owned()));
-            }
+            DeviceChoice::Board => return Err(SurveyError::Unsupported(ONLY_PCIE.to_owned())),
             DeviceChoice::Auto | DeviceChoice::Software(_) => 0,
         };
         watch("dlopen");
@@ -171,20 +180,32 @@ impl Subject {
     }
 }
 
-/// The software card of the choice, on the clock of its profile.
-fn software(choice: &SoftwareChoice, options: &DriverOptions) -> Result<CardOptions, SurveyError> {
-    let profile = match &choice.profile {
+/// Whether a software card speaks the interface of the chip's own Linux: as asked for, else as the profile says.
+fn speaks_board(choice: &SoftwareChoice) -> Result<bool, SurveyError> {
+    Ok(match (choice.interface, profile(choice)?) {
+        (Some(interface), _) => interface == Interface::Board,
+        (None, Some(profile)) => profile.interface() == ax650_sim::profile::Interface::Board,
+        (None, None) => false,
+    })
+}
+
+fn profile(choice: &SoftwareChoice) -> Result<Option<Profile>, SurveyError> {
+    Ok(match &choice.profile {
         None => None,
         Some(ProfileChoice::Named(name)) => Some(Profile::named(name).map_err(Arc::new)?),
         Some(ProfileChoice::File(path)) => Some(Profile::read(path).map_err(Arc::new)?),
-    };
+    })
+}
+
+/// The software card of the choice, on the clock of its profile.
+fn software(choice: &SoftwareChoice, options: &DriverOptions) -> Result<CardOptions, SurveyError> {
     let compute = match choice.compute {
         Compute::Full => ax650_sim::Compute::Full,
         Compute::None => ax650_sim::Compute::None,
     };
     Ok(CardOptions {
         threads: options.software_threads,
-        profile: profile.map(Arc::new),
+        profile: profile(choice)?.map(Arc::new),
         compute,
         ..CardOptions::default()
     })
@@ -207,6 +228,16 @@ mod tests {
         assert_eq!(calls.last().map(String::as_str), Some("axclFinalize"));
         let text = format!("{found:?}");
         assert!(!text.contains("uid"), "no serial numbers: {text}");
+    }
+
+    #[test]
+    fn the_board_answers_on_its_own_interface() {
+        let mut calls = Vec::new();
+        let choice = "software:board-ax650n".parse().unwrap();
+        let found =
+            survey(&choice, &DriverOptions::default(), &mut |call| calls.push(call.to_owned())).unwrap();
+        assert_eq!(calls, ["AX_SYS_Init", "AX_SYS_MemQueryStatus", "AX_SYS_Deinit"]);
+        assert_eq!((found.kind, found.total_memory), ("software", 7040 << 20));
     }
 
     #[test]

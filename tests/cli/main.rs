@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod doctor;
+mod doctor_recordings;
 #[path = "../common/gguf.rs"]
 mod gguf;
 mod help;

@@ -1,4 +1,4 @@
-//! Opening the card in a process of its own, with a time limit.
+//! Opening and measuring the card in a process of its own.
 //!
 //! The child writes one JSON object per line to a file: each call before it makes it, then the outcome. Its standard
 //! output and error belong to the vendor's library, which prints what it likes.
@@ -14,10 +14,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::super::CardArguments;
-use crate::device::DeviceChoice;
-use crate::device::survey::{Survey, SurveyError, survey};
+use super::super::{CardArguments, terminal::note};
+use crate::device::survey::{FileShape, FileToMeasure, Survey, SurveyError, Timing, survey};
+use crate::device::{self, CancelFlag, DeviceChoice, Driver, DriverOptions, ModelSpec, Verdicts};
 use crate::doctor::card::{CardFacts, CardProbe, FailureClass};
+use crate::models::layer_file::{FileHead, read_head};
+use crate::models::model::Model;
+
+/// How a child tells on its standard error why the self-test is missing.
+const NO_SELF_TEST: &str = "no self-test is recorded";
 
 /// How often a child is looked at.
 const STEP: Duration = Duration::from_millis(10);
@@ -37,6 +42,16 @@ const OUTPUT_LIMIT: usize = 64 << 10;
 enum Line {
     Call(String),
     Outcome(CardProbe),
+    Measured(Box<Measured>),
+}
+
+/// What a child measured.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Measured {
+    pub(super) card: CardFacts,
+    pub(super) calls: Vec<Timing>,
+    pub(super) files: Vec<FileShape>,
+    pub(super) verdicts: Option<Verdicts>,
 }
 
 /// Opens the card in a child; whatever happens to it is an answer.
@@ -46,28 +61,70 @@ enum Line {
 /// Only if no child can be started.
 pub(super) fn open(card: &CardArguments, patience: Duration) -> anyhow::Result<CardProbe> {
     let file = tempfile::NamedTempFile::new().context("make a file for the probe of the card")?;
-    let mut command = Command::new(std::env::current_exe().context("find this program")?);
-    command.args(["doctor", "--probe-card"]).arg(file.path()).arg("--device").arg(card.device.to_string());
-    if let Some(path) = &card.driver_path {
-        command.arg("--driver-path").arg(path);
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().context("start the probe of the card")?;
+    let mut child = start(card, file.path(), &[])?;
     // A full pipe would stop the child.
     let output = child.stdout.take().map(collect);
     let errors = child.stderr.take().map(collect);
     let ended = wait(&mut child, patience);
-    let (call, outcome) = read(file.path());
-    if let Some(outcome) = outcome {
+    let told = read(file.path());
+    if let Some(outcome) = told.outcome {
         // Libraries are known to hang or crash in their exit handlers: what came before counts.
         return Ok(outcome);
     }
     let Some(status) = ended else {
-        return Ok(CardProbe::TimedOut { seconds: patience.as_secs(), call });
+        return Ok(CardProbe::TimedOut { seconds: patience.as_secs(), call: told.call });
     };
     let words: Vec<String> =
         [output, errors].into_iter().flatten().filter_map(|reader| reader.join().ok()).collect();
-    Ok(CardProbe::Crashed { how: how(status), call, output: last_line(&words.concat()) })
+    Ok(CardProbe::Crashed { how: how(status), call: told.call, output: last_line(&words.concat()) })
+}
+
+/// Measures the card in a child that is given all the time it wants: a card whose load is broken off may need its power
+/// turned off and on.
+///
+/// # Errors
+///
+/// What the child met, or that it crashed.
+pub(super) fn measure(card: &CardArguments, model: Option<&str>) -> anyhow::Result<Measured> {
+    let file = tempfile::NamedTempFile::new().context("make a file for the measurement")?;
+    let arguments = model.map_or_else(Vec::new, |model| vec!["--model", model]);
+    let mut child = start(card, file.path(), &[&["--measure"], &arguments[..]].concat())?;
+    let output = child.stdout.take().map(collect);
+    let errors = child.stderr.take().map(collect);
+    let status = child.wait().context("wait for the measurement")?;
+    let told = read(file.path());
+    drop(output);
+    let words = errors.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    if let Some(measured) = told.measured {
+        for line in words.lines().filter(|line| line.starts_with(NO_SELF_TEST)) {
+            note(line);
+        }
+        return Ok(*measured);
+    }
+    let last = last_line(&words);
+    anyhow::bail!("the measurement ended with {} in {}: {last}", how(status), or_opening(&told.call))
+}
+
+fn or_opening(call: &str) -> &str {
+    if call.is_empty() { "opening the card" } else { call }
+}
+
+fn start(card: &CardArguments, file: &Path, more: &[&str]) -> anyhow::Result<Child> {
+    let mut command = Command::new(std::env::current_exe().context("find this program")?);
+    command
+        .args(["doctor", "--probe-card"])
+        .arg(file)
+        .arg("--device")
+        .arg(card.device.to_string())
+        .args(more);
+    if let Some(path) = &card.driver_path {
+        command.arg("--driver-path").arg(path);
+    }
+    if let Some(threads) = card.threads {
+        command.arg("--threads").arg(threads.to_string());
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().context("start a process for the card")
 }
 
 /// The child's exit status, or `None` if it had to be stopped.
@@ -123,39 +180,124 @@ fn last_line(text: &str) -> String {
     text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().to_owned()
 }
 
-/// The last call and the outcome, as far as the child came.
-fn read(file: &Path) -> (String, Option<CardProbe>) {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let mut last = String::new();
-    for line in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
-        match line {
-            Line::Call(call) => last = call,
-            Line::Outcome(outcome) => return (last, Some(outcome)),
-        }
-    }
-    (last, None)
+/// What a child told, as far as it came.
+#[derive(Debug, Default)]
+struct Told {
+    /// The last call.
+    call: String,
+    outcome: Option<CardProbe>,
+    measured: Option<Box<Measured>>,
 }
 
-/// The child: opens the card and tells the file.
-pub(super) fn child(file: &Path, card: &CardArguments) -> anyhow::Result<ExitCode> {
+fn read(file: &Path) -> Told {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let mut told = Told::default();
+    for line in text.lines().filter_map(|line| serde_json::from_str(line).ok()) {
+        match line {
+            Line::Call(call) => told.call = call,
+            Line::Outcome(outcome) => told.outcome = Some(outcome),
+            Line::Measured(measured) => told.measured = Some(measured),
+        }
+    }
+    told
+}
+
+/// The child: opens the card, or measures it, and tells the file.
+pub(super) fn child(file: &Path, card: &CardArguments, work: &Work<'_>) -> anyhow::Result<ExitCode> {
     let mut file = File::options().append(true).open(file).context("open the probe's file")?;
     let mut tell = |line: &Line| -> anyhow::Result<()> {
         writeln!(file, "{}", serde_json::to_string(line)?)?;
         Ok(())
     };
-    let mut watch = |call: &str| drop(tell(&Line::Call(call.to_owned())));
     let choice = match &card.device {
         // The software card is always there; of interest is whether a real one is.
         DeviceChoice::Auto if Path::new(BOARD_NODE).exists() => DeviceChoice::Board,
         DeviceChoice::Auto => DeviceChoice::Pcie(0),
         choice => choice.clone(),
     };
-    let outcome = match survey(&choice, &card.driver_options(), &mut watch) {
-        Ok(found) => CardProbe::Opened(facts(found)),
-        Err(error) => failure(&error),
+    let options = card.driver_options();
+    let mut watch = |call: &str| drop(tell(&Line::Call(call.to_owned())));
+    let line = match work {
+        Work::Open => Line::Outcome(match survey(&choice, &options, &mut watch) {
+            Ok(found) => CardProbe::Opened(facts(found)),
+            Err(error) => failure(&error),
+        }),
+        Work::Measure(model) => Line::Measured(Box::new(measured(&choice, &options, *model, &mut watch)?)),
     };
-    tell(&Line::Outcome(outcome))?;
+    tell(&line)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a child does.
+pub(super) enum Work<'a> {
+    /// Asks the card what it is.
+    Open,
+    /// Times its calls, and the files of a model.
+    Measure(Option<&'a Model>),
+}
+
+fn measured(
+    choice: &DeviceChoice,
+    options: &DriverOptions,
+    model: Option<&Model>,
+    watch: &mut dyn FnMut(&str),
+) -> anyhow::Result<Measured> {
+    let files = model.map(files).unwrap_or_default();
+    let found = device::survey::measure(choice, options, &files, watch)?;
+    let verdicts = match model {
+        // What was measured stands without the test.
+        Some(model) => self_test(choice, options, model, watch).unwrap_or_else(|error| {
+            note(&format!("{NO_SELF_TEST}: {error:#}"));
+            None
+        }),
+        None => None,
+    };
+    Ok(Measured { card: facts(found.survey), calls: found.timings, files: found.files, verdicts })
+}
+
+/// The first layer (all are alike) and the head.
+fn files(model: &Model) -> Vec<FileToMeasure> {
+    let layer = model.files.layers.first().map(|path| ("layer", path));
+    let files = layer.into_iter().chain([("head", &model.files.head)]);
+    files
+        .map(|(role, path)| FileToMeasure {
+            role,
+            path: path.clone(),
+            weight_bytes: weight_bytes(path).unwrap_or_else(|| path.metadata().map_or(0, |data| data.len())),
+        })
+        .collect()
+}
+
+/// What a synthetic file says that it stands for.
+fn weight_bytes(path: &Path) -> Option<u64> {
+    match read_head(path).ok()? {
+        FileHead::Software(head) if head.is_synthetic() => {
+            u64::try_from(head.number("ax650.weight_bytes").ok()?).ok()
+        }
+        _ => None,
+    }
+}
+
+/// Loads the whole model, which tests its paths.
+fn self_test(
+    choice: &DeviceChoice,
+    options: &DriverOptions,
+    model: &Model,
+    watch: &mut dyn FnMut(&str),
+) -> anyhow::Result<Option<Verdicts>> {
+    let spec = ModelSpec {
+        layers: model.files.layers.clone(),
+        head: model.files.head.clone(),
+        hidden: model.hidden(),
+        vocab: model.vocab(),
+        digest: model.digest.clone(),
+    };
+    watch("loading the model");
+    let driver = Driver::open(choice, options)?;
+    let loaded = driver.load(&spec, &CancelFlag::new(), &mut |progress| {
+        watch(&format!("loading file {} of {}", progress.index, progress.total));
+    })?;
+    Ok(loaded.verdicts().cloned())
 }
 
 fn facts(found: Survey) -> CardFacts {

@@ -145,7 +145,7 @@ impl<'a, 'b> Engine<'a, 'b> {
     }
 
     /// Copies to memory of [`Self::allocate`] from `bytes` readable bytes of the host.
-    pub(super) fn to_device(
+    pub(super) fn upload(
         &mut self,
         to: *mut c_void,
         from: *mut c_void,
@@ -155,7 +155,7 @@ impl<'a, 'b> Engine<'a, 'b> {
     }
 
     /// Copies from memory of [`Self::allocate`] to `bytes` writable bytes of the host.
-    pub(super) fn from_device(
+    pub(super) fn download(
         &mut self,
         to: *mut c_void,
         from: *mut c_void,
@@ -165,7 +165,7 @@ impl<'a, 'b> Engine<'a, 'b> {
     }
 
     /// Copies between two blocks of [`Self::allocate`].
-    pub(super) fn on_device(
+    pub(super) fn duplicate(
         &mut self,
         to: *mut c_void,
         from: *mut c_void,

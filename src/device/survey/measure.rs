@@ -152,13 +152,13 @@ fn copies(engine: &mut Engine<'_, '_>) -> Result<Vec<Timing>, SurveyError> {
         for (kind, host) in [("unpinned", Some(unpinned)), ("pinned", pinned)] {
             let Some(host) = host else { continue };
             timings.push(time(&format!("axclrtMemcpy to-device {kind}"), bytes, || {
-                engine.to_device(one, host, bytes)
+                engine.upload(one, host, bytes)
             }));
             timings.push(time(&format!("axclrtMemcpy from-device {kind}"), bytes, || {
-                engine.from_device(host, one, bytes)
+                engine.download(host, one, bytes)
             }));
         }
-        timings.push(time("axclrtMemcpy on-device", bytes, || engine.on_device(other, one, bytes)));
+        timings.push(time("axclrtMemcpy on-device", bytes, || engine.duplicate(other, one, bytes)));
         timings.push(time("axclrtMemset", bytes, || engine.zero(one, bytes)));
     }
     engine.give_back_to(mark)?;
@@ -166,7 +166,7 @@ fn copies(engine: &mut Engine<'_, '_>) -> Result<Vec<Timing>, SurveyError> {
 }
 
 fn file_shape(engine: &mut Engine<'_, '_>, file: &FileToMeasure) -> Result<FileShape, SurveyError> {
-    let file_bytes = file.path.metadata().map(|data| data.len()).unwrap_or(0);
+    let file_bytes = file.path.metadata().map_or(0, |data| data.len());
     let mark = engine.mark();
     let start = now();
     let model = engine.load(&file.path)?;
