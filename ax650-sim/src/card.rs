@@ -201,7 +201,10 @@ impl State {
     pub(crate) fn finalize(&mut self, exact: bool) -> Vec<String> {
         let leaks = self.leaks(exact);
         let next_handle = self.next_handle;
-        let fresh = Self::new(self.memory.limit(), self.devices.len());
+        let mut fresh = Self::new(self.memory.limit(), self.devices.len());
+        for (new, old) in fresh.devices.iter_mut().zip(&mut self.devices) {
+            new.board.kept = old.board.take_lent(&mut old.memory);
+        }
         *self = Self { finalized: true, next_handle, ..fresh };
         leaks
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 pub use crate::block::ALIGNMENT;
-use crate::block::Block;
+use crate::block::{Block, View};
 use crate::board::cmm::{self, Cmm};
 use crate::fault::Fault;
 use crate::status::{self, Common, Part};
@@ -152,6 +152,11 @@ impl DeviceMemory {
             (Rule::UnknownAddress, "was never allocated")
         };
         Err(Fault::breach(status::MEMORY_NOT_DEVICE, rule, format!("{address:#x} {what}")))
+    }
+
+    /// Takes the blocks that the CPU reaches out of the memory, without giving back what they hold of it.
+    pub(crate) fn take_lent(&mut self) -> Vec<(u64, Block)> {
+        self.blocks.extract_if(.., |_, block| !matches!(block.view(), View::Card)).collect()
     }
 
     /// The bytes of a range.

@@ -63,7 +63,7 @@ struct Line {
     name: String,
 }
 
-/// The text of `/proc/ax_proc/mem_cmm_info` for the card of the calling thread: the partition, one line for each block,
+/// The text of `/proc/ax_proc/mem_cmm_info` for the device of the calling thread's context (the first one if it has none): the partition, one line for each block,
 /// and the totals that programs parse. Any thread.
 ///
 /// Blocks of `AX_SYS` are listed where they are. What has no physical address here (the engine's memory, and what AXCL
@@ -71,7 +71,8 @@ struct Line {
 /// for them, `npu_m_pid` and the process id.
 pub fn cmm_info() -> String {
     let card = card::current();
-    let state = card.state.lock();
+    let mut state = card.state.lock();
+    state.select_of_thread();
     render(&state)
 }
 

@@ -7,6 +7,7 @@ use super::code;
 use super::handle::Handle;
 use crate::block::Block;
 use crate::fault::Fault;
+use crate::memory::DeviceMemory;
 use crate::violations::Rule;
 
 /// Calls of an `Init` without their `Deinit`.
@@ -105,6 +106,13 @@ impl Board {
     /// Whether a program is using the interface.
     pub(crate) fn any_user(&self) -> bool {
         self.sys.any() || self.npu.any()
+    }
+
+    /// Everything that the CPU may hold pointers to: it has to outlive the interface.
+    pub(crate) fn take_lent(&mut self, memory: &mut DeviceMemory) -> Vec<(u64, Block)> {
+        let mut lent = std::mem::take(&mut self.kept);
+        lent.extend(memory.take_lent());
+        lent
     }
 
     pub(crate) fn handle(&mut self, handle: u64) -> Result<&mut Handle, Fault> {

@@ -190,3 +190,16 @@ fn modules_of_the_chip_use_the_one_partition() {
     assert_eq!(hex(ax!(client.table, AX_SYS_Link(&raw const module, &raw const module))), 0x800B_0314);
     assert!(client.broken().is_empty());
 }
+
+#[test]
+fn pointers_outlive_the_end_of_the_other_interface() {
+    let client = Client::new();
+    let runtime = crate::pcie_table(CardOptions::default());
+    assert_eq!(ax!(runtime, axclInit(ptr::null())), 0);
+    // Large enough to be a mapping of its own, whose end would end the test.
+    let blocks = [client.allocate(8 << 20, false), client.allocate(8 << 20, true)];
+    blocks.map(|block| block.fill(1));
+    assert_eq!(ax!(runtime, axclFinalize()), 0);
+    assert_eq!(blocks.map(|block| block.read(8 << 19, 1)), [[1], [1]]);
+    assert_eq!(client.broken(), [Rule::Leak]);
+}
