@@ -198,7 +198,8 @@ fn pointers_outlive_the_end_of_the_other_interface() {
     assert_eq!(ax!(runtime, axclInit(ptr::null())), 0);
     // Large enough to be a mapping of its own, whose end would end the test.
     let blocks = [client.allocate(8 << 20, false), client.allocate(8 << 20, true)];
-    blocks.map(|block| block.fill(1));
+    blocks[0].fill(1);
+    blocks[1].fill(1);
     assert_eq!(ax!(runtime, axclFinalize()), 0);
     assert_eq!(blocks.map(|block| block.read(8 << 19, 1)), [[1], [1]]);
     assert_eq!(client.broken(), [Rule::Leak]);
