@@ -46,12 +46,14 @@ pub(crate) struct Device {
     pub(crate) engines: Engines,
     pub(crate) streams: Streams,
     pub(crate) board: Board,
+    /// Files that the host put on the card, by path.
+    pub(crate) files: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Device {
     fn new(memory: DeviceMemory) -> Self {
         let (engines, streams, board) = (Engines::default(), Streams::default(), Board::default());
-        Self { memory, engines, streams, board }
+        Self { memory, engines, streams, board, files: BTreeMap::new() }
     }
 
     /// What a caller should have given back before the last `axclFinalize`.

@@ -59,6 +59,12 @@ pub(crate) const DEVICE_NONE_ACTIVE: i32 = code(Part::Device, 0x85);
 pub(crate) const MEMORY_NOT_DEVICE: i32 = code(Part::Memory, 0x81);
 /// Tensor or group index out of range.
 pub(crate) const ENGINE_INVALID_INDEX: i32 = code(Part::Engine, 0x81);
+/// A file of the host cannot be read or written.
+pub(crate) const WORK_OPEN_FILE: i32 = code(Part::Work, 0x81);
+/// A file of the host is empty.
+pub(crate) const WORK_EMPTY_FILE: i32 = code(Part::Work, 0x82);
+/// Source and destination of a transfer are the same.
+pub(crate) const WORK_INVALID_PATH: i32 = code(Part::Work, 0x84);
 /// CMM exhausted: the code of the device-side memory module, passed through unchanged.
 pub(crate) const CMM_EXHAUSTED: i32 = 0x800B_0018_u32.cast_signed();
 

@@ -1,14 +1,13 @@
 //! The engine: models and their runs.
 
 use std::ffi::{OsStr, c_char, c_void};
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr;
 
 use super::stream::select_stream;
 use super::{Out, address, call, string, value};
-use crate::card::Device;
+use crate::card::{Device, State};
 use crate::clock::Work;
 use crate::fault::Fault;
 use crate::run;
@@ -16,8 +15,6 @@ use crate::status::{self, Common, Part};
 use crate::stream::Task;
 
 const COMPILER_VERSION: &std::ffi::CStr = c"software card, layer format 1";
-/// Models use the whole NPU.
-const MODEL_TYPE_3CORE: u32 = 2;
 const ALL_CORES: u32 = 0b111;
 
 pub(super) unsafe extern "C" fn init(kind: u32) -> i32 {
@@ -61,14 +58,36 @@ pub(super) unsafe extern "C" fn load_from_file(path: *const c_char, model: *mut 
     })
 }
 
-/// Not supported: the card packs weights from files. On real cards this call hung (AXCL 3.6.5), and programs
-/// load from files instead.
-pub(super) unsafe extern "C" fn load_from_mem(_data: *const c_void, _size: u64, _model: *mut u64) -> i32 {
-    call("axclrtEngineLoadFromMem", |state, _| {
+/// From device memory, which the caller may free afterwards. On real cards this call hung (AXCL 3.6.5).
+pub(super) unsafe extern "C" fn load_from_mem(data: *const c_void, size: u64, model: *mut u64) -> i32 {
+    call("axclrtEngineLoadFromMem", |state, call| {
         state.require_context()?;
-        let reason = "the software card loads models from files only";
-        Err(Fault::plain(status::common(Part::Engine, Common::Unsupported), reason))
+        // SAFETY: the caller passes null or a place for an id.
+        let out = unsafe { Out::new(Part::Engine, model) }?;
+        check_model(data, size)?;
+        let id = load_bytes(state, data, size)?;
+        call.charge(Work::Load { bytes: state.engines.model(id)?.bytes });
+        out.set(id);
+        Ok(())
     })
+}
+
+/// Fails for a model at null, or of no bytes.
+pub(super) fn check_model(data: *const c_void, size: u64) -> Result<(), Fault> {
+    if data.is_null() || size == 0 {
+        let code = status::common(Part::Engine, Common::IllegalParam);
+        return Err(Fault::plain(code, format!("no model at {data:?} of {size} bytes")));
+    }
+    Ok(())
+}
+
+/// Loads the file in a range of device memory and returns the id of the model.
+pub(super) fn load_bytes(state: &mut State, data: *const c_void, size: u64) -> Result<u64, Fault> {
+    let id = state.handle();
+    let Device { engines, memory, .. } = &mut **state;
+    let file = memory.bytes(address(data), size)?.to_vec();
+    engines.load_bytes(memory, Path::new("the model in device memory"), &file, id)?;
+    Ok(id)
 }
 
 pub(super) unsafe extern "C" fn unload(model: u64) -> i32 {
@@ -122,47 +141,6 @@ pub(super) unsafe extern "C" fn affinity(model: u64, set: *mut u32) -> i32 {
     })
 }
 
-/// What a file would take, in bytes: about its own size.
-pub(super) unsafe extern "C" fn usage(path: *const c_char, system: *mut i64, cmm: *mut i64) -> i32 {
-    call("axclrtEngineGetUsage", |state, _| {
-        state.require_context()?;
-        // SAFETY: the caller passes null or a string.
-        let bytes = file_bytes(&unsafe { path_of(path) }?)?;
-        // SAFETY: the caller passes null or places for two integers.
-        unsafe { write_usage(system, cmm, bytes) }
-    })
-}
-
-pub(super) unsafe extern "C" fn usage_of_model(model: u64, system: *mut i64, cmm: *mut i64) -> i32 {
-    call("axclrtEngineGetUsageFromModelId", |state, _| {
-        state.require_context()?;
-        let bytes = state.engines.model(model)?.bytes;
-        // SAFETY: the caller passes null or places for two integers.
-        unsafe { write_usage(system, cmm, bytes) }
-    })
-}
-
-pub(super) unsafe extern "C" fn model_type(path: *const c_char, kind: *mut u32) -> i32 {
-    call("axclrtEngineGetModelType", |state, _| {
-        state.require_context()?;
-        // SAFETY: the caller passes null or a string.
-        file_bytes(&unsafe { path_of(path) }?)?;
-        // SAFETY: the caller passes null or a place for an integer.
-        unsafe { Out::new(Part::Engine, kind) }?.set(MODEL_TYPE_3CORE);
-        Ok(())
-    })
-}
-
-pub(super) unsafe extern "C" fn type_of_model(model: u64, kind: *mut u32) -> i32 {
-    call("axclrtEngineGetModelTypeFromModelId", |state, _| {
-        state.require_context()?;
-        state.engines.model(model)?;
-        // SAFETY: the caller passes null or a place for an integer.
-        unsafe { Out::new(Part::Engine, kind) }?.set(MODEL_TYPE_3CORE);
-        Ok(())
-    })
-}
-
 pub(super) unsafe extern "C" fn execute(model: u64, context: u64, group: u32, io: *mut c_void) -> i32 {
     call("axclrtEngineExecute", |state, call| {
         state.require_context()?;
@@ -195,28 +173,8 @@ pub(super) unsafe extern "C" fn execute_async(
 /// # Safety
 ///
 /// `path` is null or a terminated string.
-unsafe fn path_of(path: *const c_char) -> Result<PathBuf, Fault> {
+pub(super) unsafe fn path_of(path: *const c_char) -> Result<PathBuf, Fault> {
     // SAFETY: passed on.
     let path = unsafe { string(Part::Engine, path) }?;
     Ok(PathBuf::from(OsStr::from_bytes(path.to_bytes())))
-}
-
-fn file_bytes(path: &Path) -> Result<u64, Fault> {
-    fs::metadata(path).map(|file| file.len()).map_err(|error| {
-        let code = status::common(Part::Engine, Common::Open);
-        Fault::plain(code, format!("cannot open {}: {error}", path.display()))
-    })
-}
-
-/// # Safety
-///
-/// Both pointers are null or valid for a write.
-unsafe fn write_usage(system: *mut i64, cmm: *mut i64, bytes: u64) -> Result<(), Fault> {
-    // SAFETY: passed on.
-    let system = unsafe { Out::new(Part::Engine, system) }?;
-    // SAFETY: passed on.
-    let cmm = unsafe { Out::new(Part::Engine, cmm) }?;
-    system.set(0);
-    cmm.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-    Ok(())
 }

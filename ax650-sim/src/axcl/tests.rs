@@ -1,5 +1,5 @@
 //! The interface as a C program sees it, one rule of the vendor's contract per test. Here: devices, memory,
-//! streams; `engine` has the models and their runs.
+//! streams; `engine` has the runs of models, the others the rest of the interface.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -20,7 +20,11 @@ macro_rules! axcl {
     }};
 }
 
+mod devices;
 mod engine;
+mod models;
+mod others;
+mod streams;
 
 const H2D: u32 = 1;
 const D2H: u32 = 2;
@@ -36,8 +40,13 @@ struct Client {
 impl Client {
     /// A card before `axclInit`.
     fn cold() -> Self {
+        Self::of(1)
+    }
+
+    /// A card with `cards` devices before `axclInit`.
+    fn of(cards: u32) -> Self {
         let options =
-            CardOptions { threads: Some(1), memory_bytes: Some(64 << 20), ..CardOptions::default() };
+            CardOptions { threads: Some(1), memory_bytes: Some(64 << 20), cards, ..CardOptions::default() };
         let card = SoftwareCard::new(options.clone());
         let attached = card.attach();
         Self { table: pcie_table(options), card, _attached: attached }
