@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{connect, format, terminal::Output};
 use crate::models::{
     import::{ImportOptions, Progress, Registered, SyntheticShape, Weights},
-    model::Model,
+    model::{CONFIG_FILE, Model},
     name::ModelName,
     store::Store,
 };
@@ -149,9 +149,10 @@ fn report(model: &Model, notes: &[String], took: Duration) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether this is a vendor's directory, or a run script in one, and not a GGUF file.
+/// Whether this is a vendor's directory, or a file with settings in one, and not a GGUF file.
 fn is_package(source: &Path) -> bool {
-    source.is_dir() || source.extension().is_some_and(|end| end.eq_ignore_ascii_case("sh"))
+    let is_script = source.extension().is_some_and(|end| end.eq_ignore_ascii_case("sh"));
+    source.is_dir() || is_script || source.file_name().is_some_and(|name| name == CONFIG_FILE)
 }
 
 fn show(bar: &ProgressBar, progress: &Progress<'_>) {

@@ -7,6 +7,7 @@
 mod models;
 
 use std::{
+    fmt::Write as _,
     fs::{self, File},
     io::Read as _,
     path::Path,
@@ -15,8 +16,12 @@ use std::{
 
 use ax650::{
     models::gguf::Header,
-    text::{GgufTokenizer, Message, RenderOptions, TextModel, TokenId, adds_bos, build_tokenizer},
+    text::{
+        ChatTemplate, Family, GgufTokenizer, Message, RenderOptions, TextModel, TokenId, adds_bos,
+        build_tokenizer, vendor_vocab,
+    },
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 const GOLDEN: &[(&str, &str)] = &[
@@ -62,6 +67,8 @@ fn import(gguf: &Path, dir: &Path) -> TextModel {
         add_eos: header.optional_bool("tokenizer.ggml.add_eos_token").unwrap(),
     };
     assert!(!adds_bos(&parts).unwrap());
+    fs::write(dir.join("merged.txt"), vendor_file(3, &parts)).unwrap();
+    fs::write(dir.join("ranked.txt"), vendor_file(1, &parts)).unwrap();
     let start = Instant::now();
     let tokenizer = build_tokenizer(&parts).unwrap();
     let built = start.elapsed();
@@ -75,6 +82,90 @@ fn import(gguf: &Path, dir: &Path) -> TextModel {
     let model = TextModel::open(dir).unwrap();
     println!("{} tokens: built in {built:?}, opened in {:?}", tokens.len(), start.elapsed());
     model
+}
+
+/// The same vocabulary as the vendor's converter writes it: of kind 3 with merges, of kind 1 without.
+fn vendor_file(kind: u8, parts: &GgufTokenizer<'_>) -> String {
+    let count = parts.token_types.iter().rposition(|kind| *kind != 5).unwrap() + 1;
+    let special: Vec<usize> = (0..count).filter(|id| matches!(parts.token_types[*id], 3 | 4)).collect();
+    let list: Vec<String> = special.iter().map(usize::to_string).collect();
+    let mut text = format!("430 {kind}\n{} 0 0\n{} \n{count}", list.len(), list.join(" "));
+    if kind == 3 {
+        writeln!(text, " {}", parts.merges.len() + 1).unwrap();
+        for token in &parts.tokens[..count] {
+            text.push_str(token);
+            text.push('\n');
+        }
+        text.push_str("#version: 0.2\n");
+        text.push_str(&parts.merges.join("\n"));
+        return text;
+    }
+    text.push('\n');
+    for (id, token) in parts.tokens[..count].iter().enumerate() {
+        let bytes: Vec<u8> = if special.binary_search(&id).is_ok() {
+            token.bytes().collect()
+        } else {
+            token.chars().map(byte_of).collect()
+        };
+        text.push_str(&STANDARD.encode(bytes));
+        text.push('\n');
+    }
+    text
+}
+
+/// The byte that a character of a byte-level vocabulary stands for.
+fn byte_of(character: char) -> u8 {
+    let printable = |byte: &u8| matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
+    let code = u32::from(character);
+    let others: Vec<u8> = (0..=255).filter(|byte| !printable(byte)).collect();
+    if code < 0x100 { u8::try_from(code).unwrap() } else { others[code as usize - 0x100] }
+}
+
+/// The vendor's file and what is known of the family give the same tokens and prompts as the model's own files.
+fn check_vendor(dir: &Path, model: &TextModel, golden: &Value, name: &str) {
+    let family = Family::named([name]).unwrap();
+    let template = ChatTemplate::new(family.template(), None, None).unwrap();
+    for case in golden["cases"].as_array().unwrap() {
+        let messages = messages(case);
+        assert_eq!(
+            template.render(&messages, &RenderOptions::default()).unwrap(),
+            case["rendered_prompt"],
+            "{name}"
+        );
+        for think in [Some(true), Some(false)] {
+            let options = RenderOptions { think, ..RenderOptions::default() };
+            assert_eq!(
+                template.render(&messages, &options).unwrap(),
+                model.render(&messages, &options).unwrap()
+            );
+        }
+    }
+    for file in ["merged.txt", "ranked.txt"] {
+        let start = Instant::now();
+        let vocab = vendor_vocab::read::parse(&fs::read(dir.join(file)).unwrap()).unwrap();
+        let built = vendor_vocab::build(&vocab, Some(family)).unwrap();
+        println!("{name} {file}: {:?}", start.elapsed());
+        assert_eq!(built.end_ids, model.end_ids(), "{name} {file}");
+        for case in golden["tokenizer_cases"].as_array().unwrap() {
+            let text = case["text"].as_str().unwrap();
+            let found = built.tokenizer.encode_fast(text, true).unwrap().get_ids().to_vec();
+            assert_eq!(found, ids(&case["ids_parse_special"]), "{name} {file} {text:?}");
+        }
+        for case in golden["cases"].as_array().unwrap() {
+            let prompt = case["rendered_prompt"].as_str().unwrap();
+            let found = built.tokenizer.encode_fast(prompt, true).unwrap().get_ids().to_vec();
+            assert_eq!(found, ids(&case["prompt_token_ids"]), "{name} {file}");
+            let answer = case["text"].as_str().unwrap();
+            let found = built.tokenizer.encode_fast(answer, true).unwrap().get_ids().to_vec();
+            assert_eq!(found, model.encode(answer, true).unwrap(), "{name} {file}");
+        }
+    }
+}
+
+fn messages(case: &Value) -> Vec<Message> {
+    let text_of = |value: &Value| value.as_str().unwrap().to_owned();
+    let messages = case["messages"].as_array().unwrap().iter();
+    messages.map(|message| Message::new(text_of(&message["role"]), text_of(&message["content"]))).collect()
 }
 
 fn ids(value: &Value) -> Vec<TokenId> {
@@ -92,17 +183,12 @@ fn check(name: &str) {
     for case in golden["cases"].as_array().unwrap() {
         check_case(&model, case);
     }
+    check_vendor(dir.path(), &model, &golden, name);
 }
 
 fn check_case(model: &TextModel, case: &Value) {
     let name = case["name"].as_str().unwrap();
-    let text_of = |value: &Value| value.as_str().unwrap().to_owned();
-    let messages: Vec<Message> = case["messages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|message| Message::new(text_of(&message["role"]), text_of(&message["content"])))
-        .collect();
+    let messages = messages(case);
     let options = RenderOptions::default();
     let prompt = model.render(&messages, &options).unwrap();
     assert_eq!(prompt, case["rendered_prompt"].as_str().unwrap(), "{name}");
