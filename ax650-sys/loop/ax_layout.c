@@ -29,6 +29,26 @@ FIELD(AX_CMM_STATUS_T, RemainSize, 4);
 FIELD(AX_CMM_STATUS_T, BlockCnt, 8);
 FIELD(AX_CMM_STATUS_T, Partition, 16);
 
+SIZE(AX_MOD_INFO_T, 12, 4);
+FIELD(AX_MOD_INFO_T, enModId, 0);
+FIELD(AX_MOD_INFO_T, s32GrpId, 4);
+FIELD(AX_MOD_INFO_T, s32ChnId, 8);
+
+SIZE(AX_LINK_DEST_T, 52, 4);
+FIELD(AX_LINK_DEST_T, u32DestNum, 0);
+FIELD(AX_LINK_DEST_T, astDestMod, 4);
+
+SIZE(AX_POOL_CONFIG_T, 96, 8);
+FIELD(AX_POOL_CONFIG_T, MetaSize, 0);
+FIELD(AX_POOL_CONFIG_T, BlkSize, 8);
+FIELD(AX_POOL_CONFIG_T, BlkCnt, 16);
+FIELD(AX_POOL_CONFIG_T, IsMergeMode, 20);
+FIELD(AX_POOL_CONFIG_T, CacheMode, 24);
+FIELD(AX_POOL_CONFIG_T, PartitionName, 28);
+FIELD(AX_POOL_CONFIG_T, PoolName, 60);
+
+SIZE(AX_POOL_FLOORPLAN_T, 6144, 8);
+
 SIZE(AX_ENGINE_NPU_ATTR_T, 36, 4);
 FIELD(AX_ENGINE_NPU_ATTR_T, eHardMode, 0);
 FIELD(AX_ENGINE_NPU_ATTR_T, reserve, 4);
@@ -107,6 +127,18 @@ FIELD(axclrtDeviceProperties, reserved, 112);
 SIZE(axclrtDeviceList, 1028, 4);
 FIELD(axclrtDeviceList, num, 0);
 FIELD(axclrtDeviceList, devices, 4);
+
+SIZE(axclrtP2PUnitInfo, 68, 4);
+FIELD(axclrtP2PUnitInfo, u32DeviceNum, 0);
+FIELD(axclrtP2PUnitInfo, n32DeviceId, 4);
+FIELD(axclrtP2PUnitInfo, u32DeviceMemSize, 36);
+
+SIZE(axclrtEnvironment, 12, 4);
+SIZE(axclrtDeviceBusInfo, 16, 4);
+
+SIZE(axclrtDevicePidInfo, 16, 8);
+FIELD(axclrtDevicePidInfo, num, 4);
+FIELD(axclrtDevicePidInfo, pid, 8);
 
 SIZE(axclrtEngineIODims, 132, 4);
 FIELD(axclrtEngineIODims, dimCount, 0);

@@ -19,6 +19,16 @@ impl VendorCode {
         self.bits() & 0x80FF_0000 == 0x8030_0000
     }
 
+    /// Whether it is an error of AXCL without the part that it comes from, as a few functions return it.
+    fn is_bare(self) -> bool {
+        (1..v::AXCL_ERR_BUTT).contains(&self.bits())
+    }
+
+    /// Whether the library or the card does not support what was asked for.
+    pub fn is_unsupported(self) -> bool {
+        (self.is_bare() || self.is_axcl()) && self.bits() & 0xFF == v::AXCL_ERR_UNSUPPORT
+    }
+
     /// Whether it says that there is no card, or none that answers.
     pub fn is_no_card(self) -> bool {
         matches!(
@@ -84,6 +94,14 @@ impl VendorCode {
             v::AXCL_ERR_STREAM_CREATE => "cannot create",
             v::AXCL_ERR_STREAM_DESTROY => "cannot destroy",
             v::AXCL_ERR_STREAM_SYNC_TIMEOUT => "synchronising took too long",
+            v::AXCL_ERR_EVENT_WAIT => "the event did not come",
+            v::AXCL_ERR_USRWORK_OPEN_FILE => "cannot open the file",
+            v::AXCL_ERR_USRWORK_EMPTY_FILE => "the file is empty",
+            v::AXCL_ERR_USRWORK_PROCESS_NOT_FOUND => "no such process",
+            v::AXCL_ERR_USRWORK_INVALID_PATH => "the path is not valid",
+            v::AXCL_ERR_USRWORK_OPEN_CHANNEL => "no channel to the process",
+            v::AXCL_ERR_USRWORK_SEND_DATA => "the message could not be sent",
+            v::AXCL_ERR_USRWORK_BUFFER_TOO_SMALL => "the message is larger than the buffer",
             v::AXCL_ERR_TASK_SUBMIT => "cannot submit the task",
             v::AXCL_ERR_MEMORY_NOT_DEVICE_MEMORY => "not memory of the device",
             v::AXCL_ERR_CONFIG_LOAD => "cannot load the configuration",
@@ -160,7 +178,9 @@ fn generic_meaning(error: u32) -> &'static str {
 
 impl fmt::Display for VendorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_axcl() {
+        if self.is_bare() {
+            write!(f, "{:#010X} ({})", self.bits(), common_meaning(self.bits()))
+        } else if self.is_axcl() {
             let (module, part) = (self.axcl_module(), self.axcl_part());
             write!(f, "{:#010X} ({module}, {part}: {})", self.bits(), self.axcl_meaning())
         } else {
@@ -185,6 +205,9 @@ mod tests {
         assert_eq!(text(0x8006_008A), "0x8006008A (NPU: task failed)");
         assert_eq!(text(0x8130_0103), "0x81300103 (native, device: illegal parameter)");
         assert_eq!(text(0xFFFF_FFFF), "0xFFFFFFFF (chip: unknown error)");
+        assert_eq!(text(0x8030_0C84), "0x80300C84 (runtime, worker: the path is not valid)");
+        assert_eq!(text(0x8030_0384), "0x80300384 (runtime, stream: the event did not come)");
+        assert_eq!(text(4), "0x00000004 (not supported)");
     }
 
     #[test]
@@ -193,5 +216,7 @@ mod tests {
         assert!(code(0x8030_0181).is_no_card());
         assert!(code(0x8030_0185).is_lost() && !code(0x8030_0185).is_no_card());
         assert!(!code(0x8030_0703).is_lost());
+        assert!(code(0x8030_0704).is_unsupported() && code(4).is_unsupported());
+        assert!(!code(0x8006_0004).is_unsupported() && !code(0).is_unsupported());
     }
 }

@@ -27,6 +27,19 @@ layout! {
     AX_CMM_STATUS_T: 792, 8 {
         TotalSize @ 0, RemainSize @ 4, BlockCnt @ 8, Partition @ 16,
     }
+    AX_MOD_INFO_T: 12, 4 {
+        enModId @ 0, s32GrpId @ 4, s32ChnId @ 8,
+    }
+    AX_LINK_DEST_T: 52, 4 {
+        u32DestNum @ 0, astDestMod @ 4,
+    }
+    AX_POOL_CONFIG_T: 96, 8 {
+        MetaSize @ 0, BlkSize @ 8, BlkCnt @ 16, IsMergeMode @ 20, CacheMode @ 24, PartitionName @ 28,
+        PoolName @ 60,
+    }
+    AX_POOL_FLOORPLAN_T: 6144, 8 {
+        CommPool @ 0,
+    }
     AX_ENGINE_NPU_ATTR_T: 36, 4 {
         eHardMode @ 0, reserve @ 4,
     }
@@ -64,6 +77,18 @@ layout! {
     }
     axclrtDeviceList: 1028, 4 {
         num @ 0, devices @ 4,
+    }
+    axclrtP2PUnitInfo: 68, 4 {
+        u32DeviceNum @ 0, n32DeviceId @ 4, u32DeviceMemSize @ 36,
+    }
+    axclrtEnvironment: 12, 4 {
+        device @ 0, context @ 4, stream @ 8,
+    }
+    axclrtDeviceBusInfo: 16, 4 {
+        domain @ 0, bus @ 4, slot @ 8, func @ 12,
+    }
+    axclrtDevicePidInfo: 16, 8 {
+        device @ 0, num @ 4, pid @ 8,
     }
     axclrtEngineIODims: 132, 4 {
         dimCount @ 0, dims @ 4,

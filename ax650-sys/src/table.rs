@@ -146,3 +146,6 @@ vendor_table! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

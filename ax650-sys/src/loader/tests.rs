@@ -45,6 +45,52 @@ fn all_missing_functions_are_told_at_once_with_the_version() {
     assert!(!missing.contains(&"axclrtEngineExecuteAsync"), "optional functions may be absent");
 }
 
+/// C source of functions with these names.
+fn functions<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    names.into_iter().fold(String::new(), |source, name| source + "int " + name + "(void) { return 0; }\n")
+}
+
+macro_rules! names {
+    ($($(variadic)? fn $name:ident($($parameter:ident: $type:ty),*) -> $result:ty;)*) => {
+        [$(stringify!($name)),*]
+    };
+}
+
+#[test]
+fn what_is_not_required_may_be_absent() {
+    let directory = tempfile::tempdir().unwrap();
+    library(directory.path(), "libaxcl_rt.so", "");
+    let LoadError::Incompatible { missing, .. } = load_pcie(Some(directory.path())).unwrap_err() else {
+        panic!("an empty library")
+    };
+    let directory = tempfile::tempdir().unwrap();
+    library(directory.path(), "libaxcl_rt.so", &functions(missing));
+    let loaded = load_pcie(Some(directory.path())).unwrap();
+    assert!(loaded.table.axclrtEngineExecute.is_some() && loaded.version.is_none());
+    assert!(loaded.table.axclrtEngineExecuteAsync.is_none() && loaded.table.axclrtGetDeviceBusInfo.is_none());
+}
+
+/// V1.40 of the board's SDK has no shape groups (reference: its 21 exports), but everything else.
+#[test]
+fn an_old_engine_loads_without_shape_groups() {
+    const LATER: [&str; 4] = [
+        "AX_ENGINE_GetGroupIOInfoCount",
+        "AX_ENGINE_GetGroupIOInfo",
+        "AX_ENGINE_RunGroupIOSync",
+        "AX_ENGINE_GetHandleModelType",
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let (engine, system): (Vec<_>, Vec<_>) =
+        crate::board_functions!(names).into_iter().partition(|name| name.starts_with("AX_ENGINE_"));
+    let engine = engine.into_iter().filter(|name| !LATER.contains(name) && *name != "AX_ENGINE_GetVersion");
+    library(directory.path(), "libax_engine.so", &functions(engine));
+    library(directory.path(), "libax_sys.so", &functions(system));
+    let table = load_board(Some(directory.path())).unwrap().table;
+    assert!(table.AX_ENGINE_GetGroupIOInfoCount.is_none() && table.AX_ENGINE_GetGroupIOInfo.is_none());
+    assert!(table.AX_ENGINE_RunGroupIOSync.is_none() && table.AX_ENGINE_GetHandleModelType.is_none());
+    assert!(table.AX_ENGINE_RunSync.is_some() && table.AX_POOL_GetBlock.is_some());
+}
+
 #[test]
 fn a_file_that_is_no_library_is_told_as_such() {
     let directory = tempfile::tempdir().unwrap();
