@@ -9,22 +9,27 @@
 //! given back when dropped. An error on that way cannot be returned, so it is logged, and counted for
 //! [`Driver::take_drop_errors`].
 
+mod activity;
 mod cancel;
 mod choice;
 mod clock;
 mod driver;
 mod error;
 mod files;
+mod keeper;
 mod model;
 mod open;
 mod paths;
 mod remedy;
+mod self_test;
 mod sequence;
+mod software;
 pub mod survey;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
+pub use activity::{Activity, VendorCall};
 pub use cancel::CancelFlag;
 pub use choice::{Compute, DeviceChoice, Interface, ParseDeviceChoiceError, ProfileChoice, SoftwareChoice};
 pub use clock::{CardClock, ClockSource, Pace};

@@ -1,28 +1,34 @@
 //! An opened card.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ax650_sys::axloop as c;
 use ax650_sys::loader::Libraries;
-use ax650_sys::vendor::ax_pcie_table;
+use ax650_sys::vendor::{ax_board_table, ax_pcie_table};
 
 use super::error::Context;
 use super::model::{LoadProgress, LoadedModel, ModelSpec};
 use super::open::{self, DriverOptions};
-use super::{CancelFlag, CardClock, ClockSource, DeviceChoice, DeviceError};
+use super::verdict::Identity;
+use super::{Activity, CancelFlag, CardClock, DeviceChoice, DeviceError, Interface, Paths};
 
 /// What is known of an opened card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceInfo {
-    /// "pcie" or "software".
+    /// "board", "pcie" or "software".
     pub kind: &'static str,
     /// One line for people: what was found and why it was chosen.
     pub summary: String,
     /// The driver's version; empty where the library does not tell.
     pub version: String,
+    /// The chip's name; empty where the library does not tell.
+    pub soc: String,
+    /// The profile of a software card that keeps time.
+    pub profile: Option<String>,
     /// Device memory in bytes; 0 where the library does not tell.
     pub total_memory: u64,
     /// Device memory that was free when the card was opened, in bytes.
@@ -76,7 +82,8 @@ pub struct Driver {
 impl Driver {
     /// Opens the card of the choice, on the thread that will do all work with it.
     pub fn open(choice: &DeviceChoice, options: &DriverOptions) -> Result<Self, DeviceError> {
-        let (card, info) = open::open(choice, options)?;
+        let (mut card, info) = open::open(choice, options)?;
+        card.identity = Identity::new(&info, card.traits.interface);
         tracing::info!(device = info.kind, version = %info.version, "{}", info.summary);
         Ok(Self { card: Rc::new(card), info, opened: Instant::now() })
     }
@@ -100,15 +107,11 @@ impl Driver {
 
     /// How much time has passed for the card, and what it did meanwhile.
     pub fn clock(&self) -> CardClock {
-        CardClock {
-            source: ClockSource::Host,
-            now: self.opened.elapsed(),
-            npu_busy: Some(Duration::from_nanos(self.card.stats().run_ns)),
-            npu_stall: None,
-            npu_idle: None,
-            link_busy: None,
-            weight_bytes_read: None,
-        }
+        let reading = if self.card.traits.software { ax650_sim::clock::clock() } else { None };
+        reading.map_or_else(
+            || CardClock::of_host(self.opened, &self.stats()),
+            |reading| CardClock::from(&reading),
+        )
     }
 
     /// What the loop did since the driver was opened.
@@ -122,33 +125,95 @@ impl Driver {
     }
 }
 
+/// What distinguishes one card from another for those who load models on it.
+#[derive(Debug)]
+pub(super) struct Traits {
+    /// The card is in this process: its own words on a failure can be asked for.
+    pub(super) software: bool,
+    /// It takes the software card's layer files and not compiled ones.
+    pub(super) software_files: bool,
+    pub(super) interface: Interface,
+    /// Whether runs compute; a card that only keeps time cannot be tested.
+    pub(super) computes: bool,
+    /// The paths that are wanted.
+    pub(super) paths: Paths,
+    /// Where verdicts are kept.
+    pub(super) verdicts: Option<PathBuf>,
+}
+
+impl Default for Traits {
+    /// A real PCIe card with every path and no memory of verdicts.
+    fn default() -> Self {
+        Self {
+            software: false,
+            software_files: false,
+            interface: Interface::Pcie,
+            computes: true,
+            paths: Paths::ALL,
+            verdicts: None,
+        }
+    }
+}
+
+/// Which table the card is reached through.
+#[derive(Debug)]
+pub(super) enum Table<'a> {
+    /// A card of the list, by its index.
+    Pcie(&'a ax_pcie_table, u16),
+    /// The chip of this system.
+    Board(&'a ax_board_table),
+}
+
 /// The loop's driver with what it stands on. Models and sequences share it.
 #[derive(Debug)]
 pub(super) struct Card {
     raw: NonNull<c::axl_driver>,
-    pub(super) software: bool,
+    pub(super) traits: Traits,
+    /// Driver version, chip and kind, as the card is known to the keeper of verdicts.
+    pub(super) identity: Identity,
     drop_errors: RefCell<Option<DropErrors>>,
+    /// Written by the loop until the driver is closed.
+    _activity: Option<Activity>,
     /// The code behind the function table; dropped after the driver is closed.
     _libraries: Libraries,
 }
 
 impl Card {
-    /// Opens card `index` through a table whose functions live in `libraries` or in this program.
+    /// Opens a card through a table whose functions live in `libraries` or in this program.
     pub(super) fn open(
-        table: &ax_pcie_table,
-        index: u16,
+        table: &Table<'_>,
         libraries: Libraries,
-        software: bool,
+        traits: Traits,
+        activity: Option<Activity>,
     ) -> Result<Self, DeviceError> {
-        let options =
-            c::axl_driver_options { device_index: u32::from(index), vnpu: 0, activity: std::ptr::null_mut() };
+        let device_index = match table {
+            Table::Pcie(_, index) => u32::from(*index),
+            Table::Board(_) => 0,
+        };
+        let activity_memory = activity.as_ref().map_or(std::ptr::null_mut(), Activity::as_ptr);
+        let options = c::axl_driver_options { device_index, vnpu: 0, activity: activity_memory };
         let mut raw = std::ptr::null_mut();
-        // SAFETY: `table` is valid for the call, which copies it; its functions have the vendor's signatures
-        // and stay loaded, because `libraries` is dropped after the driver is closed.
-        let status = unsafe { c::axl_driver_open_pcie(table, &raw const options, &raw mut raw) };
-        Context { software, ..Context::default() }.check(status)?;
+        let status = match *table {
+            // SAFETY: `table` is valid for the call, which copies it; its functions have the vendor's signatures
+            // and stay loaded, because `libraries` is dropped after the driver is closed, as is `activity`.
+            Table::Pcie(table, _) => unsafe {
+                c::axl_driver_open_pcie(table, &raw const options, &raw mut raw)
+            },
+            // SAFETY: as above.
+            Table::Board(table) => unsafe {
+                c::axl_driver_open_board(table, &raw const options, &raw mut raw)
+            },
+        };
+        Context { software: traits.software, device_index, ..Context::default() }.check(status)?;
         let raw = NonNull::new(raw).ok_or_else(|| DeviceError::Internal("no driver".into()))?;
-        Ok(Self { raw, software, drop_errors: RefCell::default(), _libraries: libraries })
+        Ok(Self {
+            raw,
+            traits,
+            identity: Identity::default(),
+            drop_errors: RefCell::default(),
+            _activity: activity,
+            _libraries: libraries,
+        })
     }
 
     pub(super) fn as_ptr(&self) -> *mut c::axl_driver {
@@ -159,7 +224,7 @@ impl Card {
         let mut info = c::axl_driver_info::default();
         // SAFETY: the driver is open and this is its thread (`Card` is not `Send`); `info` is a local.
         let status = unsafe { c::axl_driver_query(self.as_ptr(), &raw mut info) };
-        Context { software: self.software, ..Context::default() }.check(status)?;
+        Context { software: self.traits.software, ..Context::default() }.check(status)?;
         Ok(info)
     }
 
@@ -174,9 +239,9 @@ impl Card {
             bytes_to_device: stats.bytes_to_device,
             bytes_from_device: stats.bytes_from_device,
             bytes_on_device: stats.bytes_on_device,
-            cache_calls: 0,
-            bytes_copied: 0,
-            run_ns: 0,
+            cache_calls: stats.cache_calls,
+            bytes_copied: stats.bytes_copied,
+            run_ns: stats.run_ns,
             driver_ns: stats.driver_ns,
             step_ns: stats.step_ns,
         }
@@ -197,7 +262,7 @@ impl Drop for Card {
     fn drop(&mut self) {
         // SAFETY: the driver is open and is used no more: models hold an `Rc` of this card, so none is left.
         let status = unsafe { c::axl_driver_close(self.as_ptr()) };
-        let outcome = Context { software: self.software, ..Context::default() }.check(status);
+        let outcome = Context { software: self.traits.software, ..Context::default() }.check(status);
         self.note_drop("the driver", outcome);
     }
 }

@@ -76,6 +76,9 @@ pub enum DeviceError {
     /// This version cannot do it.
     #[error("{0}")]
     Unsupported(String),
+    /// The profile of a software card cannot be used.
+    #[error("{0}")]
+    Profile(String),
     /// A rule between this room and the loop was broken: a defect of ax650.
     #[error("internal error: {0}; please report it")]
     Internal(String),
@@ -117,6 +120,8 @@ pub(super) struct Context<'a> {
     pub(super) room: (usize, usize, usize),
     /// Whether the software card was asked.
     pub(super) software: bool,
+    /// Place of the card in the driver's list.
+    pub(super) device_index: u32,
 }
 
 impl Context<'_> {
@@ -154,7 +159,10 @@ impl Context<'_> {
             }
             c::AXL_ERR_DEVICE_MEMORY | c::AXL_ERR_HOST_MEMORY => DeviceError::OutOfMemory { place, what },
             c::AXL_ERR_MODEL => DeviceError::Model(describe(&place, &what)),
-            c::AXL_ERR_NO_CARD => DeviceError::NoCard("the driver's list has no card of that index".into()),
+            c::AXL_ERR_NO_CARD => DeviceError::NoCard(match self.device_index {
+                0 => "the driver's list of cards is empty".to_owned(),
+                index => format!("the driver lists no card {index} (the first is 0)"),
+            }),
             c::AXL_ERR_UNSUPPORTED => DeviceError::Unsupported(format!("the driver library lacks {what}")),
             c::AXL_ERR_CANCELLED => DeviceError::Cancelled,
             c::AXL_ERR_CONTEXT_FULL => {

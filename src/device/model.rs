@@ -1,7 +1,7 @@
 //! A model on a card.
 
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::{CString, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -14,6 +14,8 @@ use ax650_sys::axloop as c;
 use super::driver::{Card, Stats};
 use super::error::Context;
 use super::files::inspect;
+use super::keeper::Keeper;
+use super::self_test;
 use super::{CancelFlag, DeviceError, Paths, Sequence, Verdicts};
 
 /// The compiled files of a model and the sizes that they must agree with.
@@ -58,8 +60,11 @@ pub(super) struct Model {
     /// The head last.
     pub(super) files: Vec<PathBuf>,
     file_bytes: u64,
+    /// Sizes that do not change. What depends on the paths is asked for anew.
     pub(super) info: c::axl_model_info,
+    pub(super) row_bytes: usize,
     pub(super) sequences: Cell<u64>,
+    verdicts: OnceCell<Verdicts>,
 }
 
 impl LoadedModel {
@@ -70,7 +75,10 @@ impl LoadedModel {
         progress: &mut dyn FnMut(LoadProgress<'_>),
     ) -> Result<Self, DeviceError> {
         let files: Vec<PathBuf> = spec.layers.iter().chain([&spec.head]).cloned().collect();
-        let sizes = files.iter().map(|file| inspect(file, card.software)).collect::<Result<Vec<u64>, _>>()?;
+        let sizes = files
+            .iter()
+            .map(|file| inspect(file, card.traits.software_files))
+            .collect::<Result<Vec<u64>, _>>()?;
         let paths = files.iter().map(|file| c_path(file)).collect::<Result<Vec<CString>, _>>()?;
         let entries: Vec<c::axl_file> = paths
             .iter()
@@ -82,7 +90,7 @@ impl LoadedModel {
             file_count: count(entries.len(), "files")?,
             hidden: count(spec.hidden, "hidden size")?,
             vocab: count(spec.vocab, "vocabulary")?,
-            paths: c::AXL_PATHS_ALL,
+            paths: card.traits.paths.bits(),
             cancel: cancel.as_ptr(),
         };
         let mut report = Report { files: &files, sizes: &sizes, progress, panic: None };
@@ -99,18 +107,16 @@ impl LoadedModel {
             )
         };
         let panic = report.panic.take();
-        Context { files: &files, software: card.software, ..Context::default() }.check(status)?;
+        Context { files: &files, software: card.traits.software, ..Context::default() }.check(status)?;
         let raw = NonNull::new(raw).ok_or_else(|| DeviceError::Internal("no model".into()))?;
-        let mut info = c::axl_model_info::default();
-        // SAFETY: the model is open; `info` is a local.
-        unsafe { c::axl_model_query(raw.as_ptr(), &raw mut info) };
-        let file_bytes = sizes.iter().sum();
-        let model = Model { raw, card, files, file_bytes, info, sequences: Cell::new(0) };
+        let model = Model::new(raw, card, files, sizes.iter().sum());
         if let Some(panic) = panic {
             drop(model);
             resume_unwind(panic);
         }
-        Ok(Self { inner: Rc::new(model) })
+        let loaded = Self { inner: Rc::new(model) };
+        loaded.choose_paths(&spec.digest, cancel)?;
+        Ok(loaded)
     }
 
     /// Tokens that a sequence can hold.
@@ -136,17 +142,18 @@ impl LoadedModel {
     /// Bytes on the card: files, buffers, and the open sequences (at least one, which any use needs).
     pub fn memory_bytes(&self) -> u64 {
         let sequences = self.inner.sequences.get().max(1);
-        self.inner.file_bytes + self.inner.info.buffer_bytes + sequences * self.inner.info.sequence_bytes
+        let info = self.inner.query();
+        self.inner.file_bytes + info.buffer_bytes + sequences * info.sequence_bytes
     }
 
     /// The paths that are on.
     pub fn paths(&self) -> Paths {
-        Paths::PLAIN
+        Paths::from_bits(self.inner.query().paths)
     }
 
     /// The paths that driver and model have the means for, whether or not they compute the right thing.
     pub fn available_paths(&self) -> Paths {
-        Paths::PLAIN
+        Paths::from_bits(self.inner.query().available_paths)
     }
 
     /// Switches to these paths and no others, between steps; sequences keep what they hold. On an error the paths
@@ -156,15 +163,46 @@ impl LoadedModel {
     /// [`DeviceError::Unsupported`] names a path that is not available; [`DeviceError::OutOfMemory`] if there is none
     /// for the buffers that plainer paths need.
     pub fn set_paths(&self, paths: Paths) -> Result<(), DeviceError> {
-        match (paths - self.available_paths()).iter().next() {
-            None => Ok(()),
-            Some(path) => Err(DeviceError::Unsupported(format!("the path {path} is not available here"))),
+        if let Some(path) = (paths - self.available_paths()).iter().next() {
+            return Err(DeviceError::Unsupported(format!(
+                "the path {path} is not available: this card or this model has no means for it"
+            )));
         }
+        // SAFETY: the model is open, this is its thread, and no step runs: a step borrows its sequence for as long
+        // as it takes, on this thread.
+        let status = unsafe { c::axl_model_set_paths(self.inner.as_ptr(), paths.bits()) };
+        self.inner.context().check(status)
     }
 
-    /// What the self-test has shown; `None` if there was none.
+    /// What the self-test has shown; `None` if there was none, because no path is wanted or the card only keeps time.
     pub fn verdicts(&self) -> Option<&Verdicts> {
-        None
+        self.inner.verdicts.get()
+    }
+
+    /// Host bytes of one row of a sequence: its keys and its values in all layers.
+    pub fn row_bytes(&self) -> usize {
+        self.inner.row_bytes
+    }
+
+    /// Switches on what is wanted and passes the test, whose verdicts are asked of an earlier load first.
+    fn choose_paths(&self, digest: &str, cancel: &CancelFlag) -> Result<(), DeviceError> {
+        let Card { traits, identity, .. } = &*self.inner.card;
+        let wanted = traits.paths;
+        if traits.computes && !wanted.is_plain() {
+            let keeper = Keeper::new(traits.verdicts.as_deref(), identity, digest);
+            let verdicts = if let Some(known) = keeper.find(wanted) {
+                known
+            } else {
+                let found = keeper.verdicts(self_test::run(self, wanted, cancel)?);
+                keeper.keep(wanted, &found);
+                found
+            };
+            self.set_paths(verdicts.usable() & wanted & self.available_paths())?;
+            tell_bad(&verdicts);
+            self.inner.verdicts.set(verdicts).ok();
+        }
+        tracing::info!(paths = %self.paths(), "paths that save work");
+        Ok(())
     }
 
     /// What the loop did since the driver was opened.
@@ -179,12 +217,30 @@ impl LoadedModel {
 }
 
 impl Model {
+    fn new(raw: NonNull<c::axl_model>, card: Rc<Card>, files: Vec<PathBuf>, file_bytes: u64) -> Self {
+        let info = c::axl_model_info::default();
+        let (sequences, verdicts) = (Cell::new(0), OnceCell::new());
+        let mut model = Self { raw, card, files, file_bytes, info, row_bytes: 0, sequences, verdicts };
+        model.info = model.query();
+        // SAFETY: the model is open.
+        let row_bytes = unsafe { c::axl_model_row_bytes(model.as_ptr()) };
+        model.row_bytes = usize::try_from(row_bytes).unwrap_or(usize::MAX);
+        model
+    }
+
+    fn query(&self) -> c::axl_model_info {
+        let mut info = c::axl_model_info::default();
+        // SAFETY: the model is open; `info` is a local.
+        unsafe { c::axl_model_query(self.as_ptr(), &raw mut info) };
+        info
+    }
+
     pub(super) fn as_ptr(&self) -> *mut c::axl_model {
         self.raw.as_ptr()
     }
 
     pub(super) fn context(&self) -> Context<'_> {
-        Context { files: &self.files, software: self.card.software, ..Context::default() }
+        Context { files: &self.files, software: self.card.traits.software, ..Context::default() }
     }
 }
 
@@ -217,6 +273,16 @@ unsafe extern "C" fn on_progress(user: *mut c_void, loaded: u32, total: u32) {
     let told = LoadProgress { file, index: loaded, total: total as usize, bytes };
     if report.panic.is_none() {
         report.panic = catch_unwind(AssertUnwindSafe(|| (report.progress)(told))).err();
+    }
+}
+
+/// One line per path that the card gets wrong.
+fn tell_bad(verdicts: &Verdicts) {
+    for (path, verdict) in verdicts.bad() {
+        tracing::warn!(%path, %verdict, "the card gets a path wrong; it is off");
+    }
+    if verdicts.together.is_bad() {
+        tracing::warn!(verdict = %verdicts.together, "the paths do not work together; all are off");
     }
 }
 

@@ -1,14 +1,23 @@
 //! Choosing a card and opening it.
 
 use std::ffi::{CStr, c_char};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use ax650_sys::axloop as c;
 use ax650_sys::loader::{self, Libraries, LoadError};
 
-use super::driver::{Card, DeviceInfo};
-use super::{DeviceChoice, DeviceError, Pace, PathsWish, SoftwareChoice};
+use super::driver::{Card, DeviceInfo, Table, Traits};
+use super::software::{self, Plan};
+use super::{Activity, Compute, DeviceChoice, DeviceError, Interface, Pace, PathsWish, SoftwareChoice};
 
 const MIB: u64 = 1 << 20;
+
+/// The device node of the host's card driver. As pyaxengine does, a host that has it and the libraries of a board as
+/// well is taken for the host of a card (abi.md 4.3).
+const HOST_NODE: &str = "/dev/axcl_host";
+
+/// In the version text of the software card's own shared libraries.
+const SOFTWARE_MARK: &str = "software card";
 
 /// How a driver is opened.
 #[derive(Debug, Clone, Default)]
@@ -23,72 +32,151 @@ pub struct DriverOptions {
     pub verdicts: Option<PathBuf>,
     /// How a software card with a profile passes its time.
     pub pace: Pace,
+    /// Where the driver tells which call is under way.
+    pub activity: Option<Activity>,
 }
 
-pub(super) fn open(
-    choice: &DeviceChoice,
-    options: &DriverOptions,
-) -> Result<(Card, DeviceInfo), DeviceError> {
+type Opened = Result<(Card, DeviceInfo), DeviceError>;
+
+pub(super) fn open(choice: &DeviceChoice, options: &DriverOptions) -> Opened {
     match choice {
+        DeviceChoice::Board => open_board(options),
         DeviceChoice::Pcie(index) => open_pcie(*index, options),
-        DeviceChoice::Software(choice) if *choice == SoftwareChoice::default() => {
-            open_software(options, "as asked for")
-        }
-        DeviceChoice::Software(choice) => Err(DeviceError::Unsupported(format!(
-            "no software card can be made for '{}'",
-            DeviceChoice::Software(choice.clone())
-        ))),
-        DeviceChoice::Board => Err(board_error(options)),
-        DeviceChoice::Auto => match open_pcie(0, options) {
-            Ok(opened) => Ok(opened),
-            Err(error) => {
-                let why = why_not(&error, options);
-                tracing::debug!(%error, "no PCIe card");
-                open_software(options, &why)
-            }
-        },
+        DeviceChoice::Software(choice) => open_software(choice, options, "as asked for"),
+        DeviceChoice::Auto => open_any(options, Path::new(HOST_NODE).exists()),
     }
 }
 
-fn open_pcie(index: u16, options: &DriverOptions) -> Result<(Card, DeviceInfo), DeviceError> {
-    let loaded = loader::load_pcie(options.driver_path.as_deref()).map_err(load_error)?;
-    let card = Card::open(&loaded.table, index, loaded.libraries, false)?;
-    let found = card.query()?;
-    let version = text(&found.version);
-    let soc = text(&found.soc);
-    let summary = format!(
-        "PCIe card {index} of {} ({}), driver {} in {}, {} MiB of {} MiB free",
-        found.device_count,
-        or_unknown(&soc),
-        or_unknown(&version),
-        loaded.path.display(),
-        found.free_memory / MIB,
-        found.total_memory / MIB
-    );
-    let info = DeviceInfo {
-        kind: "pcie",
-        summary,
-        version,
-        total_memory: found.total_memory,
-        free_memory: found.free_memory,
+/// The first real card that can be opened, else the software card, which says why.
+fn open_any(options: &DriverOptions, hosts_cards: bool) -> Opened {
+    let open = |interface| match interface {
+        Interface::Board => open_board(options),
+        Interface::Pcie => open_pcie(0, options),
     };
-    Ok((card, info))
+    let order =
+        if hosts_cards { [Interface::Pcie, Interface::Board] } else { [Interface::Board, Interface::Pcie] };
+    let mut reasons = Vec::new();
+    for interface in order {
+        match open(interface) {
+            Ok(opened) => return Ok(opened),
+            Err(DeviceError::NoDriver(error)) => {
+                tracing::debug!(%interface, %error, "no driver");
+                reasons.extend(unopenable(&error));
+            }
+            Err(error) => {
+                tracing::debug!(%interface, %error, "no card");
+                reasons.push(why_not(&error));
+            }
+        }
+    }
+    if reasons.is_empty() {
+        reasons.push("no driver library libaxcl_rt.so or libax_sys.so on this machine".to_owned());
+    }
+    open_software(&SoftwareChoice::default(), options, &reasons.join("; "))
 }
 
-fn open_software(options: &DriverOptions, why: &str) -> Result<(Card, DeviceInfo), DeviceError> {
-    let card_options =
-        ax650_sim::CardOptions { threads: options.software_threads, ..ax650_sim::CardOptions::default() };
-    let table = ax650_sim::pcie_table(card_options);
-    let card = Card::open(&table, 0, Libraries::default(), true)?;
+/// A library that is there, but that the system cannot open.
+fn unopenable(error: &LoadError) -> Option<String> {
+    let LoadError::NotFound { tried, .. } = error else { return None };
+    let there = tried.iter().find(|attempt| attempt.path.is_absolute() && attempt.path.is_file())?;
+    Some(format!("{} cannot be opened: {}", there.path.display(), there.reason.replace('\n', " ")))
+}
+
+/// Why a card could not be taken, in a few words: what to do about it is said when it is asked for by name.
+fn why_not(error: &DeviceError) -> String {
+    let text = match error {
+        DeviceError::NoCard(what) => format!("a driver is installed, but no card answers: {what}"),
+        DeviceError::Call { call, code, .. } => format!("{call} gave {code}"),
+        other => other.to_string(),
+    };
+    text.replace('\n', " ")
+}
+
+fn open_pcie(index: u16, options: &DriverOptions) -> Opened {
+    let loaded = loader::load_pcie(options.driver_path.as_deref()).map_err(load_error)?;
+    let table = Table::Pcie(&loaded.table, index);
+    let card = Card::open(&table, loaded.libraries, traits(options), options.activity.clone())?;
     let found = card.query()?;
-    let info = DeviceInfo {
-        kind: "software",
-        summary: format!("software card: the CPU computes ({why})"),
-        version: text(&found.version),
+    let version = first_of([text(&found.version), loaded.version.unwrap_or_default()]);
+    let what = format!("PCIe card {index} of {} ({})", found.device_count, or_unknown(&text(&found.soc)));
+    Ok(finish(card, "pcie", &what, &loaded.path, version, &found))
+}
+
+fn open_board(options: &DriverOptions) -> Opened {
+    let loaded = loader::load_board(options.driver_path.as_deref()).map_err(load_error)?;
+    let traits = Traits { interface: Interface::Board, ..traits(options) };
+    let card = Card::open(&Table::Board(&loaded.table), loaded.libraries, traits, options.activity.clone())?;
+    let found = card.query()?;
+    let version = first_of([text(&found.version), loaded.version.unwrap_or_default()]);
+    let what = format!("the chip of this board ({})", or_unknown(&text(&found.soc)));
+    Ok(finish(card, "board", &what, &loaded.path, version, &found))
+}
+
+fn finish(
+    mut card: Card,
+    kind: &'static str,
+    what: &str,
+    library: &Path,
+    version: String,
+    found: &c::axl_driver_info,
+) -> (Card, DeviceInfo) {
+    let summary =
+        format!("{what}, driver {} in {}{}", or_unknown(&version), library.display(), memory_of(found));
+    card.traits.software_files = version.contains(SOFTWARE_MARK);
+    (card, info(kind, summary, version, found))
+}
+
+fn open_software(choice: &SoftwareChoice, options: &DriverOptions, why: &str) -> Opened {
+    let Plan { card: card_options, interface, profile } = software::plan(choice, options)?;
+    let traits = Traits {
+        software: true,
+        software_files: true,
+        interface,
+        computes: choice.compute == Compute::Full,
+        ..traits(options)
+    };
+    let activity = options.activity.clone();
+    let card = match interface {
+        Interface::Pcie => {
+            let table = ax650_sim::pcie_table(card_options);
+            Card::open(&Table::Pcie(&table, 0), Libraries::default(), traits, activity)?
+        }
+        Interface::Board => {
+            let table = ax650_sim::board_table(card_options);
+            Card::open(&Table::Board(&table), Libraries::default(), traits, activity)?
+        }
+    };
+    let found = card.query()?;
+    let does = match choice.compute {
+        Compute::Full => "the CPU computes",
+        Compute::None => "nothing is computed",
+    };
+    let like = profile.as_ref().map(|name| format!(", as fast as {name}")).unwrap_or_default();
+    let summary = format!("software card{like}: {does} ({why})");
+    Ok((card, DeviceInfo { profile, ..info("software", summary, text(&found.version), &found) }))
+}
+
+fn traits(options: &DriverOptions) -> Traits {
+    Traits { paths: options.paths.0, verdicts: options.verdicts.clone(), ..Traits::default() }
+}
+
+fn info(kind: &'static str, summary: String, version: String, found: &c::axl_driver_info) -> DeviceInfo {
+    DeviceInfo {
+        kind,
+        summary,
+        version,
+        soc: text(&found.soc),
+        profile: None,
         total_memory: found.total_memory,
         free_memory: found.free_memory,
-    };
-    Ok((card, info))
+    }
+}
+
+fn memory_of(found: &c::axl_driver_info) -> String {
+    if found.total_memory == 0 {
+        return String::new();
+    }
+    format!(", {} MiB of {} MiB free", found.free_memory / MIB, found.total_memory / MIB)
 }
 
 fn load_error(error: LoadError) -> DeviceError {
@@ -98,36 +186,15 @@ fn load_error(error: LoadError) -> DeviceError {
     }
 }
 
-/// Why `auto` took the software card, in a few words.
-fn why_not(error: &DeviceError, options: &DriverOptions) -> String {
-    match error {
-        DeviceError::NoDriver(LoadError::NotFound { library, .. }) => {
-            match loader::load_board(options.driver_path.as_deref()) {
-                Err(LoadError::NotFound { .. }) => format!("no driver library {library} on this machine"),
-                _ => "this is a board with its own libraries, which this version does not drive yet".into(),
-            }
-        }
-        DeviceError::NoCard(what) => format!("a driver is installed, but no card answers: {what}"),
-        other => other.to_string(),
-    }
-}
-
-fn board_error(options: &DriverOptions) -> DeviceError {
-    match loader::load_board(options.driver_path.as_deref()) {
-        Err(error) => load_error(error),
-        Ok(board) => DeviceError::Unsupported(format!(
-            "the board's library is here ({}, version {}), but this version drives PCIe cards and the software card only; use --device software",
-            board.path.display(),
-            board.version.as_deref().unwrap_or("unknown")
-        )),
-    }
+fn first_of(texts: [String; 2]) -> String {
+    texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
 }
 
 fn or_unknown(text: &str) -> &str {
     if text.is_empty() { "unknown" } else { text }
 }
 
-fn text(field: &[c_char]) -> String {
+pub(super) fn text(field: &[c_char]) -> String {
     let bytes: Vec<u8> = field.iter().map(|&byte| byte.to_ne_bytes()[0]).collect();
     CStr::from_bytes_until_nul(&bytes).map_or_else(|_| String::new(), |s| s.to_string_lossy().into_owned())
 }

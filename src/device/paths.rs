@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::{BitAnd, BitOr, Sub};
 use std::str::FromStr;
 
+use ax650_sys::axloop as c;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -56,7 +57,16 @@ impl Path {
     }
 
     fn bit(self) -> u32 {
-        1 << (self as u32)
+        match self {
+            Self::SharedInputs => c::AXL_PATH_SHARED_INPUTS,
+            Self::AliasedHidden => c::AXL_PATH_ALIASED_HIDDEN,
+            Self::KvInPlace => c::AXL_PATH_KV_IN_PLACE,
+            Self::KvInPlacePrefill => c::AXL_PATH_KV_IN_PLACE_PREFILL,
+            Self::Pinned => c::AXL_PATH_PINNED,
+            Self::Async => c::AXL_PATH_ASYNC,
+            Self::ShortTail => c::AXL_PATH_SHORT_TAIL,
+            Self::SmallestGroup => c::AXL_PATH_SMALLEST_GROUP,
+        }
     }
 }
 
@@ -98,7 +108,17 @@ impl Paths {
     /// None: everything is done plainly.
     pub const PLAIN: Self = Self(0);
     /// Every one.
-    pub const ALL: Self = Self(0xFF);
+    pub const ALL: Self = Self(c::AXL_PATHS_ALL);
+
+    /// Those that the loop has set in `bits`; bits without a name are dropped.
+    pub(super) fn from_bits(bits: u32) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
+    /// The loop's bits.
+    pub(super) fn bits(self) -> u32 {
+        self.0
+    }
 
     /// Whether it holds this one.
     pub fn contains(self, path: Path) -> bool {

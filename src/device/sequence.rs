@@ -1,5 +1,6 @@
 //! One conversation on a card.
 
+use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
@@ -94,9 +95,77 @@ impl Sequence {
         self.context(1).check(status)
     }
 
+    /// The keys and values of tokens `first..first + count`: [`LoadedModel::row_bytes`](super::LoadedModel::row_bytes)
+    /// each, layer by layer, K rows before V rows.
+    pub fn export(&self, first: usize, count: usize) -> Result<Vec<u8>, DeviceError> {
+        let mut bytes = vec![0; self.row_bytes(count)?];
+        let (first, count) = (narrow(first)?, narrow(count)?);
+        // SAFETY: the sequence is open and this is its thread; `bytes` has room for as many bytes as are told.
+        let status = unsafe {
+            c::axl_seq_export(
+                self.raw.as_ptr(),
+                first,
+                count,
+                bytes.as_mut_ptr().cast::<c_void>(),
+                bytes.len() as u64,
+            )
+        };
+        self.model.context().check(status)?;
+        Ok(bytes)
+    }
+
+    /// Puts back what [`export`](Self::export) of a sequence of the same model has given, at `first..`, which is at
+    /// most the length. The length becomes the end of it, or `first` on an error.
+    pub fn import(&mut self, first: usize, rows: &[u8]) -> Result<(), DeviceError> {
+        let row_bytes = self.model.row_bytes;
+        if !rows.len().is_multiple_of(row_bytes.max(1)) {
+            return Err(DeviceError::Internal(format!(
+                "{} bytes are not whole rows of {row_bytes}",
+                rows.len()
+            )));
+        }
+        let count = rows.len() / row_bytes.max(1);
+        let (at, rows_count) = (narrow(first)?, narrow(count)?);
+        // SAFETY: the sequence is open and this is its thread; `rows` holds as many bytes as are told.
+        let status = unsafe {
+            c::axl_seq_import(
+                self.raw.as_ptr(),
+                at,
+                rows_count,
+                rows.as_ptr().cast::<c_void>(),
+                rows.len() as u64,
+            )
+        };
+        self.context(count).check(status)
+    }
+
+    /// Becomes the first `count` tokens of another sequence of the same model; empty on an error.
+    pub fn copy_from(&mut self, other: &Self, count: usize) -> Result<(), DeviceError> {
+        if !Rc::ptr_eq(&self.model, &other.model) {
+            return Err(DeviceError::Internal("the sequences are of different models".into()));
+        }
+        let count = narrow(count)?;
+        // SAFETY: both sequences are open, of one model, and this is its thread; they are distinct, because one is
+        // borrowed exclusively.
+        let status = unsafe { c::axl_seq_copy(self.raw.as_ptr(), other.raw.as_ptr(), count) };
+        self.model.context().check(status)
+    }
+
+    fn row_bytes(&self, count: usize) -> Result<usize, DeviceError> {
+        // More rows than there are is refused by the loop, but only after this much memory was taken.
+        let fits = count <= self.len();
+        let bytes = self.model.row_bytes.checked_mul(count).filter(|_| fits);
+        bytes.ok_or_else(|| DeviceError::Internal(format!("{count} rows of a sequence of {}", self.len())))
+    }
+
     fn context(&self, tokens: usize) -> Context<'_> {
         Context { room: (self.len(), tokens, self.model.info.context as usize), ..self.model.context() }
     }
+}
+
+fn narrow(count: usize) -> Result<u32, DeviceError> {
+    u32::try_from(count)
+        .map_err(|_| DeviceError::Internal(format!("{count} rows are more than any sequence holds")))
 }
 
 impl Drop for Sequence {

@@ -11,8 +11,8 @@ use ax650_sim::testing::{TinyModel, TinySpec, write_tiny_model};
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
 use super::{
-    CancelFlag, DeviceChoice, DeviceError, DeviceInfo, Driver, DriverOptions, LoadedModel, ModelSpec,
-    Sequence,
+    CancelFlag, DeviceChoice, DeviceError, DeviceInfo, Driver, DriverOptions, LoadedModel, ModelSpec, Paths,
+    PathsWish, Sequence,
 };
 
 assert_not_impl_any!(Driver: Send, Sync);
@@ -43,7 +43,8 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let files = write_tiny_model(directory.path(), spec).unwrap();
         let rows = read_rows(&files.embedding);
-        let driver = Driver::open(&DeviceChoice::SOFTWARE, &DriverOptions::default()).unwrap();
+        let options = DriverOptions { paths: PathsWish(Paths::PLAIN), ..DriverOptions::default() };
+        let driver = Driver::open(&DeviceChoice::SOFTWARE, &options).unwrap();
         Self { files, rows, driver, control, _attached: attached, _directory: directory }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Path, Paths};
+use super::{DeviceInfo, Interface, Path, Paths};
 
 /// What is known of one path on one card with one model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,24 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// What a card is to the keeper of verdicts: what is true of one need not be true of another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) driver_version: String,
+    pub(super) soc: String,
+    pub(super) kind: String,
+}
+
+impl Identity {
+    pub(super) fn new(info: &DeviceInfo, interface: Interface) -> Self {
+        let kind = match info.kind {
+            "software" => format!("software-{interface}"),
+            real => real.to_owned(),
+        };
+        Self { driver_version: info.version.clone(), soc: info.soc.clone(), kind }
+    }
+}
+
 /// The outcome of the self-test of one model on one card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdicts {
@@ -50,7 +68,7 @@ pub struct Verdicts {
     pub soc: String,
     /// Digest of the model.
     pub model_digest: String,
-    /// "board", "pcie" or "software".
+    /// "board", "pcie", "software-board" or "software-pcie".
     pub kind: String,
     /// Each path by itself.
     pub paths: Vec<(Path, Verdict)>,

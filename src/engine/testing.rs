@@ -255,6 +255,8 @@ impl Card for FakeCard {
         DeviceInfo {
             kind: "software",
             summary: "a card for tests".into(),
+            soc: String::new(),
+            profile: None,
             version: "1".into(),
             total_memory: 1,
             free_memory: 1,

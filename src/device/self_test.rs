@@ -1,0 +1,286 @@
+//! Whether the paths compute what the plain path computes.
+//!
+//! Cards differ by driver and firmware, some do one of the things silently wrong (abi.md section 6), and this program
+//! has never seen most of them. So when a model is first loaded on a card, a few fixed rows go through the plain path
+//! and through each path, and logits, keys and values are compared bit by bit. What differs is not used.
+//!
+//! The rows are pseudo-random: any finite input will do, and random ones make every misplaced byte show. Two chunks,
+//! because a chunk that is written to the beginning of the cache instead of its place is right when it is the first;
+//! tokens that are taken back and followed by others, because a mask out of date is right as long as it only grows.
+//!
+//! A short tail is by its definition the same as decode steps, and compared with those of the plain path: the shape
+//! groups of a compiled model need not round alike.
+
+use super::model::LoadedModel;
+use super::{CancelFlag, DeviceError, Path, Paths, Sequence, Verdict};
+
+/// Counts the changes of this test: verdicts of another version are not believed.
+pub(super) const VERSION: u32 = 1;
+
+/// Rows of the two chunks, more than a short tail has.
+const CHUNKS: [usize; 2] = [7, 6];
+const PROMPT: usize = CHUNKS[0] + CHUNKS[1];
+/// Tokens after the prompt, of which as many as [`TAKEN_BACK`] are replaced by others.
+const TOKENS: usize = 4;
+const TAKEN_BACK: usize = 2;
+const TAIL: usize = 2;
+/// Cells that the test needs.
+const CONTEXT: usize = PROMPT + TOKENS + TAIL;
+
+/// What a path has to do with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Chunks of a prompt.
+    Prompt,
+    /// Tokens of an answer.
+    Tokens,
+    /// The last few tokens of a prompt.
+    Tail,
+}
+
+const EVERY_PART: [Part; 3] = [Part::Prompt, Part::Tokens, Part::Tail];
+
+fn parts_of(path: Path) -> &'static [Part] {
+    match path {
+        Path::SharedInputs | Path::AliasedHidden | Path::Pinned => &[Part::Prompt, Part::Tokens],
+        Path::KvInPlacePrefill => &[Part::Prompt],
+        Path::KvInPlace | Path::Async | Path::SmallestGroup => &[Part::Tokens],
+        Path::ShortTail => &[Part::Tail],
+    }
+}
+
+/// What one part has computed.
+#[derive(Debug, PartialEq, Eq)]
+struct Sample {
+    /// Logits, `[vocab]` each, in the order in which they were computed.
+    logits: Vec<Vec<u16>>,
+    /// The K and V rows of the sequence.
+    rows: Vec<u8>,
+}
+
+/// The plain path's samples.
+struct Reference {
+    prompt: Sample,
+    tokens: Sample,
+    tail: Sample,
+}
+
+/// What the test has shown of each path in [`Path::ALL`], and of all that passed at once.
+pub(super) struct Outcome {
+    pub(super) paths: Vec<(Path, Verdict)>,
+    pub(super) together: Verdict,
+}
+
+/// Tests the wanted paths. The model's paths are the plain one afterwards, also after an error.
+///
+/// # Errors
+/// What ends the load: the plain path fails, the card is lost, or the flag was set. A path that fails is a verdict.
+pub(super) fn run(model: &LoadedModel, wanted: Paths, cancel: &CancelFlag) -> Result<Outcome, DeviceError> {
+    model.set_paths(Paths::PLAIN)?;
+    let too_small = model.context_len() < CONTEXT || model.chunk_len() < CHUNKS[0];
+    if too_small || (wanted & model.available_paths()).is_plain() {
+        tracing::debug!(context = model.context_len(), "no path can be tested");
+        return Ok(nothing_tested(wanted));
+    }
+    let bench = Bench { model, cancel };
+    let reference = bench.reference()?;
+    let mut paths = Vec::with_capacity(Path::ALL.len());
+    for path in Path::ALL {
+        let verdict = if !wanted.contains(path) {
+            Verdict::SwitchedOff
+        } else if model.available_paths().contains(path) {
+            bench.verdict(path.into(), parts_of(path), &reference)?
+        } else {
+            Verdict::NotAvailable
+        };
+        paths.push((path, verdict));
+    }
+    let passed: Paths =
+        paths.iter().filter(|(_, verdict)| *verdict == Verdict::Passed).map(|(path, _)| *path).collect();
+    let together = if passed.is_plain() {
+        Verdict::NotAvailable
+    } else {
+        bench.verdict(passed, &EVERY_PART, &reference)?
+    };
+    let something_differs = paths.iter().map(|(_, verdict)| verdict).chain([&together]).any(Verdict::is_bad);
+    let together = if something_differs { bench.blame(together, &reference)? } else { together };
+    Ok(Outcome { paths, together })
+}
+
+fn nothing_tested(wanted: Paths) -> Outcome {
+    let verdict = |path| if wanted.contains(path) { Verdict::NotAvailable } else { Verdict::SwitchedOff };
+    Outcome { paths: Path::ALL.map(|path| (path, verdict(path))).into(), together: Verdict::NotAvailable }
+}
+
+/// A model under test.
+struct Bench<'a> {
+    model: &'a LoadedModel,
+    cancel: &'a CancelFlag,
+}
+
+impl Bench<'_> {
+    fn reference(&self) -> Result<Reference, DeviceError> {
+        let prompt = self.prompt()?;
+        let tokens = self.tokens(&prompt)?;
+        let mut sequence = self.behind(&prompt)?;
+        let mut logits = Vec::new();
+        for row in 0..TAIL {
+            logits = self.decode(&mut sequence, PROMPT + row)?;
+        }
+        let tail = sample(vec![logits], &sequence)?;
+        Ok(Reference { prompt, tokens, tail })
+    }
+
+    /// Tests one set of paths and goes back to the plain one.
+    fn verdict(&self, paths: Paths, parts: &[Part], reference: &Reference) -> Result<Verdict, DeviceError> {
+        let outcome = self.model.set_paths(paths).and_then(|()| self.compare(parts, reference));
+        let available = self.model.available_paths();
+        self.model.set_paths(Paths::PLAIN)?;
+        match outcome {
+            Ok(_) if !(paths - available).is_plain() => Ok(Verdict::NotAvailable),
+            Ok(None) => Ok(Verdict::Passed),
+            Ok(Some(difference)) => Ok(Verdict::Differs(difference)),
+            Err(error @ (DeviceError::Lost { .. } | DeviceError::NoCard(_) | DeviceError::Cancelled)) => {
+                Err(error)
+            }
+            Err(error) => Ok(Verdict::Failed(error.to_string())),
+        }
+    }
+
+    /// A plain path that does not repeat itself makes all comparisons worthless, and the paths innocent.
+    fn blame(&self, together: Verdict, reference: &Reference) -> Result<Verdict, DeviceError> {
+        Ok(match self.compare(&[Part::Prompt, Part::Tokens], reference)? {
+            None => together,
+            Some(difference) => {
+                Verdict::Failed(format!("the plain path does not repeat itself: {difference}"))
+            }
+        })
+    }
+
+    /// The first difference from the reference.
+    fn compare(&self, parts: &[Part], reference: &Reference) -> Result<Option<String>, DeviceError> {
+        for part in parts {
+            let (what, sample, expected) = match part {
+                Part::Prompt => ("a prompt in chunks", self.prompt()?, &reference.prompt),
+                Part::Tokens => ("single tokens", self.tokens(&reference.prompt)?, &reference.tokens),
+                Part::Tail => ("the tail of a prompt", self.tail(&reference.prompt)?, &reference.tail),
+            };
+            if let Some(difference) = sample.difference(expected) {
+                return Ok(Some(format!("{what}: {difference}")));
+            }
+        }
+        Ok(None)
+    }
+
+    fn prompt(&self) -> Result<Sample, DeviceError> {
+        let mut sequence = self.model.new_sequence()?;
+        let mut logits = vec![0; self.model.vocab()];
+        let mut at = 0;
+        for count in CHUNKS {
+            let wanted = (at + count == PROMPT).then_some(logits.as_mut_slice());
+            sequence.prefill(&self.rows(at, count), wanted, self.cancel)?;
+            at += count;
+        }
+        sample(vec![logits], &sequence)
+    }
+
+    fn tokens(&self, prompt: &Sample) -> Result<Sample, DeviceError> {
+        let mut sequence = self.behind(prompt)?;
+        let mut logits = Vec::with_capacity(TOKENS + TAKEN_BACK);
+        for row in 0..TOKENS {
+            logits.push(self.decode(&mut sequence, PROMPT + row)?);
+        }
+        sequence.truncate(PROMPT + TOKENS - TAKEN_BACK);
+        for row in 0..TAKEN_BACK {
+            logits.push(self.decode(&mut sequence, PROMPT + TOKENS + row)?);
+        }
+        sample(logits, &sequence)
+    }
+
+    fn tail(&self, prompt: &Sample) -> Result<Sample, DeviceError> {
+        let mut sequence = self.behind(prompt)?;
+        let mut logits = vec![0; self.model.vocab()];
+        sequence.prefill(&self.rows(PROMPT, TAIL), Some(&mut logits), self.cancel)?;
+        sample(vec![logits], &sequence)
+    }
+
+    /// A sequence that holds the prompt of the reference.
+    fn behind(&self, prompt: &Sample) -> Result<Sequence, DeviceError> {
+        let mut sequence = self.model.new_sequence()?;
+        sequence.import(0, &prompt.rows)?;
+        Ok(sequence)
+    }
+
+    fn decode(&self, sequence: &mut Sequence, row: usize) -> Result<Vec<u16>, DeviceError> {
+        let mut logits = vec![0; self.model.vocab()];
+        sequence.decode(&self.rows(row, 1), &mut logits, self.cancel)?;
+        Ok(logits)
+    }
+
+    /// Embedding rows `first..first + count` of the test's text, `[count, hidden]` bf16.
+    fn rows(&self, first: usize, count: usize) -> Vec<u16> {
+        let hidden = self.model.hidden();
+        (first * hidden..(first + count) * hidden).map(value).collect()
+    }
+}
+
+fn sample(logits: Vec<Vec<u16>>, sequence: &Sequence) -> Result<Sample, DeviceError> {
+    Ok(Sample { logits, rows: sequence.export(0, sequence.len())? })
+}
+
+/// A bf16 number between 2^-7 and 2^-3 of either sign, as embeddings have: the same for the same index, always.
+fn value(index: usize) -> u16 {
+    // SplitMix64, whose low bits are as good as its high ones.
+    let mut bits = (index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    let [low, high, exponent, ..] = (bits ^ (bits >> 31)).to_le_bytes();
+    let sign_and_fraction = u16::from_le_bytes([low & 0x7F, high & 0x80]);
+    sign_and_fraction | ((120 + u16::from(exponent & 3)) << 7)
+}
+
+impl Sample {
+    fn difference(&self, expected: &Self) -> Option<String> {
+        for (index, (got, wanted)) in self.logits.iter().zip(&expected.logits).enumerate() {
+            let different = got.iter().zip(wanted).filter(|(got, wanted)| got != wanted).count();
+            if different > 0 {
+                return Some(format!("{different} of {} logits of step {}", wanted.len(), index + 1));
+            }
+        }
+        let different = self.rows.iter().zip(&expected.rows).filter(|(got, wanted)| got != wanted).count();
+        if different > 0 || self.rows.len() != expected.rows.len() {
+            return Some(format!("{different} of {} bytes of keys and values", expected.rows.len()));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Sample, value};
+
+    #[test]
+    fn rows_are_finite_small_and_varied() {
+        let values: Vec<u16> = (0..4096).map(value).collect();
+        assert!(values.iter().all(|raw| (120..124).contains(&((raw >> 7) & 0xFF))));
+        let different: std::collections::HashSet<_> = values.iter().collect();
+        assert!(different.len() > 900, "{}", different.len());
+        assert_eq!(values[..2], [value(0), value(1)]);
+    }
+
+    #[test]
+    fn the_first_difference_is_told() {
+        let sample = |logits: &[u16], rows: &[u8]| Sample {
+            logits: vec![vec![1, 2], logits.into()],
+            rows: rows.into(),
+        };
+        let expected = sample(&[3, 4], &[5, 6, 7]);
+        assert_eq!(sample(&[3, 4], &[5, 6, 7]).difference(&expected), None);
+        assert_eq!(sample(&[3, 0], &[5, 0, 0]).difference(&expected).unwrap(), "1 of 2 logits of step 2");
+        assert_eq!(
+            sample(&[3, 4], &[5, 0, 0]).difference(&expected).unwrap(),
+            "2 of 3 bytes of keys and values"
+        );
+        assert!(sample(&[3, 4], &[5]).difference(&expected).is_some());
+    }
+}
