@@ -75,10 +75,4 @@ impl Signature {
             Side::Output => &self.outputs,
         }
     }
-
-    /// Whether `group` computes one row: its `indices` has one element.
-    pub(crate) fn is_decode(&self, group: usize) -> bool {
-        let indices = self.inputs.iter().find(|tensor| tensor.is(c"indices"));
-        indices.and_then(|tensor| tensor.elements(group)) == Some(1)
-    }
 }

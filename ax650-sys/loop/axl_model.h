@@ -23,25 +23,24 @@ typedef enum axl_role {
 #define AXL_ROLE_BIT(role) (1u << (role))
 #define AXL_HEAD_ROLES (AXL_ROLE_BIT(AXL_HIDDEN_IN) | AXL_ROLE_BIT(AXL_HIDDEN_OUT))
 #define AXL_LAYER_ROLES (AXL_ROLE_BIT(AXL_ROLES) - 1u)
+#define AXL_INPUT_ROLES (AXL_ROLE_BIT(AXL_MASK) | AXL_ROLE_BIT(AXL_INDICES))
+#define AXL_CACHE_ROLES \
+    (AXL_ROLE_BIT(AXL_K_CACHE) | AXL_ROLE_BIT(AXL_V_CACHE) | AXL_ROLE_BIT(AXL_K_OUT) | AXL_ROLE_BIT(AXL_V_OUT))
 
 /* Bytes of a bf16 value. */
 #define AXL_VALUE 2u
 
-/* Guards against absurd answers of a library; real models have about ten groups. */
-#define AXL_MAX_GROUPS 256u
-
-/* The io of one shape group of one file, and whose K and V it is bound to at the moment. */
+/* The io of one shape group of one file, and the addresses it is bound to; 0: none. */
 typedef struct axl_binding {
     void *io;
-    const void *k;
-    const void *v;
+    uint64_t bound[AXL_ROLES];
 } axl_binding;
 
 /* A loaded file: where its tensors are and what shapes they have in each group. */
 typedef struct axl_engine {
     axl_program program;
     uint32_t group_count;
-    uint32_t tensor[AXL_ROLES];
+    uint32_t (*tensor)[AXL_ROLES];  /* [group_count] the vendor's number */
     axl_shape (*shapes)[AXL_ROLES]; /* [group_count] */
     axl_binding *bindings;          /* [group_count] */
 } axl_engine;
@@ -49,21 +48,44 @@ typedef struct axl_engine {
 /* The buffers that all groups with the same number of rows share, in all layers. */
 typedef struct axl_stage {
     axl_buffer indices;
-    axl_buffer input;
+    axl_buffer input;  /* of layer 0; also what every other layer writes when hidden states are aliased */
+    axl_buffer output;
     axl_buffer k_out;
     axl_buffer v_out;
-    axl_buffer output;
 } axl_stage;
+
+/* Of one layer, where inputs are not shared: for decode groups and for prefill groups. */
+typedef struct axl_own_inputs {
+    axl_buffer mask[2];
+    axl_buffer indices[2];
+} axl_own_inputs;
 
 /* A shape group, the same in all layers. */
 typedef struct axl_group {
     uint32_t index;   /* the vendor's number of it */
     uint32_t rows;    /* 1 in a decode group, else the chunk */
     uint32_t history; /* cache rows that the mask covers */
-    axl_buffer mask;
-    axl_buffer no_k; /* bound as K and V where there is no history */
+    axl_buffer mask;  /* shared by all layers */
+    axl_buffer no_k;  /* bound as K and V where there is no history */
     axl_buffer no_v;
+    uint16_t *shadow; /* host copy of a decode group's mask; part of the staging */
+    uint32_t visible; /* cache rows that the shadow shows */
+    bool known;       /* whether the shared mask on the card is the shadow */
 } axl_group;
+
+/* Host memory that is written to and read from the card. Queued copies use a part of their own each. */
+typedef struct axl_staging {
+    unsigned char *block; /* all of it */
+    bool pinned;
+    uint16_t *row; /* hidden: of a decode step */
+    uint32_t *index;
+    unsigned char *shadows; /* of the masks of the decode groups */
+    uint16_t *logits; /* vocab */
+    uint16_t *prefill_mask;
+    uint32_t *prefill_indices;
+    unsigned char *rows; /* of a chunk, or of a sequence */
+    uint64_t rows_bytes;
+} axl_staging;
 
 struct axl_model {
     axl_driver *driver;
@@ -82,9 +104,11 @@ struct axl_model {
     axl_stage prefill;
     axl_buffer head_input;
     axl_buffer head_output;
-    void *staging; /* host memory for what is written to the card */
-    uint64_t staging_bytes;
+    axl_own_inputs *own; /* [layers]; NULL while inputs are shared */
+    axl_staging staging;
     uint64_t buffer_bytes;
+    uint32_t capable; /* paths that the files allow */
+    uint32_t paths;   /* that are wanted and were available when they were set */
     uint32_t sequences;
 };
 
@@ -93,28 +117,68 @@ struct axl_seq {
     uint32_t len;
     axl_buffer *k; /* [layers] */
     axl_buffer *v;
+    bool aligned; /* whether rows in place have the alignment that runs need */
 };
+
+/* A run of `count` rows through one group, stored behind `history` rows. */
+typedef struct axl_step {
+    axl_seq *seq;
+    axl_group *group;
+    const axl_stage *stage;
+    uint32_t history;
+    uint32_t count;
+    uint32_t paths;
+    bool in_place; /* K and V rows */
+    axl_lane lane;
+    const int32_t *cancel;
+} axl_step;
 
 /* engine.c */
 axl_status axl_engine_open(axl_driver *driver, const axl_file *file, uint32_t roles, axl_engine *engine);
 axl_status axl_engine_match(const axl_engine *engine, const axl_engine *reference);
 axl_status axl_engine_close(axl_driver *driver, axl_engine *engine);
 axl_status axl_engine_bind(axl_driver *driver, axl_engine *engine, uint32_t group, axl_role role,
-                           const axl_buffer *buffer);
-axl_status axl_engine_run(axl_driver *driver, const axl_engine *engine, uint32_t group);
+                           const axl_buffer *buffer, uint64_t offset);
+void axl_engine_forget(axl_engine *engine, uint32_t roles);
+axl_status axl_engine_run(axl_driver *driver, axl_lane lane, const axl_engine *engine, uint32_t group);
 
 /* groups.c */
 axl_status axl_groups_plan(axl_model *model);
-const axl_group *axl_groups_decode(const axl_model *model, uint32_t history);
-const axl_group *axl_groups_prefill(const axl_model *model, uint32_t history);
+axl_group *axl_groups_decode(const axl_model *model, uint32_t history);
+axl_group *axl_groups_prefill(const axl_model *model, uint32_t history);
 
 /* buffers.c */
 axl_status axl_buffers_open(axl_model *model);
-axl_status axl_buffers_bind(axl_model *model, uint32_t layer);
 axl_status axl_buffers_close(axl_model *model);
+axl_status axl_own_open(axl_model *model, axl_own_inputs **out);
+axl_status axl_own_close(axl_model *model, axl_own_inputs **own);
+
+/* staging.c */
+axl_status axl_staging_open(axl_model *model, bool pinned, axl_staging *out);
+axl_status axl_staging_close(axl_model *model, axl_staging *staging);
+void axl_staging_use(axl_model *model, const axl_staging *staging);
+
+/* paths.c */
+axl_status axl_paths_open(axl_model *model, uint32_t wanted);
+uint32_t axl_paths_available(const axl_model *model);
+uint32_t axl_paths_on(const axl_model *model);
+
+/* step.c */
+bool axl_is_cancelled(const axl_step *step);
+axl_status axl_step_layer(const axl_step *step, uint32_t layer);
+axl_status axl_step_head(const axl_step *step, uint16_t *logits);
+
+/* decode.c */
+axl_status axl_decode_row(axl_seq *seq, uint32_t history, const uint16_t *row, uint16_t *logits,
+                          const int32_t *cancel);
+
+/* prefill.c */
+axl_status axl_prefill_chunk(axl_seq *seq, axl_group *group, const uint16_t *rows, uint32_t count, uint16_t *logits,
+                             const int32_t *cancel);
 
 /* mask.c */
 void axl_mask_decode(uint16_t *mask, uint32_t columns, uint32_t visible);
+void axl_mask_move(uint16_t *mask, uint32_t from, uint32_t to);
 void axl_mask_prefill(uint16_t *mask, uint32_t rows, uint32_t capacity, uint32_t history, uint32_t count);
 
 #endif

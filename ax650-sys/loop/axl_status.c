@@ -15,3 +15,15 @@ void axl_describe(axl_status *status, const char *tensor, uint32_t group)
         snprintf(status->detail, size, "%.40s, group %" PRIu32, tensor, group);
     }
 }
+
+/* In KiB, rounded so that a need never looks smaller and what is free never looks larger than it is. */
+void axl_describe_need(axl_status *status, uint64_t needed, uint64_t free_bytes)
+{
+    const uint64_t need = needed / 1024 + (needed % 1024 != 0);
+    const size_t size = sizeof status->detail;
+    if (free_bytes == AXL_UNKNOWN_BYTES) {
+        snprintf(status->detail, size, "needs %" PRIu64 " KiB", need);
+    } else {
+        snprintf(status->detail, size, "needs %" PRIu64 " KiB, %" PRIu64 " KiB are free", need, free_bytes / 1024);
+    }
+}

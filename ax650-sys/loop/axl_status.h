@@ -47,6 +47,19 @@ static inline axl_status axl_about(axl_status status, const char *tensor, uint32
     return status;
 }
 
+void axl_describe_need(axl_status *status, uint64_t needed, uint64_t free_bytes);
+
+#define AXL_UNKNOWN_BYTES UINT64_MAX
+
+/* Adds to "no memory" how much was asked for. */
+static inline axl_status axl_needing(axl_status status, uint64_t bytes)
+{
+    if (status.code == AXL_ERR_DEVICE_MEMORY && status.detail[0] == '\0') {
+        axl_describe_need(&status, bytes, AXL_UNKNOWN_BYTES);
+    }
+    return status;
+}
+
 /* For clean-up, which goes on after an error: the first one is the one to tell. */
 static inline void axl_keep_first(axl_status *first, axl_status next)
 {

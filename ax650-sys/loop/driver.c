@@ -1,8 +1,23 @@
-/* What all drivers share. */
+/* What all drivers share: closing, asking, and the account of the vendor's calls. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "axl_ops.h"
 #include "axl_status.h"
+
+/* The modes of the NPU that both interfaces know: undivided, standard, big-little, little-big. */
+#define VNPU_MODES 4u
+
+axl_status axl_driver_init(axl_driver *driver, const axl_ops *ops, const axl_driver_options *options)
+{
+    if (options->vnpu >= VNPU_MODES) {
+        return axl_error(AXL_ERR_ARGUMENT, "the NPU has no such mode");
+    }
+    driver->ops = ops;
+    driver->activity = options->activity != NULL ? options->activity : &driver->own_activity;
+    driver->layer = AXL_NO_LAYER;
+    return axl_ok();
+}
 
 axl_status axl_driver_close(axl_driver *driver)
 {
@@ -27,11 +42,52 @@ void axl_driver_stats(const axl_driver *driver, axl_stats *stats)
     *stats = driver->stats;
 }
 
-axl_status axl_driver_open_board(const ax_board_table *table, const axl_driver_options *options, axl_driver **out)
+axl_status axl_out_of_bounds(void)
 {
-    if (table == NULL || options == NULL || out == NULL) {
-        return axl_error(AXL_ERR_ARGUMENT, "axl_driver_open_board: NULL");
+    return axl_error(AXL_ERR_ARGUMENT, "a copy would leave its buffer");
+}
+
+void axl_copy_text(char *out, size_t size, const char *text)
+{
+    out[0] = '\0';
+    if (text != NULL) {
+        strncat(out, text, size - 1);
     }
-    *out = NULL;
-    return axl_error(AXL_ERR_UNSUPPORTED, "axl_driver_open_board");
+}
+
+axl_status axl_read_shape(const int32_t *dims, int32_t rank, uint64_t bytes, axl_shape *out)
+{
+    *out = (axl_shape){.bytes = bytes};
+    if (dims == NULL || rank < 1 || rank > AXL_MAX_RANK) {
+        return axl_error(AXL_ERR_MODEL, "a tensor has an unexpected number of dimensions");
+    }
+    out->rank = (uint32_t)rank;
+    for (uint32_t i = 0; i < out->rank; i++) {
+        if (dims[i] < 1) {
+            return axl_error(AXL_ERR_MODEL, "a tensor has a dimension below one");
+        }
+        out->dims[i] = (uint32_t)dims[i];
+    }
+    return axl_ok();
+}
+
+void axl_call_begin(axl_driver *driver, const char *call)
+{
+    axl_activity *activity = driver->activity;
+    __atomic_store_n(&activity->since_ns, axl_clock_ns(), __ATOMIC_RELAXED);
+    __atomic_store_n(&activity->layer, driver->layer, __ATOMIC_RELAXED);
+    __atomic_store_n(&activity->serial, activity->serial + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&activity->call, call, __ATOMIC_RELEASE);
+}
+
+void axl_call_end(axl_driver *driver, axl_call_kind kind)
+{
+    axl_stats *stats = &driver->stats;
+    const uint64_t spent = axl_clock_ns() - driver->activity->since_ns;
+    __atomic_store_n(&driver->activity->call, NULL, __ATOMIC_RELEASE);
+    stats->driver_calls++;
+    stats->driver_ns += spent;
+    stats->blocking_calls += kind == AXL_CALL_CARD || kind == AXL_CALL_RUN;
+    stats->cache_calls += kind == AXL_CALL_CACHE;
+    stats->run_ns += kind == AXL_CALL_RUN ? spent : 0;
 }

@@ -1,31 +1,12 @@
-/* The driver of a PCIe or M.2 card: AXCL, every call waited for. */
+/* The driver of a PCIe or M.2 card: AXCL. Opening, closing, asking. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "axl_ops.h"
-#include "axl_status.h"
+#include "driver_pcie.h"
 
-typedef struct pcie_driver {
-    axl_driver base;
-    ax_pcie_table table;
-    int32_t device;
-    uint32_t device_count;
-    bool initialised;
-    bool bound;
-    bool engine;
-    uint64_t started;
-} pcie_driver;
-
-static pcie_driver *pcie(axl_driver *driver)
+/* The parts of a code of the runtime: which of its modules does not matter, whether it is one does. */
+static bool is_runtime(uint32_t code, uint32_t error)
 {
-    return (pcie_driver *)(void *)driver;
-}
-
-/* "No memory" of the runtime in any of its parts, and of the chip's own allocator. */
-static bool is_out_of_memory(uint32_t code)
-{
-    const bool runtime = (code & 0x80FF0000u) == 0x80300000u;
-    return (runtime && (code & 0xFFu) == AXCL_ERR_NO_MEMORY) || code == AX_ERR_CMM_NOMEM;
+    return (code & 0x80FF0000u) == 0x80300000u && (code & 0xFFu) == error;
 }
 
 static axl_status outcome(axclError error, const char *call)
@@ -33,39 +14,39 @@ static axl_status outcome(axclError error, const char *call)
     if (error == AXCL_SUCC) {
         return axl_ok();
     }
-    const axl_code code = is_out_of_memory((uint32_t)error) ? AXL_ERR_DEVICE_MEMORY : AXL_ERR_CALL;
-    return (axl_status){.code = code, .vendor_code = error, .call = call, .layer = AXL_NO_LAYER};
+    const uint32_t code = (uint32_t)error;
+    const bool no_memory = is_runtime(code, AXCL_ERR_NO_MEMORY) || code == AX_ERR_CMM_NOMEM;
+    return (axl_status){
+        .code = no_memory ? AXL_ERR_DEVICE_MEMORY : AXL_ERR_CALL,
+        .vendor_code = error,
+        .call = call,
+        .layer = AXL_NO_LAYER,
+    };
 }
 
-static void begin(pcie_driver *driver)
+axl_status pcie_finish(pcie_driver *driver, axl_call_kind kind, axclError error, const char *call)
 {
-    driver->started = axl_clock_ns();
-}
-
-static void end(pcie_driver *driver)
-{
-    driver->base.stats.driver_calls++;
-    driver->base.stats.driver_ns += axl_clock_ns() - driver->started;
-}
-
-static axl_status finish(pcie_driver *driver, axclError error, const char *call)
-{
-    end(driver);
+    axl_call_end(&driver->base, kind);
     return outcome(error, call);
 }
 
-/* A call that only touches the library's own objects, and one that waits for the card. */
-#define HOST_SIDE(driver, function, arguments) \
-    (begin(driver), finish(driver, (driver)->table.function arguments, #function))
-#define BLOCKING(driver, function, arguments) \
-    ((driver)->base.stats.blocking_calls++, HOST_SIDE(driver, function, arguments))
-
-static void copy_text(char *out, size_t size, const char *text)
+/* Notes say "0x4" for what 2.25.0 answers, by which they may mean the whole code or its end (ONNXSIM). */
+axl_status pcie_queued(pcie_driver *driver, axl_status status)
 {
-    out[0] = '\0';
-    if (text != NULL) {
-        strncat(out, text, size - 1);
+    const uint32_t code = (uint32_t)status.vendor_code;
+    if (status.code == AXL_ERR_CALL && (code == AXCL_ERR_UNSUPPORT || is_runtime(code, AXCL_ERR_UNSUPPORT))) {
+        status.code = AXL_ERR_UNSUPPORTED;
+        driver->no_queue = true;
     }
+    return status;
+}
+
+static uint32_t pcie_capabilities(const axl_driver *base)
+{
+    const pcie_driver *driver = (const pcie_driver *)(const void *)base;
+    const bool pinned = driver->table.axclrtMallocHost != NULL && driver->table.axclrtFreeHost != NULL;
+    const bool queue = driver->stream != NULL && !driver->no_queue;
+    return (pinned ? AXL_PATH_PINNED : 0u) | (queue ? AXL_PATH_ASYNC : 0u);
 }
 
 static axl_status pcie_query(axl_driver *base, axl_driver_info *info)
@@ -73,225 +54,23 @@ static axl_status pcie_query(axl_driver *base, axl_driver_info *info)
     pcie_driver *driver = pcie(base);
     *info = (axl_driver_info){.device_id = driver->device, .device_count = driver->device_count};
     if (driver->table.axclrtGetSocName != NULL) {
-        begin(driver);
-        copy_text(info->soc, sizeof info->soc, driver->table.axclrtGetSocName());
-        end(driver);
+        axl_call_begin(base, "axclrtGetSocName");
+        axl_copy_text(info->soc, sizeof info->soc, driver->table.axclrtGetSocName());
+        axl_call_end(base, AXL_CALL_HOST);
     }
     if (driver->table.axclrtGetFullVersion != NULL) {
-        begin(driver);
-        copy_text(info->version, sizeof info->version, driver->table.axclrtGetFullVersion());
-        end(driver);
+        axl_call_begin(base, "axclrtGetFullVersion");
+        axl_copy_text(info->version, sizeof info->version, driver->table.axclrtGetFullVersion());
+        axl_call_end(base, AXL_CALL_HOST);
     }
     if (driver->table.axclrtGetDeviceProperties == NULL) {
         return axl_ok();
     }
     axclrtDeviceProperties properties = {0};
-    AXL_TRY(BLOCKING(driver, axclrtGetDeviceProperties, (driver->device, &properties)));
+    AXL_TRY(PCIE_CALL(driver, AXL_CALL_CARD, axclrtGetDeviceProperties, (driver->device, &properties)));
     info->total_memory = (uint64_t)properties.totalCmmSize * 1024u;
     info->free_memory = (uint64_t)properties.freeCmmSize * 1024u;
     return axl_ok();
-}
-
-static axl_status pcie_free(axl_driver *base, axl_buffer *buffer)
-{
-    pcie_driver *driver = pcie(base);
-    void *ptr = buffer->ptr;
-    *buffer = (axl_buffer){0};
-    return ptr == NULL ? axl_ok() : BLOCKING(driver, axclrtFree, (ptr));
-}
-
-/* Fresh memory holds whatever was there; a NaN under the mask would still poison attention. */
-static axl_status pcie_alloc(axl_driver *base, uint64_t bytes, axl_buffer *out)
-{
-    pcie_driver *driver = pcie(base);
-    *out = (axl_buffer){0};
-    if (bytes == 0 || bytes > UINT32_MAX) {
-        return axl_error(AXL_ERR_MODEL, "a buffer is empty or larger than one allocation of the card (4 GiB)");
-    }
-    AXL_TRY(BLOCKING(driver, axclrtMalloc, (&out->ptr, (size_t)bytes, AXCL_MEM_MALLOC_HUGE_FIRST)));
-    if (out->ptr == NULL) {
-        return axl_error(AXL_ERR_DEVICE_MEMORY, "axclrtMalloc gave no address");
-    }
-    out->bytes = bytes;
-    axl_status status = BLOCKING(driver, axclrtMemset, (out->ptr, 0, (size_t)bytes));
-    if (status.code != AXL_OK) {
-        axl_keep_first(&status, pcie_free(base, out));
-    }
-    return status;
-}
-
-static bool is_within(const axl_buffer *buffer, uint64_t offset, uint64_t bytes)
-{
-    return offset <= buffer->bytes && bytes <= buffer->bytes - offset;
-}
-
-static axl_status out_of_bounds(void)
-{
-    return axl_error(AXL_ERR_ARGUMENT, "a copy would leave its buffer");
-}
-
-static axl_status pcie_upload(axl_driver *base, const axl_buffer *dst, const void *src, uint64_t bytes)
-{
-    pcie_driver *driver = pcie(base);
-    if (!is_within(dst, 0, bytes)) {
-        return out_of_bounds();
-    }
-    base->stats.bytes_to_device += bytes;
-    return BLOCKING(driver, axclrtMemcpy, (dst->ptr, src, (size_t)bytes, AXCL_MEMCPY_HOST_TO_DEVICE));
-}
-
-static axl_status pcie_download(axl_driver *base, void *dst, const axl_buffer *src, uint64_t bytes)
-{
-    pcie_driver *driver = pcie(base);
-    if (!is_within(src, 0, bytes)) {
-        return out_of_bounds();
-    }
-    base->stats.bytes_from_device += bytes;
-    return BLOCKING(driver, axclrtMemcpy, (dst, src->ptr, (size_t)bytes, AXCL_MEMCPY_DEVICE_TO_HOST));
-}
-
-static axl_status pcie_copy(axl_driver *base, const axl_buffer *dst, uint64_t dst_offset,
-                            const axl_buffer *src, uint64_t src_offset, uint64_t bytes)
-{
-    pcie_driver *driver = pcie(base);
-    if (!is_within(dst, dst_offset, bytes) || !is_within(src, src_offset, bytes)) {
-        return out_of_bounds();
-    }
-    unsigned char *to = (unsigned char *)dst->ptr + dst_offset;
-    const unsigned char *from = (const unsigned char *)src->ptr + src_offset;
-    base->stats.bytes_on_device += bytes;
-    return BLOCKING(driver, axclrtMemcpy, (to, from, (size_t)bytes, AXCL_MEMCPY_DEVICE_TO_DEVICE));
-}
-
-/* A model has no id that means "none", so the info tells whether there is something to unload. */
-static axl_status pcie_load(axl_driver *base, const char *path, axl_program *out)
-{
-    pcie_driver *driver = pcie(base);
-    *out = (axl_program){0};
-    uint64_t model = 0;
-    AXL_TRY(BLOCKING(driver, axclrtEngineLoadFromFile, (path, &model)));
-    axl_status status = BLOCKING(driver, axclrtEngineCreateContext, (model, &out->context));
-    if (status.code == AXL_OK) {
-        status = BLOCKING(driver, axclrtEngineGetIOInfo, (model, &out->info));
-    }
-    if (status.code == AXL_OK && out->info == NULL) {
-        status = axl_error(AXL_ERR_CALL, "axclrtEngineGetIOInfo");
-    }
-    if (status.code != AXL_OK) {
-        axl_keep_first(&status, BLOCKING(driver, axclrtEngineUnload, (model)));
-        *out = (axl_program){0};
-        return status;
-    }
-    out->model = model;
-    return status;
-}
-
-static axl_status pcie_unload(axl_driver *base, axl_program *program)
-{
-    pcie_driver *driver = pcie(base);
-    if (program->info == NULL) {
-        return axl_ok();
-    }
-    axl_status status = HOST_SIDE(driver, axclrtEngineDestroyIOInfo, (program->info));
-    axl_keep_first(&status, BLOCKING(driver, axclrtEngineUnload, (program->model)));
-    *program = (axl_program){0};
-    return status;
-}
-
-static axl_status pcie_group_count(axl_driver *base, const axl_program *program, uint32_t *out)
-{
-    pcie_driver *driver = pcie(base);
-    int32_t count = 0;
-    AXL_TRY(HOST_SIDE(driver, axclrtEngineGetShapeGroupsCount, (program->info, &count)));
-    *out = count > 0 ? (uint32_t)count : 0;
-    return axl_ok();
-}
-
-static uint32_t pcie_tensor_count(axl_driver *base, const axl_program *program, axl_direction direction)
-{
-    pcie_driver *driver = pcie(base);
-    begin(driver);
-    const uint32_t count = direction == AXL_INPUT ? driver->table.axclrtEngineGetNumInputs(program->info)
-                                                  : driver->table.axclrtEngineGetNumOutputs(program->info);
-    end(driver);
-    return count;
-}
-
-static const char *pcie_tensor_name(axl_driver *base, const axl_program *program, axl_direction direction,
-                                    uint32_t tensor)
-{
-    pcie_driver *driver = pcie(base);
-    begin(driver);
-    const char *name = direction == AXL_INPUT
-                           ? driver->table.axclrtEngineGetInputNameByIndex(program->info, tensor)
-                           : driver->table.axclrtEngineGetOutputNameByIndex(program->info, tensor);
-    end(driver);
-    return name;
-}
-
-static axl_status read_dims(const axclrtEngineIODims *dims, axl_shape *out)
-{
-    if (dims->dimCount < 1 || dims->dimCount > AXL_MAX_RANK) {
-        return axl_error(AXL_ERR_MODEL, "a tensor has an unexpected number of dimensions");
-    }
-    out->rank = (uint32_t)dims->dimCount;
-    for (uint32_t i = 0; i < out->rank; i++) {
-        if (dims->dims[i] < 1) {
-            return axl_error(AXL_ERR_MODEL, "a tensor has a dimension below one");
-        }
-        out->dims[i] = (uint32_t)dims->dims[i];
-    }
-    return axl_ok();
-}
-
-static axl_status pcie_tensor_shape(axl_driver *base, const axl_program *program, axl_direction direction,
-                                    uint32_t group, uint32_t tensor, axl_shape *out)
-{
-    pcie_driver *driver = pcie(base);
-    axclrtEngineIODims dims = {0};
-    *out = (axl_shape){0};
-    if (direction == AXL_INPUT) {
-        AXL_TRY(HOST_SIDE(driver, axclrtEngineGetInputDims, (program->info, group, tensor, &dims)));
-    } else {
-        AXL_TRY(HOST_SIDE(driver, axclrtEngineGetOutputDims, (program->info, group, tensor, &dims)));
-    }
-    begin(driver);
-    out->bytes = direction == AXL_INPUT
-                     ? driver->table.axclrtEngineGetInputSizeByIndex(program->info, group, tensor)
-                     : driver->table.axclrtEngineGetOutputSizeByIndex(program->info, group, tensor);
-    end(driver);
-    return read_dims(&dims, out);
-}
-
-static axl_status pcie_io_create(axl_driver *base, const axl_program *program, void **io)
-{
-    pcie_driver *driver = pcie(base);
-    return HOST_SIDE(driver, axclrtEngineCreateIO, (program->info, io));
-}
-
-static axl_status pcie_io_destroy(axl_driver *base, void **io)
-{
-    pcie_driver *driver = pcie(base);
-    void *old = *io;
-    *io = NULL;
-    return old == NULL ? axl_ok() : HOST_SIDE(driver, axclrtEngineDestroyIO, (old));
-}
-
-static axl_status pcie_bind(axl_driver *base, void *io, axl_direction direction, uint32_t tensor,
-                            const axl_buffer *buffer, uint64_t bytes)
-{
-    pcie_driver *driver = pcie(base);
-    if (direction == AXL_INPUT) {
-        return HOST_SIDE(driver, axclrtEngineSetInputBufferByIndex, (io, tensor, buffer->ptr, bytes));
-    }
-    return HOST_SIDE(driver, axclrtEngineSetOutputBufferByIndex, (io, tensor, buffer->ptr, bytes));
-}
-
-static axl_status pcie_run(axl_driver *base, const axl_program *program, uint32_t group, void *io)
-{
-    pcie_driver *driver = pcie(base);
-    base->stats.runs++;
-    return BLOCKING(driver, axclrtEngineExecute, (program->model, program->context, group, io));
 }
 
 /* Undoes as much of the opening as was done. */
@@ -299,14 +78,17 @@ static axl_status pcie_close(axl_driver *base)
 {
     pcie_driver *driver = pcie(base);
     axl_status status = axl_ok();
+    if (driver->stream != NULL) {
+        axl_keep_first(&status, PCIE_CALL(driver, AXL_CALL_CARD, axclrtDestroyStream, (driver->stream)));
+    }
     if (driver->engine) {
-        axl_keep_first(&status, BLOCKING(driver, axclrtEngineFinalize, ()));
+        axl_keep_first(&status, PCIE_CALL(driver, AXL_CALL_CARD, axclrtEngineFinalize, ()));
     }
     if (driver->bound) {
-        axl_keep_first(&status, BLOCKING(driver, axclrtResetDevice, (driver->device)));
+        axl_keep_first(&status, PCIE_CALL(driver, AXL_CALL_CARD, axclrtResetDevice, (driver->device)));
     }
     if (driver->initialised) {
-        axl_keep_first(&status, BLOCKING(driver, axclFinalize, ()));
+        axl_keep_first(&status, PCIE_CALL(driver, AXL_CALL_CARD, axclFinalize, ()));
     }
     return status;
 }
@@ -314,14 +96,17 @@ static axl_status pcie_close(axl_driver *base)
 static const axl_ops pcie_ops = {
     .close = pcie_close,
     .query = pcie_query,
+    .tensors_per_group = false,
+    .capabilities = pcie_capabilities,
     .alloc = pcie_alloc,
     .free = pcie_free,
+    .host_alloc = pcie_host_alloc,
+    .host_free = pcie_host_free,
     .upload = pcie_upload,
     .download = pcie_download,
     .copy = pcie_copy,
     .load = pcie_load,
     .unload = pcie_unload,
-    .group_count = pcie_group_count,
     .tensor_count = pcie_tensor_count,
     .tensor_name = pcie_tensor_name,
     .tensor_shape = pcie_tensor_shape,
@@ -329,6 +114,7 @@ static const axl_ops pcie_ops = {
     .io_destroy = pcie_io_destroy,
     .bind = pcie_bind,
     .run = pcie_run,
+    .wait = pcie_wait,
 };
 
 /* The name of a required function that the table lacks, or NULL. */
@@ -378,7 +164,7 @@ static const char *missing(const ax_pcie_table *table)
 static axl_status choose_device(pcie_driver *driver, uint32_t device_index)
 {
     axclrtDeviceList list = {0};
-    AXL_TRY(BLOCKING(driver, axclrtGetDeviceList, (&list)));
+    AXL_TRY(PCIE_CALL(driver, AXL_CALL_CARD, axclrtGetDeviceList, (&list)));
     if (list.num > AXCL_MAX_DEVICE_COUNT || device_index >= list.num) {
         return axl_error(AXL_ERR_NO_CARD, "axclrtGetDeviceList");
     }
@@ -387,10 +173,11 @@ static axl_status choose_device(pcie_driver *driver, uint32_t device_index)
     return axl_ok();
 }
 
-/* Fails when the NPU is up already; that is fine as long as it is up undivided. */
-static axl_status start_engine(pcie_driver *driver)
+/* Fails when the NPU is up already; that is fine as long as it is up in the mode that we want. */
+static axl_status start_engine(pcie_driver *driver, uint32_t mode)
 {
-    const axl_status status = BLOCKING(driver, axclrtEngineInit, (AXCL_VNPU_DISABLE));
+    const axclrtEngineVNpuKind wanted = (axclrtEngineVNpuKind)mode;
+    const axl_status status = PCIE_CALL(driver, AXL_CALL_CARD, axclrtEngineInit, (wanted));
     if (status.code == AXL_OK) {
         driver->engine = true;
         return status;
@@ -398,19 +185,35 @@ static axl_status start_engine(pcie_driver *driver)
     if (driver->table.axclrtEngineGetVNpuKind == NULL) {
         return status;
     }
-    axclrtEngineVNpuKind kind = AXCL_VNPU_ENABLE;
-    const axl_status asked = BLOCKING(driver, axclrtEngineGetVNpuKind, (&kind));
-    return asked.code == AXL_OK && kind == AXCL_VNPU_DISABLE ? asked : status;
+    axclrtEngineVNpuKind kind = wanted == AXCL_VNPU_DISABLE ? AXCL_VNPU_ENABLE : AXCL_VNPU_DISABLE;
+    const axl_status asked = PCIE_CALL(driver, AXL_CALL_CARD, axclrtEngineGetVNpuKind, (&kind));
+    return asked.code == AXL_OK && kind == wanted ? asked : status;
 }
 
-static axl_status start(pcie_driver *driver, uint32_t device_index)
+/* Without a stream everything is waited for: slower, not wrong. So its failure is not one of the opening. */
+static void open_stream(pcie_driver *driver)
 {
-    AXL_TRY(BLOCKING(driver, axclInit, (NULL)));
+    const ax_pcie_table *table = &driver->table;
+    if (table->axclrtCreateStream == NULL || table->axclrtDestroyStream == NULL ||
+        table->axclrtSynchronizeStream == NULL || table->axclrtMemcpyAsync == NULL ||
+        table->axclrtEngineExecuteAsync == NULL) {
+        return;
+    }
+    if (PCIE_CALL(driver, AXL_CALL_CARD, axclrtCreateStream, (&driver->stream)).code != AXL_OK) {
+        driver->stream = NULL;
+    }
+}
+
+static axl_status start(pcie_driver *driver, const axl_driver_options *options)
+{
+    AXL_TRY(PCIE_CALL(driver, AXL_CALL_CARD, axclInit, (NULL)));
     driver->initialised = true;
-    AXL_TRY(choose_device(driver, device_index));
-    AXL_TRY(BLOCKING(driver, axclrtSetDevice, (driver->device)));
+    AXL_TRY(choose_device(driver, options->device_index));
+    AXL_TRY(PCIE_CALL(driver, AXL_CALL_CARD, axclrtSetDevice, (driver->device)));
     driver->bound = true;
-    return start_engine(driver);
+    AXL_TRY(start_engine(driver, options->vnpu));
+    open_stream(driver);
+    return axl_ok();
 }
 
 axl_status axl_driver_open_pcie(const ax_pcie_table *table, const axl_driver_options *options, axl_driver **out)
@@ -427,9 +230,13 @@ axl_status axl_driver_open_pcie(const ax_pcie_table *table, const axl_driver_opt
     if (driver == NULL) {
         return axl_error(AXL_ERR_HOST_MEMORY, "driver");
     }
-    driver->base.ops = &pcie_ops;
+    axl_status status = axl_driver_init(&driver->base, &pcie_ops, options);
+    if (status.code != AXL_OK) {
+        free(driver);
+        return status;
+    }
     driver->table = *table;
-    axl_status status = start(driver, options->device_index);
+    status = start(driver, options);
     if (status.code != AXL_OK) {
         axl_keep_first(&status, axl_driver_close(&driver->base));
         return status;

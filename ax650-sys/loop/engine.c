@@ -53,26 +53,42 @@ static axl_role role_of(const char *name, axl_direction direction, uint32_t role
 }
 
 /* Every tensor has to be bound for a run, so one that we do not know is an error. */
-static axl_status find_tensors(axl_driver *driver, axl_direction direction, uint32_t roles, axl_engine *engine)
+static axl_status find_tensors(axl_driver *driver, axl_direction direction, uint32_t roles, uint32_t group,
+                               axl_engine *engine)
 {
-    const uint32_t count = driver->ops->tensor_count(driver, &engine->program, direction);
+    const axl_ops *ops = driver->ops;
+    const uint32_t about = ops->tensors_per_group ? group : AXL_NO_GROUP;
+    const uint32_t count = ops->tensor_count(driver, &engine->program, direction, group);
     for (uint32_t tensor = 0; tensor < count; tensor++) {
-        const char *name = driver->ops->tensor_name(driver, &engine->program, direction, tensor);
+        const char *name = ops->tensor_name(driver, &engine->program, direction, group, tensor);
         if (name == NULL) {
             return axl_error(AXL_ERR_MODEL, "a tensor has no name");
         }
         const axl_role role = role_of(name, direction, roles);
         if (role == AXL_ROLES) {
             return axl_about(axl_error(AXL_ERR_MODEL, "a tensor has a name that this version does not know"), name,
-                             AXL_NO_GROUP);
+                             about);
         }
-        if (engine->tensor[role] != no_tensor) {
-            return axl_about(axl_error(AXL_ERR_MODEL, "two tensors have the same name"), name,
-                             AXL_NO_GROUP);
+        if (engine->tensor[group][role] != no_tensor) {
+            return axl_about(axl_error(AXL_ERR_MODEL, "two tensors have the same name"), name, about);
         }
-        engine->tensor[role] = tensor;
+        engine->tensor[group][role] = tensor;
     }
     return axl_ok();
+}
+
+/* The number of each tensor in a group. */
+static axl_status find_group(axl_driver *driver, uint32_t roles, uint32_t group, axl_engine *engine)
+{
+    if (group != 0 && !driver->ops->tensors_per_group) {
+        memcpy(engine->tensor[group], engine->tensor[0], sizeof engine->tensor[0]);
+        return axl_ok();
+    }
+    for (uint32_t role = 0; role < AXL_ROLES; role++) {
+        engine->tensor[group][role] = no_tensor;
+    }
+    AXL_TRY(find_tensors(driver, AXL_INPUT, roles, group, engine));
+    return find_tensors(driver, AXL_OUTPUT, roles, group, engine);
 }
 
 static axl_status check_shape(const axl_shape *shape, uint32_t value_bytes)
@@ -88,66 +104,67 @@ static axl_status check_shape(const axl_shape *shape, uint32_t value_bytes)
     return axl_ok();
 }
 
-static axl_status read_shapes(axl_driver *driver, uint32_t roles, axl_engine *engine)
+static axl_status read_shapes(axl_driver *driver, uint32_t roles, uint32_t group, axl_engine *engine)
 {
     for (uint32_t role = 0; role < AXL_ROLES; role++) {
         if ((roles & AXL_ROLE_BIT(role)) == 0) {
             continue;
         }
         const role_name *expected = &role_names[role];
-        if (engine->tensor[role] == no_tensor) {
-            return axl_about(axl_error(AXL_ERR_MODEL, "a tensor is missing"), expected->name, AXL_NO_GROUP);
+        if (engine->tensor[group][role] == no_tensor) {
+            const uint32_t about = driver->ops->tensors_per_group ? group : AXL_NO_GROUP;
+            return axl_about(axl_error(AXL_ERR_MODEL, "a tensor is missing"), expected->name, about);
         }
-        for (uint32_t group = 0; group < engine->group_count; group++) {
-            axl_shape *shape = &engine->shapes[group][role];
-            AXL_TRY(axl_about(driver->ops->tensor_shape(driver, &engine->program, expected->direction, group,
-                                                        engine->tensor[role], shape),
-                              expected->name, group));
-            AXL_TRY(axl_about(check_shape(shape, expected->value_bytes), expected->name, group));
-        }
+        axl_shape *shape = &engine->shapes[group][role];
+        AXL_TRY(axl_about(driver->ops->tensor_shape(driver, &engine->program, expected->direction, group,
+                                                    engine->tensor[group][role], shape),
+                          expected->name, group));
+        AXL_TRY(axl_about(check_shape(shape, expected->value_bytes), expected->name, group));
     }
     return axl_ok();
 }
 
 static axl_status describe(axl_driver *driver, uint32_t roles, axl_engine *engine)
 {
-    for (uint32_t role = 0; role < AXL_ROLES; role++) {
-        engine->tensor[role] = no_tensor;
-    }
-    uint32_t count = 0;
-    AXL_TRY(driver->ops->group_count(driver, &engine->program, &count));
+    const uint32_t count = engine->program.groups;
     if (count == 0 || count > AXL_MAX_GROUPS) {
         return axl_error(AXL_ERR_MODEL, "no shape group, or absurdly many");
     }
+    engine->tensor = calloc(count, sizeof *engine->tensor);
     engine->shapes = calloc(count, sizeof *engine->shapes);
     engine->bindings = calloc(count, sizeof *engine->bindings);
-    if (engine->shapes == NULL || engine->bindings == NULL) {
+    if (engine->tensor == NULL || engine->shapes == NULL || engine->bindings == NULL) {
         return axl_error(AXL_ERR_HOST_MEMORY, "tensor shapes");
     }
     engine->group_count = count;
-    AXL_TRY(find_tensors(driver, AXL_INPUT, roles, engine));
-    AXL_TRY(find_tensors(driver, AXL_OUTPUT, roles, engine));
-    return read_shapes(driver, roles, engine);
+    for (uint32_t group = 0; group < count; group++) {
+        AXL_TRY(find_group(driver, roles, group, engine));
+        AXL_TRY(read_shapes(driver, roles, group, engine));
+    }
+    return axl_ok();
 }
 
+/* A load into too little memory is where cards get stuck, so what is told beforehand is believed. */
 static axl_status check_budget(axl_driver *driver, const axl_file *file)
 {
     axl_driver_info info;
     AXL_TRY(driver->ops->query(driver, &info));
-    if (info.total_memory != 0 && file->bytes > info.free_memory) {
-        return axl_error(AXL_ERR_DEVICE_MEMORY, "the file is larger than the card's free memory");
+    if (info.total_memory == 0 || file->bytes <= info.free_memory) {
+        return axl_ok();
     }
-    return axl_ok();
+    axl_status status = axl_error(AXL_ERR_DEVICE_MEMORY, "the file is larger than the card's free memory");
+    axl_describe_need(&status, file->bytes, info.free_memory);
+    return status;
 }
 
 /* The engine is to be closed whatever the outcome; it must come zeroed. */
 axl_status axl_engine_open(axl_driver *driver, const axl_file *file, uint32_t roles, axl_engine *engine)
 {
     AXL_TRY(check_budget(driver, file));
-    AXL_TRY(driver->ops->load(driver, file->path, &engine->program));
+    AXL_TRY(axl_needing(driver->ops->load(driver, file->path, &engine->program), file->bytes));
     AXL_TRY(describe(driver, roles, engine));
     for (uint32_t group = 0; group < engine->group_count; group++) {
-        AXL_TRY(driver->ops->io_create(driver, &engine->program, &engine->bindings[group].io));
+        AXL_TRY(driver->ops->io_create(driver, &engine->program, group, &engine->bindings[group].io));
     }
     return axl_ok();
 }
@@ -182,27 +199,55 @@ axl_status axl_engine_close(axl_driver *driver, axl_engine *engine)
         axl_keep_first(&status, driver->ops->io_destroy(driver, &engine->bindings[group].io));
     }
     axl_keep_first(&status, driver->ops->unload(driver, &engine->program));
+    free(engine->tensor);
     free(engine->shapes);
     free(engine->bindings);
     *engine = (axl_engine){0};
     return status;
 }
 
-/* Binds the front of a buffer; what the tensor has in this group must fit into it. */
+/*
+ * Binds a tensor to a place in a buffer, unless it is bound there. What it has in this group must fit from
+ * there on.
+ */
 axl_status axl_engine_bind(axl_driver *driver, axl_engine *engine, uint32_t group, axl_role role,
-                           const axl_buffer *buffer)
+                           const axl_buffer *buffer, uint64_t offset)
 {
+    uint64_t *bound = &engine->bindings[group].bound[role];
+    const uint64_t address = buffer->address + offset;
+    if (*bound == address) {
+        return axl_ok();
+    }
     const uint64_t bytes = engine->shapes[group][role].bytes;
-    if (bytes > buffer->bytes) {
+    if (!axl_is_within(buffer, offset, bytes)) {
         return axl_about(axl_error(AXL_ERR_MODEL, "a tensor is larger than the buffer made for it"),
                          role_names[role].name, group);
     }
-    return axl_about(driver->ops->bind(driver, engine->bindings[group].io, role_names[role].direction,
-                                       engine->tensor[role], buffer, bytes),
-                     role_names[role].name, group);
+    *bound = 0;
+    AXL_TRY(axl_about(driver->ops->bind(driver, engine->bindings[group].io, role_names[role].direction,
+                                        engine->tensor[group][role], buffer, offset, bytes),
+                      role_names[role].name, group));
+    *bound = address;
+    return axl_ok();
 }
 
-axl_status axl_engine_run(axl_driver *driver, const axl_engine *engine, uint32_t group)
+/*
+ * For when buffers are freed: later ones may get the same addresses, and a library may have looked them up when
+ * they were bound.
+ */
+void axl_engine_forget(axl_engine *engine, uint32_t roles)
 {
-    return axl_about(driver->ops->run(driver, &engine->program, group, engine->bindings[group].io), NULL, group);
+    for (uint32_t group = 0; group < engine->group_count; group++) {
+        for (uint32_t role = 0; role < AXL_ROLES; role++) {
+            if ((roles & AXL_ROLE_BIT(role)) != 0) {
+                engine->bindings[group].bound[role] = 0;
+            }
+        }
+    }
+}
+
+axl_status axl_engine_run(axl_driver *driver, axl_lane lane, const axl_engine *engine, uint32_t group)
+{
+    return axl_about(driver->ops->run(driver, lane, &engine->program, group, engine->bindings[group].io), NULL,
+                     group);
 }

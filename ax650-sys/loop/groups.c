@@ -123,7 +123,7 @@ axl_status axl_groups_plan(axl_model *model)
     return classify(model);
 }
 
-static const axl_group *smallest(const axl_group *groups, uint32_t count, uint32_t history)
+static axl_group *smallest(axl_group *groups, uint32_t count, uint32_t history)
 {
     for (uint32_t g = 0; g < count; g++) {
         if (groups[g].history >= history) {
@@ -133,14 +133,18 @@ static const axl_group *smallest(const axl_group *groups, uint32_t count, uint32
     return NULL;
 }
 
-/* The smallest decode group that sees `history` cache rows, or NULL. */
-const axl_group *axl_groups_decode(const axl_model *model, uint32_t history)
+/* The decode group for a token behind `history` cache rows, or NULL. */
+axl_group *axl_groups_decode(const axl_model *model, uint32_t history)
 {
-    return smallest(model->groups, model->decode_count, history);
+    if ((model->paths & AXL_PATH_SMALLEST_GROUP) != 0) {
+        return smallest(model->groups, model->decode_count, history);
+    }
+    axl_group *largest = &model->groups[model->decode_count - 1];
+    return largest->history >= history ? largest : NULL;
 }
 
 /* The smallest prefill group that sees `history` cache rows, or NULL. */
-const axl_group *axl_groups_prefill(const axl_model *model, uint32_t history)
+axl_group *axl_groups_prefill(const axl_model *model, uint32_t history)
 {
     return smallest(model->groups + model->decode_count, model->group_count - model->decode_count, history);
 }

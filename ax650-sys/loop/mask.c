@@ -25,6 +25,16 @@ void axl_mask_decode(uint16_t *mask, uint32_t columns, uint32_t visible)
     show(mask + columns - 1, 1);
 }
 
+/* Turns a decode mask that shows `from` cache rows into one that shows `to`. */
+void axl_mask_move(uint16_t *mask, uint32_t from, uint32_t to)
+{
+    if (from < to) {
+        show(mask + from, to - from);
+    } else {
+        hide(mask + to, from - to);
+    }
+}
+
 /*
  * `capacity` columns for cache rows, of which the first `history` are in use, then `rows` columns for the
  * chunk itself. Rows from `count` on are padding: they see nothing.

@@ -35,20 +35,20 @@ static axl_status check_head(const axl_model *model)
     return axl_ok();
 }
 
-static axl_status open_file(axl_model *model, const axl_file *file, uint32_t layer)
+static axl_status open_file(axl_model *model, const axl_file *file, uint32_t layer, uint32_t paths)
 {
     const bool is_head = layer == model->layers;
     axl_engine *engine = &model->engines[layer];
     AXL_TRY(axl_engine_open(model->driver, file, is_head ? AXL_HEAD_ROLES : AXL_LAYER_ROLES, engine));
     if (is_head) {
-        AXL_TRY(check_head(model));
-    } else if (layer == 0) {
-        AXL_TRY(axl_groups_plan(model));
-        AXL_TRY(axl_buffers_open(model));
-    } else {
-        AXL_TRY(axl_engine_match(engine, &model->engines[0]));
+        return check_head(model);
     }
-    return axl_buffers_bind(model, layer);
+    if (layer != 0) {
+        return axl_engine_match(engine, &model->engines[0]);
+    }
+    AXL_TRY(axl_groups_plan(model));
+    AXL_TRY(axl_buffers_open(model));
+    return axl_paths_open(model, paths);
 }
 
 static axl_status open_files(axl_model *model, const axl_model_spec *spec, axl_progress progress, void *user)
@@ -57,7 +57,8 @@ static axl_status open_files(axl_model *model, const axl_model_spec *spec, axl_p
         if (spec->cancel != NULL && __atomic_load_n(spec->cancel, __ATOMIC_ACQUIRE) != 0) {
             return axl_at_layer(axl_error(AXL_ERR_CANCELLED, "cancel flag"), i);
         }
-        AXL_TRY(axl_at_layer(open_file(model, &spec->files[i], i), i));
+        model->driver->layer = (int32_t)i;
+        AXL_TRY(axl_at_layer(open_file(model, &spec->files[i], i, spec->paths), i));
         if (progress != NULL) {
             progress(user, i + 1, spec->file_count);
         }
@@ -67,7 +68,9 @@ static axl_status open_files(axl_model *model, const axl_model_spec *spec, axl_p
 
 static axl_status close_all(axl_model *model)
 {
-    axl_status status = axl_buffers_close(model);
+    axl_status status = axl_own_close(model, &model->own);
+    axl_keep_first(&status, axl_staging_close(model, &model->staging));
+    axl_keep_first(&status, axl_buffers_close(model));
     for (uint32_t i = 0; model->engines != NULL && i <= model->layers; i++) {
         axl_keep_first(&status, axl_at_layer(axl_engine_close(model->driver, &model->engines[i]), i));
     }
@@ -98,6 +101,7 @@ axl_status axl_model_open(axl_driver *driver, const axl_model_spec *spec, axl_pr
     model->engines = calloc(spec->file_count, sizeof *model->engines);
     axl_status status = model->engines != NULL ? open_files(model, spec, progress, user)
                                                : axl_error(AXL_ERR_HOST_MEMORY, "model");
+    driver->layer = AXL_NO_LAYER;
     if (status.code != AXL_OK) {
         axl_keep_first(&status, close_all(model));
         return status;
@@ -126,20 +130,9 @@ void axl_model_query(const axl_model *model, axl_model_info *info)
         .kv_dim = model->kv_dim,
         .context = model->context,
         .chunk = model->chunk,
+        .paths = axl_paths_on(model),
+        .available_paths = axl_paths_available(model),
         .buffer_bytes = model->buffer_bytes,
         .sequence_bytes = model->cache_bytes * 2 * model->layers,
     };
-}
-
-axl_status axl_model_set_paths(axl_model *model, uint32_t paths)
-{
-    if (model == NULL) {
-        return axl_error(AXL_ERR_ARGUMENT, "axl_model_set_paths: NULL");
-    }
-    return paths == 0 ? axl_ok() : axl_error(AXL_ERR_UNSUPPORTED, "axl_model_set_paths");
-}
-
-uint64_t axl_model_row_bytes(const axl_model *model)
-{
-    return (uint64_t)model->kv_dim * AXL_VALUE * 2 * model->layers;
 }

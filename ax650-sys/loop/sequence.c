@@ -14,24 +14,20 @@ static axl_status open_layers(axl_seq *seq)
         return axl_error(AXL_ERR_HOST_MEMORY, "sequence");
     }
     for (uint32_t layer = 0; layer < model->layers; layer++) {
-        AXL_TRY(axl_at_layer(driver->ops->alloc(driver, model->cache_bytes, &seq->k[layer]), layer));
-        AXL_TRY(axl_at_layer(driver->ops->alloc(driver, model->cache_bytes, &seq->v[layer]), layer));
+        AXL_TRY(axl_at_layer(driver->ops->alloc(driver, AXL_USE_DEVICE, model->cache_bytes, &seq->k[layer]), layer));
+        AXL_TRY(axl_at_layer(driver->ops->alloc(driver, AXL_USE_DEVICE, model->cache_bytes, &seq->v[layer]), layer));
     }
     return axl_ok();
 }
 
-/*
- * A later sequence may get the same addresses. They are bound anew then: a library may have looked them up
- * when they were bound.
- */
-static void forget_bindings(const axl_model *model)
+static bool is_aligned(const axl_seq *seq)
 {
-    for (uint32_t layer = 0; layer < model->layers; layer++) {
-        for (uint32_t group = 0; group < model->group_count; group++) {
-            model->engines[layer].bindings[group].k = NULL;
-            model->engines[layer].bindings[group].v = NULL;
+    for (uint32_t layer = 0; layer < seq->model->layers; layer++) {
+        if (seq->k[layer].address % AXL_ALIGNMENT != 0 || seq->v[layer].address % AXL_ALIGNMENT != 0) {
+            return false;
         }
     }
+    return true;
 }
 
 static axl_status close_seq(axl_seq *seq)
@@ -46,7 +42,9 @@ static axl_status close_seq(axl_seq *seq)
             axl_keep_first(&status, model->driver->ops->free(model->driver, &seq->v[layer]));
         }
     }
-    forget_bindings(model);
+    for (uint32_t layer = 0; layer < model->layers; layer++) {
+        axl_engine_forget(&model->engines[layer], AXL_CACHE_ROLES);
+    }
     model->sequences--;
     free(seq->k);
     free(seq->v);
@@ -71,6 +69,7 @@ axl_status axl_seq_open(axl_model *model, axl_seq **out)
         axl_keep_first(&status, close_seq(seq));
         return status;
     }
+    seq->aligned = is_aligned(seq);
     *out = seq;
     return status;
 }
@@ -92,22 +91,4 @@ axl_status axl_seq_truncate(axl_seq *seq, uint32_t len)
     }
     seq->len = len;
     return axl_ok();
-}
-
-axl_status axl_seq_export(axl_seq *seq, uint32_t first, uint32_t count, void *out, uint64_t out_bytes)
-{
-    (void)seq, (void)first, (void)count, (void)out, (void)out_bytes;
-    return axl_error(AXL_ERR_UNSUPPORTED, "axl_seq_export");
-}
-
-axl_status axl_seq_import(axl_seq *seq, uint32_t first, uint32_t count, const void *in, uint64_t in_bytes)
-{
-    (void)seq, (void)first, (void)count, (void)in, (void)in_bytes;
-    return axl_error(AXL_ERR_UNSUPPORTED, "axl_seq_import");
-}
-
-axl_status axl_seq_copy(axl_seq *dst, const axl_seq *src, uint32_t count)
-{
-    (void)dst, (void)src, (void)count;
-    return axl_error(AXL_ERR_UNSUPPORTED, "axl_seq_copy");
 }

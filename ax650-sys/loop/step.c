@@ -1,217 +1,183 @@
-/* One step of one sequence: a chunk of a prompt or a token, through all layers, then the head. */
+/* One layer, and the head, of one step: where its tensors are, what is copied, the run. */
 #include <string.h>
 
 #include "axl_model.h"
 #include "axl_status.h"
 
-/* A run of `count` rows through one group, stored behind `history` rows. */
-typedef struct axl_step {
-    axl_seq *seq;
-    const axl_group *group;
-    const axl_stage *stage;
-    uint32_t history;
-    uint32_t count;
-    const int32_t *cancel;
-} axl_step;
+/* A place in a buffer. */
+typedef struct place {
+    const axl_buffer *buffer;
+    uint64_t offset;
+} place;
 
-static bool is_cancelled(const int32_t *cancel)
+bool axl_is_cancelled(const axl_step *step)
 {
-    return cancel != NULL && __atomic_load_n(cancel, __ATOMIC_ACQUIRE) != 0;
+    return step->cancel != NULL && __atomic_load_n(step->cancel, __ATOMIC_ACQUIRE) != 0;
 }
 
-static axl_status write_mask(const axl_step *step)
+static bool is_on(const axl_step *step, axl_path path)
 {
-    axl_model *model = step->seq->model;
+    return (step->paths & (uint32_t)path) != 0;
+}
+
+static bool is_decode(const axl_step *step)
+{
+    return step->group->rows == 1;
+}
+
+static uint64_t row_offset(const axl_step *step)
+{
+    return (uint64_t)step->seq->model->kv_dim * AXL_VALUE * step->history;
+}
+
+/*
+ * Aliased, layers write input and output in turn, so that each reads what the one before it wrote. The last
+ * layer of a decode step writes straight to the head.
+ */
+static const axl_buffer *hidden_out(const axl_step *step, uint32_t layer)
+{
+    const axl_model *model = step->seq->model;
+    if (!is_on(step, AXL_PATH_ALIASED_HIDDEN)) {
+        return &step->stage->output;
+    }
+    if (is_decode(step) && layer + 1 == model->layers) {
+        return &model->head_input;
+    }
+    return layer % 2 == 0 ? &step->stage->output : &step->stage->input;
+}
+
+static const axl_buffer *hidden_in(const axl_step *step, uint32_t layer)
+{
+    const bool swapped = is_on(step, AXL_PATH_ALIASED_HIDDEN) && layer % 2 == 1;
+    return swapped ? &step->stage->output : &step->stage->input;
+}
+
+static place place_of(const axl_step *step, uint32_t layer, axl_role role)
+{
+    const axl_seq *seq = step->seq;
     const axl_group *group = step->group;
-    if (group->rows == 1) {
-        axl_mask_decode(model->staging, group->history + 1, step->history);
-    } else {
-        axl_mask_prefill(model->staging, group->rows, group->history, step->history, step->count);
+    const bool shared = is_on(step, AXL_PATH_SHARED_INPUTS);
+    const axl_own_inputs *own = shared ? NULL : &seq->model->own[layer];
+    const uint32_t kind = is_decode(step) ? 0 : 1;
+    switch (role) {
+    case AXL_K_CACHE:
+        return (place){group->history == 0 ? &group->no_k : &seq->k[layer], 0};
+    case AXL_V_CACHE:
+        return (place){group->history == 0 ? &group->no_v : &seq->v[layer], 0};
+    case AXL_INDICES:
+        return (place){shared ? &step->stage->indices : &own->indices[kind], 0};
+    case AXL_MASK:
+        return (place){shared ? &group->mask : &own->mask[kind], 0};
+    case AXL_K_OUT:
+        return step->in_place ? (place){&seq->k[layer], row_offset(step)} : (place){&step->stage->k_out, 0};
+    case AXL_V_OUT:
+        return step->in_place ? (place){&seq->v[layer], row_offset(step)} : (place){&step->stage->v_out, 0};
+    case AXL_HIDDEN_IN:
+        return (place){hidden_in(step, layer), 0};
+    case AXL_HIDDEN_OUT:
+    case AXL_ROLES:
+        break;
     }
-    return model->driver->ops->upload(model->driver, &group->mask, model->staging, group->mask.bytes);
+    return (place){hidden_out(step, layer), 0};
 }
 
-static axl_status write_indices(const axl_step *step)
+static axl_status bind_layer(const axl_step *step, uint32_t layer)
 {
     axl_model *model = step->seq->model;
-    uint32_t *indices = model->staging;
-    for (uint32_t row = 0; row < step->group->rows; row++) {
-        indices[row] = row < step->count ? step->history + row : 0;
-    }
-    return model->driver->ops->upload(model->driver, &step->stage->indices, indices, step->stage->indices.bytes);
-}
-
-/* Rows of padding are zero, so that nothing of an earlier chunk takes part. */
-static axl_status write_rows(const axl_step *step, const uint16_t *rows)
-{
-    axl_model *model = step->seq->model;
-    const uint64_t bytes = (uint64_t)step->count * model->hidden * AXL_VALUE;
-    const uint64_t whole = step->stage->input.bytes;
-    if (bytes == whole) {
-        return model->driver->ops->upload(model->driver, &step->stage->input, rows, whole);
-    }
-    unsigned char *staging = model->staging;
-    memcpy(staging, rows, (size_t)bytes);
-    memset(staging + bytes, 0, (size_t)(whole - bytes));
-    return model->driver->ops->upload(model->driver, &step->stage->input, staging, whole);
-}
-
-/* Binds the sequence's K and V to a layer, unless they are. A group without history never sees them. */
-static axl_status bind_cache(const axl_step *step, uint32_t layer)
-{
-    axl_model *model = step->seq->model;
-    const axl_group *group = step->group;
-    axl_engine *engine = &model->engines[layer];
-    axl_binding *binding = &engine->bindings[group->index];
-    const axl_buffer *k = &step->seq->k[layer];
-    const axl_buffer *v = &step->seq->v[layer];
-    if (group->history == 0 || (binding->k == k->ptr && binding->v == v->ptr)) {
-        return axl_ok();
-    }
-    binding->k = NULL;
-    binding->v = NULL;
-    AXL_TRY(axl_engine_bind(model->driver, engine, group->index, AXL_K_CACHE, k));
-    AXL_TRY(axl_engine_bind(model->driver, engine, group->index, AXL_V_CACHE, v));
-    binding->k = k->ptr;
-    binding->v = v->ptr;
-    return axl_ok();
-}
-
-static axl_status store_cache(const axl_step *step, uint32_t layer)
-{
-    const axl_model *model = step->seq->model;
-    const uint64_t row = (uint64_t)model->kv_dim * AXL_VALUE;
-    const uint64_t at = row * step->history;
-    const uint64_t bytes = row * step->count;
-    AXL_TRY(model->driver->ops->copy(model->driver, &step->seq->k[layer], at, &step->stage->k_out, 0, bytes));
-    return model->driver->ops->copy(model->driver, &step->seq->v[layer], at, &step->stage->v_out, 0, bytes);
-}
-
-static axl_status run_layer(const axl_step *step, uint32_t layer)
-{
-    const axl_model *model = step->seq->model;
-    AXL_TRY(bind_cache(step, layer));
-    AXL_TRY(axl_engine_run(model->driver, &model->engines[layer], step->group->index));
-    AXL_TRY(store_cache(step, layer));
-    if (layer + 1 == model->layers) {
-        return axl_ok();
-    }
-    const uint64_t bytes = (uint64_t)step->count * model->hidden * AXL_VALUE;
-    return model->driver->ops->copy(model->driver, &step->stage->input, 0, &step->stage->output, 0, bytes);
-}
-
-static axl_status run_layers(const axl_step *step, const uint16_t *rows)
-{
-    const axl_model *model = step->seq->model;
-    if (is_cancelled(step->cancel)) {
-        return axl_at_layer(axl_error(AXL_ERR_CANCELLED, "cancel flag"), 0);
-    }
-    AXL_TRY(write_mask(step));
-    AXL_TRY(write_indices(step));
-    AXL_TRY(write_rows(step, rows));
-    for (uint32_t layer = 0; layer < model->layers; layer++) {
-        if (is_cancelled(step->cancel)) {
-            return axl_at_layer(axl_error(AXL_ERR_CANCELLED, "cancel flag"), layer);
-        }
-        AXL_TRY(axl_at_layer(run_layer(step, layer), layer));
+    for (uint32_t role = 0; role < AXL_ROLES; role++) {
+        const place at = place_of(step, layer, (axl_role)role);
+        AXL_TRY(axl_engine_bind(model->driver, &model->engines[layer], step->group->index, (axl_role)role,
+                                at.buffer, at.offset));
     }
     return axl_ok();
 }
 
-/* The logits of the last row of a step. */
-static axl_status run_head(const axl_step *step, uint16_t *logits)
+/* Mask and indices as the step has made them on the host, into the layer's own buffers. */
+static axl_status write_own(const axl_step *step, uint32_t layer)
+{
+    const axl_model *model = step->seq->model;
+    const axl_staging *staging = &model->staging;
+    const axl_shape *shapes = model->engines[0].shapes[step->group->index];
+    const uint32_t kind = is_decode(step) ? 0 : 1;
+    const axl_own_inputs *own = &model->own[layer];
+    const void *mask = is_decode(step) ? step->group->shadow : staging->prefill_mask;
+    const void *indices = is_decode(step) ? staging->index : staging->prefill_indices;
+    AXL_TRY(model->driver->ops->upload(model->driver, step->lane, &own->mask[kind], 0, mask,
+                                       shapes[AXL_MASK].bytes));
+    return model->driver->ops->upload(model->driver, step->lane, &own->indices[kind], 0, indices,
+                                      shapes[AXL_INDICES].bytes);
+}
+
+static axl_status copy_cache(const axl_step *step, uint32_t layer)
+{
+    const axl_seq *seq = step->seq;
+    axl_driver *driver = seq->model->driver;
+    const uint64_t at = row_offset(step);
+    const uint64_t bytes = (uint64_t)seq->model->kv_dim * AXL_VALUE * step->count;
+    AXL_TRY(driver->ops->copy(driver, step->lane, &seq->k[layer], at, &step->stage->k_out, 0, bytes));
+    return driver->ops->copy(driver, step->lane, &seq->v[layer], at, &step->stage->v_out, 0, bytes);
+}
+
+axl_status axl_step_layer(const axl_step *step, uint32_t layer)
+{
+    const axl_model *model = step->seq->model;
+    axl_driver *driver = model->driver;
+    driver->layer = (int32_t)layer;
+    if (axl_is_cancelled(step)) {
+        return axl_error(AXL_ERR_CANCELLED, "cancel flag");
+    }
+    AXL_TRY(bind_layer(step, layer));
+    if (!is_on(step, AXL_PATH_SHARED_INPUTS)) {
+        AXL_TRY(write_own(step, layer));
+    }
+    AXL_TRY(axl_engine_run(driver, step->lane, &model->engines[layer], step->group->index));
+    if (!step->in_place) {
+        AXL_TRY(copy_cache(step, layer));
+    }
+    if (is_on(step, AXL_PATH_ALIASED_HIDDEN) || layer + 1 == model->layers) {
+        return axl_ok();
+    }
+    const uint64_t bytes = (uint64_t)step->count * model->hidden * AXL_VALUE;
+    return driver->ops->copy(driver, step->lane, &step->stage->input, 0, &step->stage->output, 0, bytes);
+}
+
+/* Where the head finds the last row of the step. */
+static axl_status feed_head(const axl_step *step)
+{
+    const axl_model *model = step->seq->model;
+    const axl_buffer *last = hidden_out(step, model->layers - 1);
+    if (last == &model->head_input) {
+        return axl_ok();
+    }
+    const uint64_t row = (uint64_t)model->hidden * AXL_VALUE;
+    return model->driver->ops->copy(model->driver, step->lane, &model->head_input, 0, last, row * (step->count - 1),
+                                    row);
+}
+
+/*
+ * The logits of the last row of a step, for the caller when the step is over: queued or pinned, they come by way of
+ * the staging.
+ */
+axl_status axl_step_head(const axl_step *step, uint16_t *logits)
 {
     axl_model *model = step->seq->model;
     axl_driver *driver = model->driver;
-    const uint64_t row = (uint64_t)model->hidden * AXL_VALUE;
-    if (is_cancelled(step->cancel)) {
+    axl_engine *head = &model->engines[model->layers];
+    driver->layer = (int32_t)model->layers;
+    if (axl_is_cancelled(step)) {
         return axl_error(AXL_ERR_CANCELLED, "cancel flag");
     }
-    AXL_TRY(driver->ops->copy(driver, &model->head_input, 0, &step->stage->output, row * (step->count - 1), row));
-    AXL_TRY(axl_engine_run(driver, &model->engines[model->layers], 0));
-    return driver->ops->download(driver, logits, &model->head_output, model->head_output.bytes);
-}
-
-static axl_status run_step(const axl_step *step, const uint16_t *rows, uint16_t *logits)
-{
-    AXL_TRY(run_layers(step, rows));
-    if (logits == NULL) {
-        return axl_ok();
+    AXL_TRY(axl_engine_bind(driver, head, 0, AXL_HIDDEN_IN, &model->head_input, 0));
+    AXL_TRY(axl_engine_bind(driver, head, 0, AXL_HIDDEN_OUT, &model->head_output, 0));
+    AXL_TRY(feed_head(step));
+    AXL_TRY(axl_engine_run(driver, step->lane, head, 0));
+    const uint64_t bytes = model->head_output.bytes;
+    if (step->lane == AXL_NOW && !model->staging.pinned) {
+        return driver->ops->download(driver, AXL_NOW, logits, &model->head_output, 0, bytes);
     }
-    return axl_at_layer(run_head(step, logits), step->seq->model->layers);
-}
-
-static axl_status decode_one(axl_seq *seq, uint32_t history, const uint16_t *row, uint16_t *logits,
-                             const int32_t *cancel)
-{
-    const axl_model *model = seq->model;
-    const axl_group *group = axl_groups_decode(model, history);
-    if (group == NULL) {
-        return axl_error(AXL_ERR_CONTEXT_FULL, "no decode group sees that many rows");
-    }
-    const axl_step step = {seq, group, &model->decode, history, 1, cancel};
-    return run_step(&step, row, logits);
-}
-
-/* Behind the last prefill group's reach, and in models without one, a chunk is a row of tokens. */
-static axl_status prefill_chunk(axl_seq *seq, const uint16_t *rows, uint32_t count, uint16_t *logits,
-                                const int32_t *cancel)
-{
-    const axl_model *model = seq->model;
-    const axl_group *group = axl_groups_prefill(model, seq->len);
-    if (group != NULL) {
-        const axl_step step = {seq, group, &model->prefill, seq->len, count, cancel};
-        return run_step(&step, rows, logits);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        const uint16_t *row = rows + (uint64_t)i * model->hidden;
-        AXL_TRY(decode_one(seq, seq->len + i, row, i + 1 == count ? logits : NULL, cancel));
+    AXL_TRY(driver->ops->download(driver, step->lane, model->staging.logits, &model->head_output, 0, bytes));
+    if (step->lane == AXL_NOW) {
+        memcpy(logits, model->staging.logits, (size_t)bytes);
     }
     return axl_ok();
-}
-
-static axl_status check(const axl_seq *seq, const uint16_t *rows, uint32_t count, const uint16_t *logits,
-                        uint32_t logits_len)
-{
-    if (seq == NULL || rows == NULL) {
-        return axl_error(AXL_ERR_ARGUMENT, "no sequence or no rows");
-    }
-    if (count == 0 || count > seq->model->chunk) {
-        return axl_error(AXL_ERR_ARGUMENT, "a step takes between one row and the chunk");
-    }
-    if (logits != NULL && logits_len != seq->model->vocab) {
-        return axl_error(AXL_ERR_ARGUMENT, "room for logits is not the size of the vocabulary");
-    }
-    if (count > seq->model->context - seq->len) {
-        return axl_error(AXL_ERR_CONTEXT_FULL, "the sequence has no room for these rows");
-    }
-    return axl_ok();
-}
-
-axl_status axl_prefill(axl_seq *seq, const uint16_t *rows, uint32_t count, uint16_t *logits,
-                       uint32_t logits_len, const int32_t *cancel)
-{
-    AXL_TRY(check(seq, rows, count, logits, logits_len));
-    axl_stats *stats = &seq->model->driver->stats;
-    const uint64_t start = axl_clock_ns();
-    const axl_status status = prefill_chunk(seq, rows, count, logits, cancel);
-    stats->step_ns += axl_clock_ns() - start;
-    if (status.code == AXL_OK) {
-        seq->len += count;
-    }
-    return status;
-}
-
-axl_status axl_decode(axl_seq *seq, const uint16_t *row, uint16_t *logits, uint32_t logits_len,
-                      const int32_t *cancel)
-{
-    AXL_TRY(check(seq, row, 1, logits, logits_len));
-    axl_stats *stats = &seq->model->driver->stats;
-    const uint64_t start = axl_clock_ns();
-    const axl_status status = decode_one(seq, seq->len, row, logits, cancel);
-    stats->step_ns += axl_clock_ns() - start;
-    if (status.code == AXL_OK) {
-        seq->len++;
-    }
-    return status;
 }

@@ -8,6 +8,8 @@ use ax650_sim::testing::TinySpec;
 use crate::support::{card, config, prompt, read, request, run, tiny_model, tokens, with_engine};
 
 const RUN: &str = "axclrtEngineExecute";
+/// A run of one token, which is queued.
+const QUEUED_RUN: &str = "axclrtEngineExecuteAsync";
 /// A general failure of the engine, as the vendor encodes it.
 const FAILED: i32 = 0x8030_0283_u32.cast_signed();
 
@@ -40,7 +42,7 @@ fn a_failed_call_names_its_layer_and_the_next_request_is_answered() {
     with_engine(config(), async |engine, card| {
         let expected = tokens(&engine, request(model, &prompt, 6)).await;
         // The second layer of the third step of the answer: four runs a step.
-        card.fail_call(RUN, 4 * 3 + 2, FAILED);
+        card.fail_call(QUEUED_RUN, 4 * 3 + 2, FAILED);
         let (_, last) = read(engine.generate(request(model, &prompt, 6)).await.unwrap()).await;
         let Event::Error(EngineError::Device(text)) = last else { panic!("{last:?}") };
         assert!(text.contains("_l1_"), "the file is named: {text}");
@@ -57,7 +59,7 @@ fn a_card_that_fails_and_comes_back_is_used_again() {
         let expected = tokens(&engine, request(model, &prompt, 6)).await;
         for _ in 0..3 {
             // Every run fails, then none: as after a reset of the card.
-            card.fail_call(RUN, 1, FAILED);
+            card.fail_call(QUEUED_RUN, 1, FAILED);
             let (_, last) = read(engine.generate(request(model, &prompt, 6)).await.unwrap()).await;
             assert!(matches!(last, Event::Error(EngineError::Device(_))), "{last:?}");
         }

@@ -268,7 +268,7 @@ static void run_row(const fake_io *io, uint32_t group, int32_t row)
         }
     }
     static const uint16_t zeros[FAKE_HIDDEN];
-    require(!padding || (indices[row] == 0 && memcmp(input, zeros, sizeof zeros) == 0), "padding is zero");
+    require(!padding || io->file != 1 || (indices[row] == 0 && memcmp(input, zeros, sizeof zeros) == 0), "padding is zero");
     for (int32_t i = 0; i < FAKE_HIDDEN; i++) {
         output[i] = (uint16_t)(input[i] * 5u + sum + (uint32_t)i + io->file);
     }

@@ -193,8 +193,8 @@ static void test_steps_fail_at_each_call(void)
         CHECK(status.code == AXL_ERR_CALL && axl_seq_len(seq) == 3);
     }
     fake.fail_at = 0;
-    /* Mask, indices, rows; two layers of run, K, V, one hidden; head input, run, logits. */
-    CHECK(failures == 3 + 4 + 3 + 3 && memcmp(logits, expected, sizeof logits) == 0);
+    /* Rows; two layers of mask, indices, run, K and V, one hidden; head input, run, logits. */
+    CHECK(failures == 1 + 6 + 5 + 3 + 0 && memcmp(logits, expected, sizeof logits) == 0);
     OK(axl_seq_close(seq));
     OK(axl_model_close(model));
     OK(axl_driver_close(driver));
@@ -291,7 +291,7 @@ static void test_models_that_do_not_fit(void)
     }
     fake_reset();
     fake.free_kib = 0;
-    expect_bad_model(AXL_ERR_DEVICE_MEMORY, 0, "free memory", "");
+    expect_bad_model(AXL_ERR_DEVICE_MEMORY, 0, "free memory", "needs 1 KiB, 0 KiB are free");
 }
 
 static void test_specs_that_are_wrong(void)
