@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bindings fmt lint doc unit deny loop fuzz clients smoke check-fmt check-bindings abi-check aarch64 cross-aarch64
+.PHONY: help demo test bench bench-card bindings fmt lint doc unit deny loop fuzz clients smoke check-fmt check-bindings abi-check aarch64 cross-aarch64
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -13,8 +13,11 @@ demo: ## build, fetch a small model, serve it and chat once over HTTP
 test: ## everything the project checks, on a new machine too
 	@.ci/test.sh
 
-bench: ## speed and memory against llama.cpp, same model, same machine
-	@benches/run.sh
+bench: ## the figures of bench-card, then speed and memory against llama.cpp on this machine
+	@status=0; benches/card.sh || status=1; benches/run.sh || status=1; exit $$status
+
+bench-card: ## what a token costs on the cards that are known, and whether the bounds hold
+	@benches/card.sh
 
 bindings: ## write the Rust bindings of vendor/include again (installs libclang)
 	@ax650-sys/bindings.sh

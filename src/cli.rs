@@ -13,6 +13,7 @@ use crate::{
     device::{DeviceChoice, DriverOptions},
 };
 
+mod bench;
 pub mod client;
 mod connect;
 mod create;
@@ -24,6 +25,7 @@ mod remove;
 mod run;
 mod serve;
 mod show;
+mod signals;
 mod stop;
 mod terminal;
 mod verify;
@@ -71,6 +73,7 @@ enum Command {
     Stop(stop::Arguments),
     Rm(remove::Arguments),
     Verify(verify::Arguments),
+    Bench(bench::Arguments),
     Doctor(doctor::Arguments),
     Version(version::Arguments),
 }
@@ -146,6 +149,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Stop(command) => command.execute(),
         Command::Rm(command) => command.execute(),
         Command::Verify(command) => command.execute(),
+        Command::Bench(command) => command.execute(),
         Command::Doctor(command) => command.execute(),
         Command::Version(version::Arguments {}) => version::execute(),
     }

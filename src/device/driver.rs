@@ -27,8 +27,12 @@ pub struct DeviceInfo {
     pub version: String,
     /// The chip's name; empty where the library does not tell.
     pub soc: String,
+    /// The vendor's interface that it is driven through.
+    pub interface: Interface,
     /// The profile of a software card that keeps time.
     pub profile: Option<String>,
+    /// How fast a layer reads its weights by that profile, in bytes per second; `None` if nobody knows, or at once.
+    pub weight_bytes_per_second: Option<u64>,
     /// Device memory in bytes; 0 where the library does not tell.
     pub total_memory: u64,
     /// Device memory that was free when the card was opened, in bytes.

@@ -123,11 +123,13 @@ fn finish(
     let summary =
         format!("{what}, driver {} in {}{}", or_unknown(&version), library.display(), memory_of(found));
     card.traits.software_files = version.contains(SOFTWARE_MARK);
-    (card, info(kind, summary, version, found))
+    let info = info(kind, summary, version, card.traits.interface, found);
+    (card, info)
 }
 
 fn open_software(choice: &SoftwareChoice, options: &DriverOptions, why: &str) -> Opened {
-    let Plan { card: card_options, interface, profile } = software::plan(choice, options)?;
+    let Plan { card: card_options, interface, profile, weight_bytes_per_second } =
+        software::plan(choice, options)?;
     let traits = Traits {
         software: true,
         software_files: true,
@@ -153,20 +155,29 @@ fn open_software(choice: &SoftwareChoice, options: &DriverOptions, why: &str) ->
     };
     let like = profile.as_ref().map(|name| format!(", as fast as {name}")).unwrap_or_default();
     let summary = format!("software card{like}: {does} ({why})");
-    Ok((card, DeviceInfo { profile, ..info("software", summary, text(&found.version), &found) }))
+    let found = info("software", summary, text(&found.version), interface, &found);
+    Ok((card, DeviceInfo { profile, weight_bytes_per_second, ..found }))
 }
 
 fn traits(options: &DriverOptions) -> Traits {
     Traits { paths: options.paths.0, verdicts: options.verdicts.clone(), ..Traits::default() }
 }
 
-fn info(kind: &'static str, summary: String, version: String, found: &c::axl_driver_info) -> DeviceInfo {
+fn info(
+    kind: &'static str,
+    summary: String,
+    version: String,
+    interface: Interface,
+    found: &c::axl_driver_info,
+) -> DeviceInfo {
     DeviceInfo {
         kind,
         summary,
         version,
         soc: text(&found.soc),
+        interface,
         profile: None,
+        weight_bytes_per_second: None,
         total_memory: found.total_memory,
         free_memory: found.free_memory,
     }

@@ -14,6 +14,8 @@ pub(super) struct Plan {
     pub(super) interface: Interface,
     /// Name of the profile.
     pub(super) profile: Option<String>,
+    /// How fast a layer reads its weights by the profile; `None` without one, or if that takes no time.
+    pub(super) weight_bytes_per_second: Option<u64>,
 }
 
 /// Reads the profile, if one is asked for.
@@ -24,6 +26,7 @@ pub(super) fn plan(choice: &SoftwareChoice, options: &DriverOptions) -> Result<P
         Some(profile::Interface::Pcie) | None => Interface::Pcie,
     };
     let name = profile.as_ref().map(|profile| profile.name().to_owned());
+    let weight_bytes_per_second = profile.as_ref().and_then(weight_speed);
     let card = CardOptions {
         threads: options.software_threads,
         profile: profile.map(Arc::new),
@@ -37,7 +40,13 @@ pub(super) fn plan(choice: &SoftwareChoice, options: &DriverOptions) -> Result<P
         },
         ..CardOptions::default()
     };
-    Ok(Plan { card, interface: choice.interface.unwrap_or(own), profile: name })
+    Ok(Plan { card, interface: choice.interface.unwrap_or(own), profile: name, weight_bytes_per_second })
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "finite and above zero")]
+fn weight_speed(profile: &Profile) -> Option<u64> {
+    let bytes_per_second = profile.layer_gb_per_s.value * 1e9;
+    bytes_per_second.is_finite().then_some(bytes_per_second as u64)
 }
 
 fn read(choice: &ProfileChoice) -> Result<Profile, DeviceError> {

@@ -16,7 +16,7 @@ use super::{
     Counters, DoneReason, Engine, EngineConfig, EngineError, Event, GenerateOptions, Generation, Request,
     SamplingOptions, Summary,
 };
-use crate::device::{CancelFlag, DeviceInfo};
+use crate::device::{CancelFlag, DeviceInfo, Interface};
 use crate::models::model::Model;
 use crate::text::TokenId;
 
@@ -256,7 +256,9 @@ impl Card for FakeCard {
             kind: "software",
             summary: "a card for tests".into(),
             soc: String::new(),
+            interface: Interface::Pcie,
             profile: None,
+            weight_bytes_per_second: None,
             version: "1".into(),
             total_memory: 1,
             free_memory: 1,

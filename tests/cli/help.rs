@@ -6,7 +6,7 @@ use crate::program::{Program, stderr, stdout};
 fn every_command_has_help_with_an_example() {
     let program = Program::new();
     for command in
-        ["serve", "run", "create", "list", "show", "ps", "stop", "rm", "verify", "doctor", "version"]
+        ["serve", "run", "create", "list", "show", "ps", "stop", "rm", "verify", "bench", "doctor", "version"]
     {
         let text = stdout(&program.run(&[command, "--help"]).success());
         assert!(

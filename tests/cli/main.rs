@@ -1,6 +1,7 @@
 //! The program as a user meets it: help, mistakes, and a tiny model from import to removal.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod bench;
 mod doctor;
 mod doctor_recordings;
 #[path = "../common/gguf.rs"]
