@@ -29,7 +29,7 @@ use crate::fault::Fault;
 use crate::host::HostMemory;
 use crate::io::Io;
 use crate::memory::DeviceMemory;
-use crate::options::CardOptions;
+use crate::options::{CardOptions, Compute};
 use crate::signature::Signature;
 use crate::status;
 use crate::stream::Streams;
@@ -51,8 +51,8 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    fn new(memory: DeviceMemory) -> Self {
-        let (engines, streams, board) = (Engines::default(), Streams::default(), Board::default());
+    fn new(memory: DeviceMemory, compute: Compute) -> Self {
+        let (engines, streams, board) = (Engines::new(compute), Streams::default(), Board::default());
         Self { memory, engines, streams, board, files: BTreeMap::new() }
     }
 
@@ -104,14 +104,14 @@ impl DerefMut for State {
 }
 
 impl State {
-    fn new(memory_limit: u64, cards: usize) -> Self {
+    fn new(memory_limit: u64, cards: usize, compute: Compute) -> Self {
         let memory = |index| DeviceMemory::of_device(memory_limit, index);
         Self {
             users: 0,
             finalized: false,
             next_handle: FIRST_HANDLE,
             selected: 0,
-            devices: (0..cards.max(1)).map(|index| Device::new(memory(index))).collect(),
+            devices: (0..cards.max(1)).map(|index| Device::new(memory(index), compute)).collect(),
             host: HostMemory::default(),
             contexts: Contexts::new(cards.max(1)),
         }
@@ -203,7 +203,7 @@ impl State {
     pub(crate) fn finalize(&mut self, exact: bool) -> Vec<String> {
         let leaks = self.leaks(exact);
         let next_handle = self.next_handle;
-        let mut fresh = Self::new(self.memory.limit(), self.devices.len());
+        let mut fresh = Self::new(self.memory.limit(), self.devices.len(), self.engines.compute());
         for (new, old) in fresh.devices.iter_mut().zip(&mut self.devices) {
             new.board.kept = old.board.take_lent(&mut old.memory);
         }
@@ -251,7 +251,7 @@ impl Card {
             .map(|profile| Clock::new(profile, options.pace, options.card_count(), source()));
         Arc::new(Self {
             clock,
-            state: Mutex::new(State::new(options.memory_limit(), options.card_count())),
+            state: Mutex::new(State::new(options.memory_limit(), options.card_count(), options.compute)),
             changed: Condvar::new(),
             options,
             log: Mutex::default(),

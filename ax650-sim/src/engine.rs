@@ -11,6 +11,7 @@ use crate::compute::{self, Pool};
 use crate::fault::Fault;
 use crate::io::Io;
 use crate::memory::DeviceMemory;
+use crate::options::Compute;
 use crate::signature::Signature;
 use crate::status::{self, Common, Part};
 use crate::violations::Rule;
@@ -31,7 +32,7 @@ impl Model {
         let caches =
             self.signature.inputs.iter().filter(|tensor| tensor.is(c"K_cache") || tensor.is(c"V_cache"));
         Work::Run {
-            head: matches!(self.engine, compute::Engine::Head(_)),
+            head: self.engine.is_head(),
             weight_bytes: self.bytes,
             cache_bytes: caches.filter_map(|tensor| tensor.size(group)).sum(),
             operations: self.engine.operations(group),
@@ -51,12 +52,21 @@ pub(crate) struct Engines {
     pub(crate) scratch: compute::Scratch,
     /// Results of a run before they are written to the device memory.
     pub(crate) staging: Box<[Line]>,
+    compute: Compute,
 }
 
 /// All cores of the NPU.
 const ALL_CORES: u32 = 0b111;
 
 impl Engines {
+    pub(crate) fn new(compute: Compute) -> Self {
+        Self { compute, ..Self::default() }
+    }
+
+    pub(crate) fn compute(&self) -> Compute {
+        self.compute
+    }
+
     /// `axclrtEngineInit`. Once more in the same mode changes nothing; in another one it fails, as the
     /// on-board library does.
     pub(crate) fn init(&mut self, kind: u32, threads: usize) -> Result<(), Fault> {
@@ -99,7 +109,11 @@ impl Engines {
         // The weights take about the size of the file: what cannot fit is refused before it is read.
         memory.reserve(file.len())?;
         memory.release(file.len());
-        let engine = compute::Engine::load(path).map_err(|error| {
+        let load = match self.compute {
+            Compute::Full => compute::Engine::load,
+            Compute::None => compute::Engine::load_shape,
+        };
+        let engine = load(path).map_err(|error| {
             let code = status::common(Part::Engine, Common::Decode);
             Fault::plain(code, format!("cannot load {}: {error}", path.display()))
         })?;
@@ -115,7 +129,11 @@ impl Engines {
         id: u64,
     ) -> Result<(), Fault> {
         self.kind()?;
-        let engine = compute::Engine::from_bytes(name, file).map_err(|error| {
+        let load = match self.compute {
+            Compute::Full => compute::Engine::from_bytes,
+            Compute::None => compute::Engine::shape_from_bytes,
+        };
+        let engine = load(name, file).map_err(|error| {
             let code = status::common(Part::Engine, Common::Decode);
             Fault::plain(code, format!("cannot load {}: {error}", name.display()))
         })?;

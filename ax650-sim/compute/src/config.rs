@@ -31,6 +31,8 @@ pub(super) struct LayerConfig {
     pub(super) rope_theta: f64,
     pub(super) rope_pairs: RopePairs,
     pub(super) kv_len: usize,
+    /// `K_cache` length of each decode group; the last is `kv_len`.
+    pub(super) decode: Vec<usize>,
     pub(super) chunk: usize,
     /// `K_cache` length of each prefill group; 1 means no history.
     pub(super) history: Vec<usize>,
@@ -62,8 +64,21 @@ impl LayerConfig {
         self.kv_heads * self.head_dim
     }
 
+    /// Rows that a run of `group` computes.
+    pub(super) fn rows(&self, group: usize) -> usize {
+        if group < self.decode.len() { 1 } else { self.chunk }
+    }
+
+    /// Operations of the matrix products of `group`, if it has more than one row.
+    pub(super) fn operations(&self, group: usize) -> u64 {
+        match self.rows(group) {
+            1 => 0,
+            rows => 2 * rows as u64 * self.parameters(),
+        }
+    }
+
     /// Weights of all projections.
-    pub(super) fn parameters(&self) -> u64 {
+    fn parameters(&self) -> u64 {
         let of_attention = 2 * (self.q_dim() + self.kv_dim()) as u64;
         self.hidden as u64 * (of_attention + 3 * self.intermediate as u64)
     }
@@ -87,9 +102,16 @@ impl LayerConfig {
                 other => return Err(entries.bad("ax650.rope_pairs", format!("`{other}` is not known"))),
             },
             kv_len: entries.size("ax650.kv_len", MAX_SIZE)?,
+            decode: Vec::new(),
             chunk: entries.size("ax650.chunk", MAX_CHUNK)?,
-            history: entries.history()?,
+            history: entries.lengths("ax650.history")?,
         };
+        let decode = if entries.map.contains_key("ax650.decode") {
+            entries.lengths("ax650.decode")?
+        } else {
+            vec![config.kv_len]
+        };
+        let config = Self { decode, ..config };
         entries.weights()?;
         if !config.heads.is_multiple_of(config.kv_heads) {
             let reason = format!("{} does not divide the {} heads", config.kv_heads, config.heads);
@@ -106,12 +128,29 @@ impl LayerConfig {
             let reason = format!("{} is below {MIN_ROPE_THETA}", config.rope_theta);
             return Err(entries.bad("ax650.rope_theta", reason));
         }
+        if config.decode.last() != Some(&config.kv_len) {
+            let reason = format!("the last length is not the cache's {} rows", config.kv_len);
+            return Err(entries.bad("ax650.decode", reason));
+        }
         if config.history.iter().any(|length| *length > config.kv_len) {
             let reason = format!("a group is longer than the cache of {} rows", config.kv_len);
             return Err(entries.bad("ax650.history", reason));
         }
         Ok(config)
     }
+}
+
+/// Value of `ax650.weights` of a file that only names the bytes of its weights.
+const SYNTHETIC: &str = "synthetic";
+
+/// Bytes of weights that a synthetic file stands for; `None` for an ordinary file.
+pub(super) fn synthetic_bytes(file: &LayerFile) -> Result<Option<u64>, LoadError> {
+    let none = HashMap::new();
+    let entries = Entries { path: file.path().to_path_buf(), map: file.entries().unwrap_or(&none) };
+    if entries.map.get("ax650.weights").is_none_or(|weights| weights != SYNTHETIC) {
+        return Ok(None);
+    }
+    entries.parse("ax650.weight_bytes").map(Some)
 }
 
 impl Config {
@@ -190,13 +229,12 @@ impl Entries<'_> {
 
     fn weights(&self) -> Result<(), LoadError> {
         match self.text("ax650.weights")? {
-            "w8a16" | "bf16" => Ok(()),
+            "w8a16" | "bf16" | SYNTHETIC => Ok(()),
             other => Err(self.bad("ax650.weights", format!("`{other}` is neither w8a16 nor bf16"))),
         }
     }
 
-    fn history(&self) -> Result<Vec<usize>, LoadError> {
-        let key = "ax650.history";
+    fn lengths(&self, key: &'static str) -> Result<Vec<usize>, LoadError> {
         let text = self.text(key)?;
         let lengths: Result<Vec<usize>, _> = text.split(',').map(|part| part.trim().parse()).collect();
         let lengths =

@@ -85,6 +85,11 @@ impl<'a> LayerFile<'a> {
         &self.path
     }
 
+    /// Bytes of all tensors.
+    pub(super) fn data_bytes(&self) -> u64 {
+        self.metadata.data_len() as u64
+    }
+
     /// The hyper-parameters, `ax650.*`.
     pub(super) fn entries(&self) -> Option<&HashMap<String, String>> {
         self.metadata.metadata().as_ref()

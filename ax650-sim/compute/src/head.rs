@@ -8,10 +8,11 @@ use super::linear::{Linear, Output, Part};
 use super::micro::Rows;
 use super::pool::Pool;
 use super::scratch::Scratch;
+use super::shape::row;
 use super::shared::SharedMut;
 use super::simd::{Isa, LANES};
 use super::vector::{padded, whole_vectors};
-use super::{DataType, TensorInfo, elements, elements_mut};
+use super::{TensorInfo, elements, elements_mut};
 
 /// A packed head file.
 #[derive(Debug)]
@@ -27,15 +28,12 @@ pub struct HeadModel {
 impl HeadModel {
     pub(super) fn load(file: &mut LayerFile, config: HeadConfig) -> Result<Self, LoadError> {
         let HeadConfig { hidden, vocab, .. } = config;
-        let tensor = |name, width: usize| {
-            let width = i32::try_from(width).unwrap_or(i32::MAX);
-            vec![TensorInfo { name, dtype: DataType::Bf16, dims: vec![vec![1, 1, width]] }]
-        };
+        let (inputs, outputs) = tensors(&config);
         Ok(Self {
             norm: padded(file.vector("norm", hidden)?, LANES),
             weight: Linear::load(file, &[Part { name: "", rows: vocab }], hidden, vocab, &|i| Some((0, i)))?,
-            inputs: tensor("input", hidden),
-            outputs: tensor("output", vocab),
+            inputs,
+            outputs,
             isa: Isa::best(),
             config,
         })
@@ -78,4 +76,9 @@ impl HeadModel {
         self.weight.forward(pool, self.isa, 1, x, Output::Bf16 { to, len });
         Ok(())
     }
+}
+
+/// Shapes of the border tensors.
+pub(super) fn tensors(config: &HeadConfig) -> (Vec<TensorInfo>, Vec<TensorInfo>) {
+    (row("input", config.hidden), row("output", config.vocab))
 }

@@ -115,8 +115,8 @@ impl LayerModel {
             + 4 * floats as u64
     }
 
-    pub(super) fn operations(&self, group: usize) -> u64 {
-        if group == 0 { 0 } else { 2 * self.config.chunk as u64 * self.config.parameters() }
+    pub(super) fn config(&self) -> &LayerConfig {
+        &self.config
     }
 
     pub(super) fn run(
@@ -134,7 +134,7 @@ impl LayerModel {
         let call = Call {
             layer: self,
             pool,
-            rows: if group == 0 { 1 } else { self.config.chunk },
+            rows: self.config.rows(group),
             k_cache: elements("K_cache", k_cache)?,
             v_cache: elements("V_cache", v_cache)?,
             indices: elements("indices", indices)?,
@@ -411,10 +411,10 @@ impl Kernel for SplitHeads<'_> {
     }
 }
 
-/// Shapes of the border tensors: group 0 decodes one row, the others take a chunk each.
-fn tensors(config: &LayerConfig) -> (Vec<TensorInfo>, Vec<TensorInfo>) {
+/// Shapes of the border tensors: the decode groups take one row, the others a chunk each.
+pub(super) fn tensors(config: &LayerConfig) -> (Vec<TensorInfo>, Vec<TensorInfo>) {
     // (rows, K_cache length, mask columns)
-    let mut groups = vec![(1, config.kv_len, config.kv_len + 1)];
+    let mut groups: Vec<_> = config.decode.iter().map(|&length| (1, length, length + 1)).collect();
     groups.extend(config.history.iter().map(|&length| {
         let columns = if length == 1 { config.chunk } else { length + config.chunk };
         (config.chunk, length, columns)

@@ -28,6 +28,7 @@ mod micro;
 mod pool;
 mod rope;
 mod scratch;
+mod shape;
 mod shared;
 mod simd;
 #[cfg(any(test, feature = "testing"))]
@@ -45,6 +46,7 @@ pub use head::HeadModel;
 pub use layer::LayerModel;
 pub use pool::Pool;
 pub use scratch::Scratch;
+pub use shape::{SYNTHETIC_TOKEN, ShapeModel};
 
 /// Element kind of a tensor at the border of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,14 +90,18 @@ impl TensorInfo {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a handful per model, each in front of megabytes of weights")]
 pub enum Engine {
-    /// A transformer layer: one decode group (0), then the prefill groups.
+    /// A transformer layer: the decode groups, then the prefill groups.
     Layer(LayerModel),
     /// Final norm and projection to the vocabulary: one group.
     Head(HeadModel),
+    /// One of the two without arithmetic: every output is zero, but for one logit.
+    Shape(ShapeModel),
 }
 
 impl Engine {
     /// Reads and packs the layer file at `path`. The file is not kept open.
+    ///
+    /// A synthetic file, which only names the bytes of its weights, becomes an [`Engine::Shape`].
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         Self::pack(LayerFile::open(path)?)
     }
@@ -110,11 +116,29 @@ impl Engine {
         Config::read(&LayerFile::from_bytes(name, bytes)?).map(drop)
     }
 
+    /// Reads no more than the header of the layer file at `path`: an [`Engine::Shape`] whatever the file is.
+    pub fn load_shape(path: &Path) -> Result<Self, LoadError> {
+        Self::shape(&LayerFile::open(path)?)
+    }
+
+    /// As [`Engine::load_shape`], for a layer file that is in memory.
+    pub fn shape_from_bytes(name: &Path, bytes: &[u8]) -> Result<Self, LoadError> {
+        Self::shape(&LayerFile::from_bytes(name, bytes)?)
+    }
+
     fn pack(mut file: LayerFile) -> Result<Self, LoadError> {
+        if config::synthetic_bytes(&file)?.is_some() {
+            return Self::shape(&file);
+        }
         match Config::read(&file)? {
             Config::Layer(config) => LayerModel::load(&mut file, config).map(Self::Layer),
             Config::Head(config) => HeadModel::load(&mut file, config).map(Self::Head),
         }
+    }
+
+    fn shape(file: &LayerFile) -> Result<Self, LoadError> {
+        let weight_bytes = config::synthetic_bytes(file)?.unwrap_or(file.data_bytes());
+        Ok(Self::Shape(ShapeModel::new(Config::read(file)?, weight_bytes)))
     }
 
     /// Number of shape groups.
@@ -127,6 +151,7 @@ impl Engine {
         match self {
             Self::Layer(layer) => layer.inputs(),
             Self::Head(head) => head.inputs(),
+            Self::Shape(shape) => shape.inputs(),
         }
     }
 
@@ -135,22 +160,34 @@ impl Engine {
         match self {
             Self::Layer(layer) => layer.outputs(),
             Self::Head(head) => head.outputs(),
+            Self::Shape(shape) => shape.outputs(),
         }
     }
 
-    /// Bytes of packed weights that the engine holds.
+    /// Bytes of packed weights that the engine holds, or for a [`Engine::Shape`] would hold.
     pub fn weight_bytes(&self) -> u64 {
         match self {
             Self::Layer(layer) => layer.weight_bytes(),
             Self::Head(head) => head.weight_bytes(),
+            Self::Shape(shape) => shape.weight_bytes(),
         }
     }
 
     /// Operations of the matrix products of `group` (a multiply-add is two), if it has more than one row.
     pub fn operations(&self, group: usize) -> u64 {
+        self.layer_config().map_or(0, |config| config.operations(group))
+    }
+
+    /// Whether this is a head, computed or not.
+    pub fn is_head(&self) -> bool {
+        self.layer_config().is_none()
+    }
+
+    fn layer_config(&self) -> Option<&config::LayerConfig> {
         match self {
-            Self::Layer(layer) => layer.operations(group),
-            Self::Head(_) => 0,
+            Self::Layer(layer) => Some(layer.config()),
+            Self::Head(_) => None,
+            Self::Shape(shape) => shape.layer(),
         }
     }
 
@@ -176,6 +213,7 @@ impl Engine {
         match self {
             Self::Layer(layer) => layer.run(pool, group, inputs, outputs, scratch),
             Self::Head(head) => head.run(pool, inputs, outputs, scratch),
+            Self::Shape(shape) => shape.run(outputs),
         }
     }
 }

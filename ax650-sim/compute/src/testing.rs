@@ -28,6 +28,13 @@ pub enum TinyWeights {
     W8A16,
     /// bf16.
     Bf16,
+    /// Not at all: the files only name the bytes that a card counts, and a run computes nothing.
+    Synthetic {
+        /// Weights of each layer.
+        layer_bytes: u64,
+        /// Weights of the head.
+        head_bytes: u64,
+    },
 }
 
 /// Shape and kind of a tiny model. `Default` is a two-layer llama of 64 channels with 300 cache rows.
@@ -49,8 +56,10 @@ pub struct TinySpec {
     pub intermediate: usize,
     /// Rows of the embedding and outputs of the head.
     pub vocab: usize,
-    /// Rows of the K/V cache of the decode group.
+    /// Rows of the K/V cache, which the last decode group sees all of.
     pub kv_len: usize,
+    /// Cache rows of the decode groups before the last one, ascending and below `kv_len`.
+    pub smaller_decode: Vec<usize>,
     /// Storage of the projections.
     pub weights: TinyWeights,
     /// Start value of the random weights.
@@ -69,6 +78,7 @@ impl Default for TinySpec {
             intermediate: 96,
             vocab: 200,
             kv_len: 300,
+            smaller_decode: Vec::new(),
             weights: TinyWeights::W8A16,
             seed: 1,
         }
@@ -116,14 +126,20 @@ pub fn write_tiny_model(dir: &Path, spec: &TinySpec) -> io::Result<TinyModel> {
     let mut layers = Vec::with_capacity(spec.layers);
     for index in 0..spec.layers {
         let path = dir.join(format!("{arch}_p{CHUNK}_l{index}_together.axmodel"));
-        layer_tensors(spec, &mut random).write(&path, layer_metadata(spec, index))?;
+        let tensors = match spec.weights {
+            TinyWeights::Synthetic { .. } => Tensors::default(),
+            _ => layer_tensors(spec, &mut random),
+        };
+        tensors.write(&path, layer_metadata(spec, index))?;
         layers.push(path);
     }
 
     let head = dir.join(format!("{arch}_post.axmodel"));
     let mut tensors = Tensors::default();
-    tensors.norm("norm", spec.hidden, &mut random);
-    tensors.projection("weight", [spec.vocab, spec.hidden], spec.weights, &mut random);
+    if !matches!(spec.weights, TinyWeights::Synthetic { .. }) {
+        tensors.norm("norm", spec.hidden, &mut random);
+        tensors.projection("weight", [spec.vocab, spec.hidden], spec.weights, &mut random);
+    }
     tensors.write(&head, head_metadata(spec))?;
 
     let embedding = dir.join("model.embed_tokens.weight.bfloat16.bin");
@@ -163,7 +179,8 @@ fn layer_tensors(spec: &TinySpec, random: &mut Random) -> Tensors {
 
 fn layer_metadata(spec: &TinySpec, index: usize) -> HashMap<String, String> {
     let pairs = if spec.architecture == "llama" { "interleaved" } else { "halves" };
-    let history: Vec<String> = spec.history().iter().map(usize::to_string).collect();
+    let list = |lengths: &[usize]| lengths.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+    let decode = [&spec.smaller_decode[..], &[spec.kv_len]].concat();
     metadata(
         spec,
         "layer",
@@ -178,7 +195,8 @@ fn layer_metadata(spec: &TinySpec, index: usize) -> HashMap<String, String> {
             ("rope_pairs", pairs.to_owned()),
             ("kv_len", spec.kv_len.to_string()),
             ("chunk", CHUNK.to_string()),
-            ("history", history.join(",")),
+            ("decode", list(&decode)),
+            ("history", list(&spec.history())),
         ],
     )
 }
@@ -191,7 +209,14 @@ fn metadata(spec: &TinySpec, kind: &str, more: &[(&str, String)]) -> HashMap<Str
     let weights = match spec.weights {
         TinyWeights::W8A16 => "w8a16",
         TinyWeights::Bf16 => "bf16",
+        TinyWeights::Synthetic { .. } => "synthetic",
     };
+    let bytes = match spec.weights {
+        TinyWeights::Synthetic { layer_bytes, .. } if kind == "layer" => Some(layer_bytes),
+        TinyWeights::Synthetic { head_bytes, .. } => Some(head_bytes),
+        _ => None,
+    };
+    let bytes = bytes.map(|bytes| ("weight_bytes", bytes.to_string()));
     let common = [
         ("format", "1".to_owned()),
         ("kind", kind.to_owned()),
@@ -199,7 +224,12 @@ fn metadata(spec: &TinySpec, kind: &str, more: &[(&str, String)]) -> HashMap<Str
         ("rms_eps", "0.00001".to_owned()),
         ("weights", weights.to_owned()),
     ];
-    common.iter().chain(more).map(|(key, value)| (format!("ax650.{key}"), value.clone())).collect()
+    common
+        .iter()
+        .chain(more)
+        .chain(&bytes)
+        .map(|(key, value)| (format!("ax650.{key}"), value.clone()))
+        .collect()
 }
 
 /// The tensors of one file, as bytes.
@@ -230,6 +260,8 @@ impl Tensors {
                 self.0.push((name.to_owned(), Dtype::I8, shape.to_vec(), bytes));
                 self.float(&name.replace("weight", "scale"), &scales);
             }
+            // Has no tensors.
+            TinyWeights::Synthetic { .. } => {}
         }
     }
 

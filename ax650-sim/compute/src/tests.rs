@@ -3,6 +3,7 @@
 mod files;
 mod harness;
 mod reference;
+mod shapes;
 
 use proptest::prelude::*;
 
