@@ -2,7 +2,8 @@
 //!
 //! On a real card a NaN in a cache row poisons attention even where the mask hides the row. The arithmetic
 //! of the software card does not read hidden rows, so the damage would not show; that is why a run which
-//! reads never written memory is noticed here.
+//! reads never written memory is noticed here. That costs time, and memory for the NaN: a card that is not strict has
+//! zeros instead, which take no memory of the host until something else is written.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -48,25 +49,71 @@ pub(crate) enum View {
     Cached(Cache),
 }
 
+/// What zeroed memory is made of: the largest alignment at which the system hands out zeroed pages untouched.
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(16))]
+struct Unit([u8; 16]);
+
+const UNIT: usize = size_of::<Unit>();
+
+/// Backing store of a block.
+#[derive(Debug)]
+struct Store {
+    units: Lent<Unit>,
+    /// Bytes before the first one that is aligned to a line.
+    skipped: usize,
+}
+
+impl Store {
+    /// Zeroed memory of at least `bytes` in whole lines, or `None` if the host has none.
+    fn new(bytes: u64) -> Option<Self> {
+        let lines = usize::try_from(bytes.div_ceil(ALIGNMENT)).ok()?;
+        let count = lines.checked_mul(LINE / UNIT)?.checked_add(LINE / UNIT - 1)?;
+        let units = Lent::new(bytemuck::allocation::try_zeroed_slice_box(count).ok()?);
+        let skipped = units.address().next_multiple_of(LINE) - units.address();
+        Some(Self { units, skipped })
+    }
+
+    fn address(&self) -> usize {
+        self.units.address() + self.skipped
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.units.bytes()[self.skipped..]
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.units.bytes_mut()[self.skipped..]
+    }
+}
+
 /// An allocation of `len` bytes.
 #[derive(Debug)]
 pub(crate) struct Block {
-    memory: Lent<Line>,
+    memory: Store,
     len: u64,
     view: View,
+    /// Whether every byte is certainly zero.
+    zero: bool,
     /// One bit per line that was never written, and how many are left; the bits go when none is.
     fresh: Box<[Cell<u64>]>,
     fresh_lines: Cell<usize>,
 }
 
 impl Block {
-    /// Fresh memory that only the card reaches, or `None` if the host has none.
-    pub(crate) fn new(len: u64) -> Option<Self> {
-        let lines = lines(len)?;
-        let fresh_lines = lines.len();
-        let fresh = vec![Cell::new(u64::MAX); fresh_lines.div_ceil(64)].into_boxed_slice();
-        let fresh_lines = Cell::new(fresh_lines);
-        Some(Self { memory: Lent::new(lines), len, view: View::Card, fresh, fresh_lines })
+    /// Fresh memory that only the card reaches, or `None` if the host has none: full of NaN and watched for reads of
+    /// what was never written if `strict`, else full of zeros.
+    pub(crate) fn new(len: u64, strict: bool) -> Option<Self> {
+        let memory = Store::new(len)?;
+        let (view, fresh, fresh_lines) = (View::Card, Box::default(), Cell::new(0));
+        let mut block = Self { memory, len, view, zero: true, fresh, fresh_lines };
+        if strict {
+            let lines = usize::try_from(len.div_ceil(ALIGNMENT)).ok()?;
+            block.bytes_mut(0, lines * LINE).fill(FILL);
+            block.fresh = vec![Cell::new(u64::MAX); lines.div_ceil(64)].into_boxed_slice();
+            block.fresh_lines.set(lines);
+        }
+        Some(block)
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -79,6 +126,7 @@ impl Block {
 
     /// Lets the CPU at the memory directly.
     pub(crate) fn share(&mut self) {
+        self.zero = false;
         self.view = View::Shared;
     }
 
@@ -103,12 +151,23 @@ impl Block {
 
     /// The bytes from `start` to `end`, which lie inside and count as written afterwards.
     pub(crate) fn bytes_mut(&mut self, start: usize, end: usize) -> &mut [u8] {
+        self.zero = false;
         self.mark_written(start, end);
         &mut self.memory.bytes_mut()[start..end]
     }
 
+    /// Fills the bytes from `start` to `end`, which lie inside. Zeros over zeros take no memory of the host.
+    pub(crate) fn fill(&mut self, start: usize, end: usize, value: u8) {
+        if !(self.zero && value == 0) {
+            self.bytes_mut(start, end).fill(value);
+        }
+    }
+
     /// Copies `source` (which lies inside) to `target`.
     pub(crate) fn copy_within(&mut self, source: Range<usize>, target: usize) {
+        if self.zero {
+            return;
+        }
         self.mark_written(target, target + source.len());
         self.memory.bytes_mut().copy_within(source, target);
     }
@@ -194,7 +253,7 @@ mod tests {
 
     #[test]
     fn lines_are_fresh_until_touched() {
-        let mut block = Block::new(1000).unwrap();
+        let mut block = Block::new(1000, true).unwrap();
         assert!(block.is_fresh(0, 1) && block.is_fresh(999, 1000) && !block.is_fresh(5, 5));
         block.bytes_mut(130, 140).fill(0);
         assert!(!block.is_fresh(128, 256) && block.is_fresh(127, 256) && block.is_fresh(128, 257));
@@ -206,8 +265,23 @@ mod tests {
     }
 
     #[test]
+    fn memory_that_is_not_watched_is_zero_and_aligned() {
+        for len in [1, 128, 1000] {
+            let mut block = Block::new(len, false).unwrap();
+            let end = usize::try_from(len).unwrap();
+            assert_eq!(block.memory_address() % ALIGNMENT, 0);
+            assert!(!block.is_fresh(0, end) && block.bytes(0, end).iter().all(|&byte| byte == 0));
+            block.fill(0, end, 0);
+            assert!(block.zero);
+            block.fill(end - 1, end, 9);
+            block.fill(0, end - 1, 0);
+            assert_eq!(block.bytes(0, end).iter().map(|&byte| u32::from(byte)).sum::<u32>(), 9);
+        }
+    }
+
+    #[test]
     fn shared_lines_are_fresh_until_their_contents_change() {
-        let mut block = Block::new(300).unwrap();
+        let mut block = Block::new(300, true).unwrap();
         block.share();
         assert!(block.is_fresh(0, 300));
         block.memory.bytes_mut()[140] = 0;
@@ -216,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_cached_line_is_written_when_it_is_flushed() {
-        let mut block = Block::new(300).unwrap();
+        let mut block = Block::new(300, true).unwrap();
         assert!(block.add_cache());
         let View::Cached(cache) = block.view() else { panic!("no cache") };
         let cpu = std::ptr::with_exposed_provenance_mut::<u8>(cache.address() + 10);

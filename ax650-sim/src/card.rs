@@ -40,6 +40,22 @@ use crate::violations::{Rule, Violation, ViolationLog};
 const FIRST_HANDLE: u64 = 0x00C1_0000_0000_0010;
 const HANDLE_STEP: u64 = 0x10;
 
+/// How the devices of a card are made.
+#[derive(Debug, Clone, Copy)]
+struct Setup {
+    memory_limit: u64,
+    cards: usize,
+    compute: Compute,
+    strict: bool,
+}
+
+impl Setup {
+    fn new(options: &CardOptions) -> Self {
+        let CardOptions { compute, strict, .. } = *options;
+        Self { memory_limit: options.memory_limit(), cards: options.card_count(), compute, strict }
+    }
+}
+
 /// What one device of the list has for itself: nothing of it can be used with another one.
 pub(crate) struct Device {
     pub(crate) memory: DeviceMemory,
@@ -51,8 +67,9 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    fn new(memory: DeviceMemory, compute: Compute) -> Self {
-        let (engines, streams, board) = (Engines::new(compute), Streams::default(), Board::default());
+    fn new(setup: Setup, index: usize) -> Self {
+        let memory = DeviceMemory::of_device(setup.memory_limit, setup.strict, index);
+        let (engines, streams, board) = (Engines::new(setup.compute), Streams::default(), Board::default());
         Self { memory, engines, streams, board, files: BTreeMap::new() }
     }
 
@@ -81,6 +98,7 @@ impl Device {
 pub(crate) struct State {
     /// `axclInit` calls without their `axclFinalize`.
     pub(crate) users: u32,
+    setup: Setup,
     finalized: bool,
     next_handle: u64,
     selected: usize,
@@ -104,16 +122,16 @@ impl DerefMut for State {
 }
 
 impl State {
-    fn new(memory_limit: u64, cards: usize, compute: Compute) -> Self {
-        let memory = |index| DeviceMemory::of_device(memory_limit, index);
+    fn new(setup: Setup) -> Self {
         Self {
+            setup,
             users: 0,
             finalized: false,
             next_handle: FIRST_HANDLE,
             selected: 0,
-            devices: (0..cards.max(1)).map(|index| Device::new(memory(index), compute)).collect(),
+            devices: (0..setup.cards).map(|index| Device::new(setup, index)).collect(),
             host: HostMemory::default(),
-            contexts: Contexts::new(cards.max(1)),
+            contexts: Contexts::new(setup.cards),
         }
     }
 
@@ -203,7 +221,7 @@ impl State {
     pub(crate) fn finalize(&mut self, exact: bool) -> Vec<String> {
         let leaks = self.leaks(exact);
         let next_handle = self.next_handle;
-        let mut fresh = Self::new(self.memory.limit(), self.devices.len(), self.engines.compute());
+        let mut fresh = Self::new(Setup { memory_limit: self.memory.limit(), ..self.setup });
         for (new, old) in fresh.devices.iter_mut().zip(&mut self.devices) {
             new.board.kept = old.board.take_lent(&mut old.memory);
         }
@@ -251,7 +269,7 @@ impl Card {
             .map(|profile| Clock::new(profile, options.pace, options.card_count(), source()));
         Arc::new(Self {
             clock,
-            state: Mutex::new(State::new(options.memory_limit(), options.card_count(), options.compute)),
+            state: Mutex::new(State::new(Setup::new(&options))),
             changed: Condvar::new(),
             options,
             log: Mutex::default(),

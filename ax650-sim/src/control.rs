@@ -140,10 +140,11 @@ impl Drop for AttachedCard {
     }
 }
 
-/// Waits until no other claim is held, then makes a card and directs every function table that is filled
+/// Waits until no other claim is held, then makes a strict card and directs every function table that is filled
 /// from now on to it.
 pub fn claim(options: CardOptions) -> ClaimedCard {
     let turn = CLAIM.lock();
+    let options = CardOptions { strict: true, ..options };
     let card = SoftwareCard::new(options);
     *CLAIMED.lock() = Some(card.card.clone());
     ClaimedCard { card, turn }

@@ -63,10 +63,6 @@ impl Engines {
         Self { compute, ..Self::default() }
     }
 
-    pub(crate) fn compute(&self) -> Compute {
-        self.compute
-    }
-
     /// `axclrtEngineInit`. Once more in the same mode changes nothing; in another one it fails, as the
     /// on-board library does.
     pub(crate) fn init(&mut self, kind: u32, threads: usize) -> Result<(), Fault> {

@@ -3,7 +3,7 @@
 //! Addresses start at [`BASE`], which is no valid host address on x86-64 or aarch64: a caller that
 //! dereferences one faults at once instead of reading something. Allocations are [`ALIGNMENT`]-aligned,
 //! separated by a guard gap and never placed twice, so every stale or overrun address is recognised.
-//! Fresh memory is full of NaN, as the real memory is full of whatever was there.
+//! Fresh memory of a strict card is full of NaN, as the real memory is full of whatever was there.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -39,14 +39,16 @@ pub(crate) struct DeviceMemory {
     next: u64,
     used: u64,
     limit: u64,
+    strict: bool,
     /// Where the CMM blocks of the board are, and how blocks are called.
     pub(crate) cmm: Cmm,
 }
 
 impl DeviceMemory {
-    pub(crate) fn new(limit: u64) -> Self {
+    /// A memory of `limit` bytes; `strict` as in [`Block::new`].
+    pub(crate) fn new(limit: u64, strict: bool) -> Self {
         let (blocks, freed, cmm) = (BTreeMap::new(), BTreeMap::new(), Cmm::default());
-        Self { blocks, freed, next: BASE, used: 0, limit, cmm }
+        Self { blocks, freed, next: BASE, used: 0, limit, strict, cmm }
     }
 
     /// Bytes in use: allocations and reservations, each rounded up to [`ALIGNMENT`].
@@ -85,7 +87,7 @@ impl DeviceMemory {
         self.used = self.used.saturating_sub(rounded(bytes));
     }
 
-    /// Allocates `len` bytes of NaN and returns their address.
+    /// Allocates `len` bytes and returns their address.
     pub(crate) fn allocate(&mut self, len: u64) -> Result<u64, Fault> {
         self.allocate_aligned(len, ALIGNMENT)
     }
@@ -101,7 +103,7 @@ impl DeviceMemory {
         self.reserve(len)?;
         let address = self.next.checked_next_multiple_of(align).unwrap_or(END);
         let end = address.checked_add(rounded(len)).filter(|&end| end + GUARD < END);
-        let (Some(end), Some(block)) = (end, Block::new(len)) else {
+        let (Some(end), Some(block)) = (end, Block::new(len, self.strict)) else {
             self.release(len);
             let reason = format!("the host has no {len} bytes for an allocation of the software card");
             return Err(Fault::plain(status::CMM_EXHAUSTED, reason));
@@ -116,7 +118,7 @@ impl DeviceMemory {
         let pages = cmm::pages(len);
         self.reserve(pages)?;
         let address = self.cmm.place(pages, align, self.limit);
-        let (Some(address), Some(mut block)) = (address, Block::new(len)) else {
+        let (Some(address), Some(mut block)) = (address, Block::new(len, self.strict)) else {
             self.release(pages);
             if let Some(address) = address {
                 self.cmm.remove(address);
@@ -169,6 +171,15 @@ impl DeviceMemory {
     pub(crate) fn bytes_mut(&mut self, address: u64, len: u64) -> Result<&mut [u8], Fault> {
         let (block, start, end) = self.locate(address, len)?;
         Ok(self.blocks.get_mut(&block).map_or(&mut [], |block| block.bytes_mut(start, end)))
+    }
+
+    /// Fills a range.
+    pub(crate) fn fill(&mut self, address: u64, len: u64, value: u8) -> Result<(), Fault> {
+        let (block, start, end) = self.locate(address, len)?;
+        if let Some(block) = self.blocks.get_mut(&block) {
+            block.fill(start, end, value);
+        }
+        Ok(())
     }
 
     /// Whether a range holds memory that was never written, as far as [`Block::is_fresh`] can tell.
@@ -247,8 +258,8 @@ impl DeviceMemory {
 
     /// As [`Self::new`], for the device at `index` of the list. Devices have address ranges of their own, so that an
     /// address tells whose it is.
-    pub(crate) fn of_device(limit: u64, index: usize) -> Self {
-        Self { next: BASE + index as u64 * DEVICE_SPACE, ..Self::new(limit) }
+    pub(crate) fn of_device(limit: u64, strict: bool, index: usize) -> Self {
+        Self { next: BASE + index as u64 * DEVICE_SPACE, ..Self::new(limit, strict) }
     }
 
     /// Whether `address` would be one of another device.
@@ -293,7 +304,7 @@ mod tests {
 
     #[test]
     fn fresh_memory_is_nan_and_aligned() {
-        let mut memory = DeviceMemory::new(1 << 20);
+        let mut memory = DeviceMemory::new(1 << 20, true);
         for len in [1, 127, 128, 129] {
             let address = memory.allocate(len).unwrap();
             assert_eq!(address % ALIGNMENT, 0);
@@ -303,7 +314,7 @@ mod tests {
 
     #[test]
     fn offsets_reach_the_last_byte_and_no_further() {
-        let mut memory = DeviceMemory::new(1 << 20);
+        let mut memory = DeviceMemory::new(1 << 20, true);
         let address = memory.allocate(100).unwrap();
         memory.bytes_mut(address + 90, 10).unwrap().fill(7);
         assert_eq!(memory.bytes(address + 99, 1).unwrap(), [7]);
@@ -315,7 +326,7 @@ mod tests {
 
     #[test]
     fn free_takes_only_a_live_base() {
-        let mut memory = DeviceMemory::new(1 << 20);
+        let mut memory = DeviceMemory::new(1 << 20, true);
         let address = memory.allocate(256).unwrap();
         assert_eq!(rule(memory.free(address + 128)), Rule::InteriorFree);
         memory.free(address).unwrap();
@@ -327,7 +338,7 @@ mod tests {
 
     #[test]
     fn the_budget_holds_and_is_given_back() {
-        let mut memory = DeviceMemory::new(1024);
+        let mut memory = DeviceMemory::new(1024, true);
         let first = memory.allocate(1000).unwrap();
         let fault = memory.allocate(1).unwrap_err();
         assert_eq!((fault.code, fault.rule), (status::CMM_EXHAUSTED, None));
@@ -341,7 +352,7 @@ mod tests {
 
     #[test]
     fn copies_within_and_between_allocations() {
-        let mut memory = DeviceMemory::new(1 << 20);
+        let mut memory = DeviceMemory::new(1 << 20, true);
         let (first, second) = (memory.allocate(64).unwrap(), memory.allocate(64).unwrap());
         memory.bytes_mut(first, 4).unwrap().copy_from_slice(&[1, 2, 3, 4]);
         memory.copy(first + 8, first, 4).unwrap();
@@ -376,7 +387,7 @@ mod tests {
         /// Against plain vectors: what is legal does the same, what is not changes nothing.
         #[test]
         fn memory_behaves_like_separate_vectors(steps in steps()) {
-            let mut memory = DeviceMemory::new(1 << 20);
+            let mut memory = DeviceMemory::new(1 << 20, true);
             let mut model: Vec<(u64, Option<Vec<u8>>)> = Vec::new();
             for step in steps {
                 match step {

@@ -143,10 +143,7 @@ pub(crate) fn release(state: &mut State, queued: &Queued) {
 fn run_task(state: &mut State, call: &Call<'_>, task: &Task) -> Result<(), Fault> {
     match *task {
         Task::Run(ref run) => run::perform(state, call, run),
-        Task::Fill { address, value, len } => {
-            state.memory.bytes_mut(address, len)?.fill(value);
-            Ok(())
-        }
+        Task::Fill { address, value, len } => state.memory.fill(address, len, value),
         Task::Copy { to, from, len, kind } => {
             // SAFETY: whoever queued the copy promised the host side valid until the stream is
             // synchronised or destroyed, and nothing drains the queue later than that.

@@ -84,8 +84,7 @@ pub(super) unsafe extern "C" fn memset(pointer: *mut c_void, value: u8, count: u
     call("axclrtMemset", |state, call| {
         state.require_context()?;
         call.charge(Work::OnDevice { bytes: count as u64 });
-        state.memory.bytes_mut(address(pointer), count as u64)?.fill(value);
-        Ok(())
+        state.memory.fill(address(pointer), count as u64, value)
     })
 }
 

@@ -45,8 +45,13 @@ impl Client {
 
     /// A card with `cards` devices before `axclInit`.
     fn of(cards: u32) -> Self {
-        let options =
-            CardOptions { threads: Some(1), memory_bytes: Some(64 << 20), cards, ..CardOptions::default() };
+        let options = CardOptions {
+            threads: Some(1),
+            memory_bytes: Some(64 << 20),
+            cards,
+            strict: true,
+            ..CardOptions::default()
+        };
         let card = SoftwareCard::new(options.clone());
         let attached = card.attach();
         Self { table: pcie_table(options), card, _attached: attached }
