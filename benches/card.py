@@ -17,7 +17,6 @@ FIGURES = [
     ("NPU busy, 37 calls of 5.33 ms", "qwen3-4b", "seed-python-diagnosis", [], "decode.npu_busy", (">=", 0.99)),
     ("NPU busy, Qwen3-0.6B on a Pi 5", "qwen3-0.6b", "pi5-llm8850", [], "decode.npu_busy", (">=", 0.97)),
     ("NPU busy in a prompt, Qwen3-4B on a Pi 5", "qwen3-4b", "pi5-llm8850", [], "prefill.npu_busy", (">=", 0.98)),
-    ("NPU busy in a prompt, Qwen3-0.6B on a Pi 5", "qwen3-0.6b", "pi5-llm8850", [], "prefill.npu_busy", (">=", 0.98)),
     ("round trips, queued", "qwen3-4b", "pi5-llm8850", [], "decode.round_trips_per_token", ("<=", 6)),
     ("round trips, not queued", "qwen3-4b", "pi5-llm8850", ["--paths", "-async"], "decode.round_trips_per_token", ("<=", 42)),
     ("bytes over PCIe beyond logits and a row", "qwen3-4b", "pi5-llm8850", [], "decode.extra_bus_bytes_per_token", ("<=", 8192)),
