@@ -81,25 +81,24 @@ static axl_status create_handle(board_driver *driver, const mapping *file, AX_EN
     return older.code == AXL_OK ? older : status;
 }
 
-/* Leaves the context NULL where only the older call works. */
-static axl_status create_context(board_driver *driver, axl_program *program)
+/* Leaves the context NULL where only the older call works; `explicit_one` says why there is none. */
+static axl_status create_context(board_driver *driver, axl_program *program, axl_status *explicit_one)
 {
     AX_ENGINE_CONTEXT_T context = NULL;
-    const axl_status status =
-        BOARD_CALL(driver, AXL_CALL_HOST, AX_ENGINE_CreateContextV2, (handle_of(program), &context));
-    if (status.code == AXL_OK) {
+    *explicit_one = BOARD_CALL(driver, AXL_CALL_HOST, AX_ENGINE_CreateContextV2, (handle_of(program), &context));
+    if (explicit_one->code == AXL_OK) {
         program->context = (uintptr_t)context;
-        return status;
+        return axl_ok();
     }
-    if (status.code == AXL_ERR_DEVICE_MEMORY) {
-        return status;
+    if (explicit_one->code == AXL_ERR_DEVICE_MEMORY) {
+        return *explicit_one;
     }
     const axl_status older = BOARD_CALL(driver, AXL_CALL_HOST, AX_ENGINE_CreateContext, (handle_of(program)));
-    return older.code == AXL_OK ? older : status;
+    return older.code == AXL_OK ? older : *explicit_one;
 }
 
 /* Libraries that know no groups have files of one. */
-static axl_status count_groups(board_driver *driver, axl_program *program)
+static axl_status count_groups(board_driver *driver, axl_program *program, const axl_status *explicit_one)
 {
     AX_U32 count = 1;
     if (driver->table.AX_ENGINE_GetGroupIOInfoCount != NULL) {
@@ -111,8 +110,9 @@ static axl_status count_groups(board_driver *driver, axl_program *program)
         return axl_error(AXL_ERR_UNSUPPORTED, "AX_ENGINE_RunGroupIOSync");
     }
     if (count > 1 && program->context == 0) {
-        return axl_error(AXL_ERR_MODEL, "AX_ENGINE_CreateContextV2 gave no context, which files with several "
-                                        "shape groups need");
+        const axl_status none = axl_error(AXL_ERR_MODEL, "AX_ENGINE_CreateContextV2 gave no context, which files with "
+                                                         "several shape groups need");
+        return explicit_one->code != AXL_OK ? *explicit_one : none;
     }
     program->groups = count;
     return axl_ok();
@@ -139,8 +139,9 @@ static axl_status read_infos(board_driver *driver, axl_program *program)
 
 static axl_status describe(board_driver *driver, axl_program *program)
 {
-    AXL_TRY(create_context(driver, program));
-    AXL_TRY(count_groups(driver, program));
+    axl_status explicit_one;
+    AXL_TRY(create_context(driver, program, &explicit_one));
+    AXL_TRY(count_groups(driver, program, &explicit_one));
     /* An absurd count is refused by the caller; a list for it would be absurd too. */
     const uint32_t listed = program->groups > AXL_MAX_GROUPS ? 0 : program->groups;
     program->info = calloc((size_t)listed + 1, sizeof(AX_ENGINE_IO_INFO_T *));

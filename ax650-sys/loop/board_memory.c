@@ -16,13 +16,23 @@ static AX_VOID *host_address(const axl_buffer *buffer, uint64_t offset)
     return (unsigned char *)buffer->host + offset;
 }
 
+static axl_status flush_once(board_driver *driver, const axl_buffer *buffer, uint64_t offset, uint64_t bytes)
+{
+    return BOARD_CALL(driver, AXL_CALL_CACHE, AX_SYS_MflushCache,
+                      (buffer->address + offset, host_address(buffer, offset), (AX_U32)bytes));
+}
+
+/* Lines that stayed dirty would overwrite, some time later, what the NPU writes there: hence a second try. */
 static axl_status flush(board_driver *driver, const axl_buffer *buffer, uint64_t offset, uint64_t bytes)
 {
     if (!buffer->cached) {
         return axl_ok();
     }
-    return BOARD_CALL(driver, AXL_CALL_CACHE, AX_SYS_MflushCache,
-                      (buffer->address + offset, host_address(buffer, offset), (AX_U32)bytes));
+    axl_status status = flush_once(driver, buffer, offset, bytes);
+    if (status.code != AXL_OK) {
+        axl_keep_first(&status, flush_once(driver, buffer, offset, bytes));
+    }
+    return status;
 }
 
 static axl_status invalidate(board_driver *driver, const axl_buffer *buffer, uint64_t offset, uint64_t bytes)

@@ -13,5 +13,5 @@ trap 'rm -rf "$out"' EXIT
 warnings="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror"
 "$cc" -std=c11 $warnings -fsyntax-only -I"$loop" -I"$vendor" "$here/table_types.c"
 "$cc" -std=c11 -g -O1 $warnings -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
-    -I"$loop" -I"$vendor" "$loop"/*.c "$here/fake_card.c" "$here/loop_test.c" -o "$out/loop_test"
+    -I"$loop" -I"$vendor" "$loop"/*.c "$here"/fake_*.c "$here/support.c" "$here"/*_test.c -o "$out/loop_test"
 "$out/loop_test"

@@ -1,0 +1,153 @@
+/* Files that are not what the loop runs, and loads that end early. */
+#include "support.h"
+
+static void expect_bad_model(interface_kind kind, axl_code code, int32_t layer, const char *what, const char *detail)
+{
+    axl_driver *driver = open_driver(kind);
+    axl_model *model = NULL;
+    const axl_model_spec spec = spec_of(AXL_PATHS_ALL);
+    const axl_status status = axl_model_open(driver, &spec, NULL, NULL, &model);
+    CHECK(status.code == code && status.layer == layer && model == NULL);
+    CHECK(strstr(status.call, what) != NULL);
+    CHECK(strcmp(status.detail, detail) == 0);
+    OK(axl_driver_close(driver));
+    CHECK(fake.objects == 0);
+}
+
+static void with_renamed(interface_kind kind, uint32_t file, const char *from, const char *to, const char *what,
+                         const char *detail)
+{
+    fake_reset();
+    fake.bad_layer = file;
+    fake.rename_from = from;
+    fake.rename_to = to;
+    expect_bad_model(kind, AXL_ERR_MODEL, (int32_t)file - 1, what, detail);
+}
+
+static void names_that_are_not_known(void)
+{
+    with_renamed(PCIE, 1, "mask", "veil", "does not know", "veil");
+    with_renamed(PCIE, 2, "mask", "input_7", "same name", "input_7");
+    with_renamed(PCIE, 2, "K_cache_out", "K_cache_out_", "does not know", "K_cache_out_");
+    with_renamed(PCIE, 1, "output", NULL, "no name", "");
+    with_renamed(PCIE, 3, "output", "indices", "does not know", "indices");
+    with_renamed(BOARD, 1, "mask", "veil", "does not know", "veil, group 0");
+    with_renamed(BOARD, 2, "mask", "input_7", "same name", "input_7, group 0");
+    with_renamed(BOARD, 1, "output", NULL, "no name", "");
+    /* A file may hold any name; what does not fit is cut off. */
+    const char *whole = "0123456789012345678901234567890123456789012345678901234567890123456789";
+    char cut[AXL_DETAIL] = {0};
+    memcpy(cut, whole, sizeof cut - 1);
+    with_renamed(PCIE, 1, "mask", whole, "does not know", cut);
+    with_renamed(BOARD, 1, "mask", whole, "does not know", "0123456789012345678901234567890123456789, group 0");
+}
+
+static void shapes_that_do_not_fit(interface_kind kind)
+{
+    static const struct {
+        uint32_t file;
+        int32_t groups, extra_dim, rank;
+        uint64_t extra_size;
+        const char *what, *detail;
+    } faults[] = {
+        {1, 0, 0, 3, 0, "no shape group", ""},
+        {1, 100000, 0, 3, 0, "absurdly many", ""},
+        {1, -1, 0, 3, 0, "no shape group", ""},
+        {2, 4, 0, 3, 0, "another number of shape groups", ""},
+        {1, FAKE_GROUPS, 1, 3, 0, "K_cache and V_cache are not", "group 0"},
+        {1, FAKE_GROUPS, -FAKE_KV, 3, 0, "below one", "K_cache, group 0"},
+        {1, FAKE_GROUPS, 0, 3, 2, "has a size", "mask, group 0"},
+        {1, FAKE_GROUPS, 0, 3, 1ull << 63, "has a size", "mask, group 0"},
+        {1, FAKE_GROUPS, 0, 5, 0, "number of dimensions", "K_cache, group 0"},
+        {1, FAKE_GROUPS, 0, 0, 0, "number of dimensions", "K_cache, group 0"},
+        {3, 1, 0, 2, 0, "has a size", "input, group 0"},
+    };
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        if (kind == BOARD && faults[i].extra_size > UINT32_MAX) {
+            continue; /* sizes have 32 bits there */
+        }
+        fake_reset();
+        fake.bad_layer = faults[i].file;
+        fake.groups = faults[i].groups;
+        fake.extra_dim = faults[i].extra_dim;
+        fake.rank = faults[i].rank;
+        fake.extra_size = faults[i].extra_size;
+        expect_bad_model(kind, AXL_ERR_MODEL, (int32_t)faults[i].file - 1, faults[i].what,
+                         faults[i].detail);
+    }
+    fake_reset();
+    fake.free_kib = 0;
+    expect_bad_model(kind, AXL_ERR_DEVICE_MEMORY, 0, "free memory", "needs 1 KiB, 0 KiB are free");
+}
+
+static void specs_that_are_wrong(interface_kind kind)
+{
+    fake_reset();
+    axl_driver *driver = open_driver(kind);
+    axl_model *model = NULL;
+    const axl_model_spec good = spec_of(AXL_PATHS_ALL);
+    const axl_model_spec headless = {good.files, 1, FAKE_HIDDEN, FAKE_VOCAB, 0, NULL};
+    CHECK(axl_model_open(driver, &headless, NULL, NULL, &model).code == AXL_ERR_ARGUMENT);
+    const axl_model_spec empty = {good.files, 3, 0, FAKE_VOCAB, 0, NULL};
+    CHECK(axl_model_open(driver, &empty, NULL, NULL, &model).code == AXL_ERR_ARGUMENT);
+    const axl_model_spec wide = {good.files, 3, FAKE_HIDDEN * 2, FAKE_VOCAB, 0, NULL};
+    CHECK(axl_model_open(driver, &wide, NULL, NULL, &model).code == AXL_ERR_MODEL);
+    OK(axl_driver_close(driver));
+    CHECK(fake.objects == 0);
+}
+
+static int32_t load_cancel;
+
+static void cancel_after_one_file(void *user, uint32_t loaded, uint32_t total)
+{
+    (void)user, (void)loaded, (void)total;
+    __atomic_store_n(&load_cancel, 1, __ATOMIC_RELEASE);
+}
+
+static void a_load_stops_before_its_next_file(interface_kind kind)
+{
+    fake_reset();
+    axl_driver *driver = open_driver(kind);
+    axl_model *model = NULL;
+    load_cancel = 0;
+    const axl_model_spec good = spec_of(AXL_PATHS_ALL);
+    const axl_model_spec cancelled = {good.files, 3, FAKE_HIDDEN, FAKE_VOCAB, 0, &load_cancel};
+    const axl_status status = axl_model_open(driver, &cancelled, cancel_after_one_file, NULL, &model);
+    CHECK(status.code == AXL_ERR_CANCELLED && status.layer == 1 && model == NULL);
+    OK(axl_driver_close(driver));
+    CHECK(fake.objects == 0);
+}
+
+static void a_model_without_prefill_groups_goes_token_by_token(interface_kind kind)
+{
+    fake_reset();
+    fixture it = open_fixture(kind, AXL_PATHS_ALL);
+    uint16_t expected[FAKE_VOCAB];
+    OK(decode(it.seq, 0, expected));
+    OK(decode(it.seq, 1, expected));
+    close_fixture(&it);
+
+    fake_reset();
+    fake.bad_layer = FAKE_ALL;
+    fake.groups = 1;
+    it = open_fixture(kind, AXL_PATHS_ALL);
+    axl_model_info info;
+    axl_model_query(it.model, &info);
+    CHECK(info.chunk == 1 && info.context == FAKE_CONTEXT);
+    uint16_t logits[FAKE_VOCAB];
+    OK(prefill(it.seq, 0, 1, NULL, NULL));
+    OK(prefill(it.seq, 1, 1, logits, NULL));
+    CHECK(memcmp(logits, expected, sizeof logits) == 0);
+    close_fixture(&it);
+}
+
+void test_models(void)
+{
+    names_that_are_not_known();
+    for (uint32_t kind = 0; kind < INTERFACES; kind++) {
+        shapes_that_do_not_fit((interface_kind)kind);
+        specs_that_are_wrong((interface_kind)kind);
+        a_load_stops_before_its_next_file((interface_kind)kind);
+        a_model_without_prefill_groups_goes_token_by_token((interface_kind)kind);
+    }
+}
