@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-card bindings fmt lint doc unit deny loop fuzz clients smoke check-fmt check-bindings abi-check aarch64 cross-aarch64
+.PHONY: help demo test bench bench-card bindings fmt lint doc unit deny loop fuzz clients smoke check-fmt check-bindings abi-check aarch64 cross-aarch64 sim-libs libs
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -48,6 +48,12 @@ deny: ## licences, banned crates, sources
 
 check-bindings: ## fail if the checked-in bindings differ from vendor/include
 	@ax650-sys/bindings.sh --check
+
+sim-libs: ## the software card as the vendor's shared libraries, into target/sim
+	@ax650-sim/shared/build.sh
+
+libs: ## those, with programs as they are written for the vendor's
+	@.ci/libs.sh
 
 loop: ## the C loop under AddressSanitizer and UBSan, and the test of abi-check
 	@ax650-sys/loop/tests/run.sh

@@ -48,7 +48,15 @@ void ax650_sim_log_print_ex(int32_t level, const char *tag, int id, const char *
     va_end(arguments);
 }
 
-void ax650_sim_log_output(int32_t level, const char *tag, int id, const char *format, va_list arguments)
+void ax650_sim_log_output(int32_t target, int32_t level, const char *format, va_list arguments)
 {
+    (void)target;
+    log_line(AX650_SIM_LOG_SYS, level, NULL, 0, format, arguments);
+}
+
+void ax650_sim_log_output_ex(int32_t target, int32_t level, const char *tag, int id, const char *format,
+                             va_list arguments)
+{
+    (void)target;
     log_line(AX650_SIM_LOG_SYS, level, tag, (uint32_t)id, format, arguments);
 }

@@ -20,8 +20,11 @@ __attribute__((format(printf, 2, 3)))
 void ax650_sim_log_print(int32_t level, const char *format, ...);
 __attribute__((format(printf, 4, 5)))
 void ax650_sim_log_print_ex(int32_t level, const char *tag, int id, const char *format, ...);
-/* Behind AX_SYS_LogOutput and AX_SYS_LogOutput_Ex */
-__attribute__((format(printf, 4, 0)))
-void ax650_sim_log_output(int32_t level, const char *tag, int id, const char *format, va_list arguments);
+/* AX_SYS_LogOutput and AX_SYS_LogOutput_Ex; there is one target here */
+__attribute__((format(printf, 3, 0)))
+void ax650_sim_log_output(int32_t target, int32_t level, const char *format, va_list arguments);
+__attribute__((format(printf, 5, 0)))
+void ax650_sim_log_output_ex(int32_t target, int32_t level, const char *tag, int id, const char *format,
+                             va_list arguments);
 
 #endif

@@ -37,8 +37,8 @@ use crate::options::CardOptions;
 use crate::status::{self, Common, Part};
 use crate::violations::Rule;
 
-/// Every entry, by the vendor's name.
-const TABLE: ax_pcie_table = ax_pcie_table {
+/// Every entry, by the vendor's name: [`pcie_table`] without a card for the calling thread.
+pub const TABLE: ax_pcie_table = ax_pcie_table {
     axclInit: Some(device::init),
     axclFinalize: Some(device::finalize),
     axclSetLogLevel: Some(device::set_log_level),

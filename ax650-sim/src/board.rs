@@ -43,8 +43,8 @@ use face::Chip;
 pub use figures::cmm_info;
 pub use undocumented::{UNDOCUMENTED, Undocumented};
 
-/// Every entry, by the vendor's name.
-const TABLE: ax_board_table = ax_board_table {
+/// Every entry, by the vendor's name: [`board_table`] without a card for the calling thread.
+pub const TABLE: ax_board_table = ax_board_table {
     AX_SYS_Init: Some(memory::init::<Chip>),
     AX_SYS_Deinit: Some(memory::deinit::<Chip>),
     AX_SYS_MemAlloc: Some(memory::alloc::<Chip>),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::card::{self, Card, State};
 use crate::clock::Work;
 use crate::fault::{self, CardError, Fault};
+use crate::process;
 use crate::status::{self, Common, Part};
 use crate::violations::Rule;
 
@@ -138,6 +139,9 @@ impl<'a> Call<'a> {
         &self,
         mut body: impl FnMut(&mut State, &Call<'_>) -> Result<Progress<T>, Fault>,
     ) -> Result<T, i32> {
+        if let Some(reason) = &self.card.refused {
+            return Err(self.report(process::refusal(self.name, reason)));
+        }
         *self.card.log.lock().calls.entry(self.name).or_default() += 1;
         #[cfg(any(test, feature = "testing"))]
         if let Err(fault) = crate::control::interfere(self) {
@@ -200,7 +204,7 @@ fn enter_waiting<T>(
     name: &'static str,
     body: impl FnMut(&mut State, &Call<'_>) -> Result<Progress<T>, Fault>,
 ) -> Result<T, i32> {
-    let card = card::current();
+    let card = card::reached(name);
     let call = Call::new(&card, name);
     call.begin();
     let attempt = catch_unwind(AssertUnwindSafe(|| call.body(body)));

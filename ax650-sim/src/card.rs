@@ -8,7 +8,7 @@
 //! 2. else the card that a test has claimed for the whole process;
 //! 3. else the card attached last by any thread, so that a call from a stray thread reaches a live card
 //!    and is told that it has no context;
-//! 4. else one card for the process with default options.
+//! 4. else the process's card for the interface of the function ([`crate::process`]).
 //!
 //! A card lives as long as a thread is attached to it. Everything in it is behind one lock: the vendor leaves
 //! the order of calls from several threads to the caller.
@@ -17,7 +17,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -30,6 +30,7 @@ use crate::host::HostMemory;
 use crate::io::Io;
 use crate::memory::DeviceMemory;
 use crate::options::{CardOptions, Compute};
+use crate::process;
 use crate::signature::Signature;
 use crate::status;
 use crate::stream::Streams;
@@ -252,6 +253,9 @@ pub(crate) struct Card {
     pub(crate) fatal: AtomicBool,
     /// Runs that have not returned yet.
     pub(crate) running: AtomicU32,
+    /// Why every call fails, if the process is configured wrongly.
+    pub(crate) refused: Option<String>,
+    on_violation: Option<fn(&Violation)>,
     /// See [`Self::mixes_tensors`].
     pub(crate) mixed_tensors: AtomicBool,
 }
@@ -261,13 +265,28 @@ impl Card {
         Self::with_source(options, Source::system)
     }
 
+    /// A card that all threads share; `Err` is why all its calls fail.
+    pub(crate) fn of_process(setup: Result<process::Setup, String>) -> Arc<Self> {
+        let (setup, refused) = match setup {
+            Ok(setup) => (setup, None),
+            Err(reason) => (process::Setup::default(), Some(reason)),
+        };
+        let process::Setup { options, on_violation, fatal } = setup;
+        let plain = Self::unshared(options, Source::system);
+        Arc::new(Self { refused, on_violation, fatal: AtomicBool::new(fatal), ..plain })
+    }
+
     /// A card whose clock, if it has one, takes the host's time from `source`.
     pub(crate) fn with_source(options: CardOptions, source: impl FnOnce() -> Source) -> Arc<Self> {
+        Arc::new(Self::unshared(options, source))
+    }
+
+    fn unshared(options: CardOptions, source: impl FnOnce() -> Source) -> Self {
         let clock = options
             .profile
             .clone()
             .map(|profile| Clock::new(profile, options.pace, options.card_count(), source()));
-        Arc::new(Self {
+        Self {
             clock,
             state: Mutex::new(State::new(Setup::new(&options))),
             changed: Condvar::new(),
@@ -275,8 +294,10 @@ impl Card {
             log: Mutex::default(),
             fatal: AtomicBool::new(false),
             running: AtomicU32::new(0),
+            refused: None,
+            on_violation: None,
             mixed_tensors: AtomicBool::new(false),
-        })
+        }
     }
 
     /// Whether models list the tensors of each shape group in another order. Only tests ask for it.
@@ -285,7 +306,11 @@ impl Card {
     }
 
     pub(crate) fn record(&self, call: &'static str, rule: Rule, detail: String) {
-        self.log.lock().violations.push(Violation { call, rule, detail });
+        let violation = Violation { call, rule, detail };
+        if let Some(tell) = self.on_violation {
+            tell(&violation);
+        }
+        self.log.lock().violations.push(violation);
     }
 
     fn is_live(&self) -> bool {
@@ -314,7 +339,6 @@ thread_local! {
 pub(crate) static CLAIMED: Mutex<Option<Arc<Card>>> = Mutex::new(None);
 /// The card attached last.
 static LATEST: Mutex<Weak<Card>> = Mutex::new(Weak::new());
-static PROCESS: OnceLock<Arc<Card>> = OnceLock::new();
 
 /// Replaces the attachment of the calling thread and returns the previous one.
 pub(crate) fn attach(next: Attachment) -> Attachment {
@@ -342,15 +366,20 @@ pub(crate) fn attach_for_table(options: CardOptions) {
     attach(Some((card, Origin::Table)));
 }
 
-/// The card that a call of the calling thread reaches.
+/// The card of the calling thread, which is none of the process's.
 pub(crate) fn current() -> Arc<Card> {
+    reached("")
+}
+
+/// The card that a call of `function` by the calling thread reaches.
+pub(crate) fn reached(function: &str) -> Arc<Card> {
     let attached = ATTACHED.try_with(|attached| attached.borrow().as_ref().map(|(card, _)| card.clone()));
     attached
         .ok()
         .flatten()
         .or_else(|| CLAIMED.lock().clone())
         .or_else(|| LATEST.lock().upgrade())
-        .unwrap_or_else(|| PROCESS.get_or_init(|| Card::new(CardOptions::default())).clone())
+        .unwrap_or_else(|| process::card(function))
 }
 
 #[cfg(test)]

@@ -61,6 +61,13 @@ fn is_wanted(source: LogSource, level: i32) -> bool {
     }
 }
 
+/// The address of a function that takes a `va_list`, which Rust has no type for: only to be exported.
+pub type WithVaList = unsafe extern "C" fn();
+
+/// Functions of `libax_sys` that are in no table, because a `va_list` is another type on every architecture.
+pub const WITH_VA_LIST: [(&str, WithVaList); 2] =
+    [("AX_SYS_LogOutput", ax650_sim_log_output), ("AX_SYS_LogOutput_Ex", ax650_sim_log_output_ex)];
+
 // The definitions are in shim/log.c: Rust cannot define functions with a variable number of arguments.
 unsafe extern "C" {
     /// `axclAppLog`.
@@ -74,6 +81,8 @@ unsafe extern "C" {
     );
     /// `AX_SYS_LogPrint`.
     pub(crate) fn ax650_sim_log_print(level: i32, format: *const c_char, ...);
+    fn ax650_sim_log_output();
+    fn ax650_sim_log_output_ex();
     /// `AX_SYS_LogPrint_Ex`.
     pub(crate) fn ax650_sim_log_print_ex(
         level: i32,

@@ -65,6 +65,8 @@ pub(crate) const WORK_OPEN_FILE: i32 = code(Part::Work, 0x81);
 pub(crate) const WORK_EMPTY_FILE: i32 = code(Part::Work, 0x82);
 /// Source and destination of a transfer are the same.
 pub(crate) const WORK_INVALID_PATH: i32 = code(Part::Work, 0x84);
+/// The configuration cannot be loaded (sub-module 6: AXCL's error table).
+pub(crate) const CONFIG_LOAD: i32 = 0x8030_0681_u32.cast_signed();
 /// CMM exhausted: the code of the device-side memory module, passed through unchanged.
 pub(crate) const CMM_EXHAUSTED: i32 = 0x800B_0018_u32.cast_signed();
 

@@ -14,8 +14,8 @@ use crate::board::{engine, figures, handle, info, mapping, memory, other, run, v
 use crate::card;
 use crate::options::CardOptions;
 
-/// Every entry, by the vendor's name.
-const TABLE: ax_native_table = ax_native_table {
+/// Every entry, by the vendor's name: [`native_table`] without a card for the calling thread.
+pub const TABLE: ax_native_table = ax_native_table {
     AXCL_SYS_Init: Some(memory::init::<Twin>),
     AXCL_SYS_Deinit: Some(memory::deinit::<Twin>),
     AXCL_SYS_MemAlloc: Some(memory::alloc::<Twin>),

@@ -37,7 +37,8 @@ struct Bench {
 
 impl Bench {
     fn new(spec: &TinySpec) -> Self {
-        let control = SoftwareCard::new(CardOptions { threads: Some(1), strict: true, ..CardOptions::default() });
+        let control =
+            SoftwareCard::new(CardOptions { threads: Some(1), strict: true, ..CardOptions::default() });
         control.set_fatal(true);
         let attached = control.attach();
         let directory = tempfile::tempdir().unwrap();

@@ -70,7 +70,7 @@ struct Line {
 /// allocated) is listed from the end of the partition downwards. Engine blocks are named as the vendor's `axcl-smi` looks
 /// for them, `npu_m_pid` and the process id.
 pub fn cmm_info() -> String {
-    let card = card::current();
+    let card = card::reached("AX_SYS_MemQueryStatus");
     let mut state = card.state.lock();
     state.select_of_thread();
     render(&state)

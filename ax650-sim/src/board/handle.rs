@@ -66,7 +66,7 @@ unsafe fn load<F: Face>(
     extra: *mut AX_ENGINE_HANDLE_EXTRA_T,
 ) -> i32 {
     // Asked before the card is locked: a run in another thread holds the lock until it is over.
-    let running = card::current().running.load(Ordering::SeqCst) > 0;
+    let running = card::reached(name.of::<F>()).running.load(Ordering::SeqCst) > 0;
     call::<F>(name, |state, call| {
         state.board.require_npu()?;
         // SAFETY: passed on.

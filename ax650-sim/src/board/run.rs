@@ -63,7 +63,7 @@ unsafe fn run_in<F: Face>(
     group: u32,
     io: *mut AX_ENGINE_IO_T,
 ) -> i32 {
-    let card = card::current();
+    let card = card::reached(name.of::<F>());
     let _running = Running::start(&card.running);
     call::<F>(name, |state, call| {
         let (signature, orders) = select(state, handle, context, group)?;

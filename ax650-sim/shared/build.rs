@@ -1,0 +1,8 @@
+//! Names the library as the vendor-named ones ask for it.
+
+fn main() {
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libax650_sim.so");
+    // Threads of the card outlive a `dlclose`.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    println!("cargo::rerun-if-changed=build.rs");
+}
