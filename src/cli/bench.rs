@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     CardArguments, connect,
     signals::{INTERRUPTED, Patience},
-    terminal::{Output, note},
+    terminal::Output,
 };
 use crate::{
     device::{
@@ -97,9 +97,6 @@ impl Arguments {
     fn measure(&self, model: &Model, cancel: &CancelFlag) -> anyhow::Result<Report> {
         let embedding = model.embedding()?;
         let driver = Driver::open(&self.card.device, &self.driver_options())?;
-        if !self.json {
-            note(&driver.info().summary);
-        }
         let start = driver.clock().now;
         let loaded = load_with_bar(&driver, model, cancel)?;
         let load_time = driver.clock().now.saturating_sub(start);
@@ -150,7 +147,7 @@ impl Arguments {
 /// Puts the model on the card, telling how far it is.
 fn load_with_bar(driver: &Driver, model: &Model, cancel: &CancelFlag) -> anyhow::Result<LoadedModel> {
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{msg} {pos}/{len} {wide_bar}")?);
-    bar.set_message("load");
+    bar.set_message(format!("load ({})", driver.info().kind));
     let spec = ModelSpec {
         layers: model.files.layers.clone(),
         head: model.files.head.clone(),
