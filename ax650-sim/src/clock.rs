@@ -45,7 +45,7 @@ pub struct ClockReading {
     pub now_ns: u64,
     /// Time in runs.
     pub npu_busy_ns: u64,
-    /// Time between runs in which the next one waited for a copy.
+    /// Time outside runs in which the next one waited for a copy.
     pub npu_stall_ns: u64,
     /// The rest: time in which the NPU had nothing to do.
     pub npu_idle_ns: u64,
@@ -99,7 +99,8 @@ struct Inner {
 struct DeviceTime {
     npu: Timeline,
     link: Timeline,
-    stall_ns: u64,
+    /// Gaps between runs, as far as they are stalls.
+    stalls: Timeline,
     /// Copies since the last run was over.
     waited_ns: u64,
     counted: ClockReading,
@@ -226,7 +227,7 @@ impl DeviceTime {
         let free = self.npu.free_ns();
         let end = self.npu.add(now_ns, begin_ns, duration);
         let gap = (end - duration).saturating_sub(free);
-        self.stall_ns += std::mem::take(&mut self.waited_ns).min(gap);
+        self.stalls.add(now_ns, free, std::mem::take(&mut self.waited_ns).min(gap));
         work.count(&mut self.counted);
         end
     }
@@ -245,11 +246,14 @@ impl DeviceTime {
 
     fn reading(&mut self, now_ns: u64) -> ClockReading {
         let npu_busy_ns = self.npu.busy_ns(now_ns);
+        // What was copied since the last run counts at once, so that no reading takes back an earlier one.
+        let waited_ns = self.waited_ns.min(now_ns.saturating_sub(self.npu.free_ns()));
+        let npu_stall_ns = self.stalls.busy_ns(now_ns) + waited_ns;
         ClockReading {
             now_ns,
             npu_busy_ns,
-            npu_stall_ns: self.stall_ns,
-            npu_idle_ns: now_ns.saturating_sub(npu_busy_ns + self.stall_ns),
+            npu_stall_ns,
+            npu_idle_ns: now_ns.saturating_sub(npu_busy_ns + npu_stall_ns),
             link_busy_ns: self.link.busy_ns(now_ns),
             ..self.counted
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -14,7 +14,7 @@ pub(crate) enum Source {
     /// The system's, from this moment on.
     System(Instant),
     /// Stands still until a test moves it.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     Manual(Arc<AtomicU64>),
 }
 
@@ -26,7 +26,7 @@ impl Source {
     pub(crate) fn now_ns(&self) -> u64 {
         match self {
             Self::System(start) => u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "testing"))]
             Self::Manual(now) => now.load(Ordering::SeqCst),
         }
     }
@@ -37,7 +37,7 @@ impl Source {
             Self::System(start) => {
                 std::thread::sleep(Duration::from_nanos(end_ns).saturating_sub(start.elapsed()));
             }
-            #[cfg(test)]
+            #[cfg(any(test, feature = "testing"))]
             Self::Manual(now) => {
                 now.fetch_max(end_ns, Ordering::SeqCst);
             }
