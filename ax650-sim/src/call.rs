@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::card::{self, Card, State};
@@ -51,16 +51,35 @@ pub(crate) struct Call<'a> {
     device: Cell<usize>,
     /// Time of the card, if it has a clock.
     at_ns: Cell<u64>,
+    /// Whether another thread was in a run when the call began: it holds the card's lock until it is over.
+    others_ran: bool,
+}
+
+/// Counts a run as long as it takes.
+pub(crate) struct Running<'a>(&'a AtomicU32);
+
+impl<'a> Running<'a> {
+    pub(crate) fn start(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl<'a> Call<'a> {
     fn new(card: &'a Card, name: &'static str) -> Self {
-        Self { card, name, device: Cell::new(0), at_ns: Cell::new(0) }
+        let others_ran = card.running.load(Ordering::SeqCst) > 0;
+        Self { card, name, device: Cell::new(0), at_ns: Cell::new(0), others_ran }
     }
 
     /// The call as which a queued task was submitted.
     pub(crate) fn named(&self, name: &'static str) -> Self {
-        Self { card: self.card, name, device: self.device.clone(), at_ns: self.at_ns.clone() }
+        Self { name, device: self.device.clone(), at_ns: self.at_ns.clone(), ..*self }
     }
 
     /// Writes down a breach that a real card would not notice. In fatal mode the call fails for it.
@@ -70,6 +89,18 @@ impl<'a> Call<'a> {
         self.card.record(self.name, rule, detail);
         if fatal {
             return Err(Fault::plain(status::common(Part::Engine, Common::Fail), reason));
+        }
+        Ok(())
+    }
+
+    /// Notices a call that loads a model while the card runs one, or is about to.
+    pub(crate) fn check_idle(&self, state: &State) -> Result<(), Fault> {
+        if self.others_ran {
+            return self
+                .warn(Rule::LoadDuringRun, "a model is loaded while another thread runs one".to_owned());
+        }
+        if state.streams.has_runs() {
+            return self.warn(Rule::LoadDuringRun, "a model is loaded while runs are queued".to_owned());
         }
         Ok(())
     }
@@ -144,7 +175,7 @@ impl<'a> Call<'a> {
         }
         *self.card.log.lock().calls.entry(self.name).or_default() += 1;
         #[cfg(any(test, feature = "testing"))]
-        if let Err(fault) = crate::control::interfere(self) {
+        if let Err(fault) = crate::control::injection::interfere(self) {
             return Err(self.report(fault));
         }
         let mut state = self.card.state.lock();

@@ -207,7 +207,7 @@ impl State {
 
     /// Everything that a caller should have given back before the last `axclFinalize`; `exact` also what
     /// programs usually leave to the end of the process.
-    fn leaks(&self, exact: bool) -> Vec<String> {
+    pub(crate) fn leaks(&self, exact: bool) -> Vec<String> {
         let mut counts: Vec<_> = self.devices.iter().flat_map(Device::leaks).collect();
         counts.push((self.host.blocks(), "host allocations"));
         if exact {
@@ -231,13 +231,23 @@ impl State {
     }
 }
 
+#[cfg(any(test, feature = "testing"))]
+impl State {
+    /// As after the card was lost: nothing is left of it but what the host has.
+    pub(crate) fn renew(&mut self) {
+        let host = std::mem::take(&mut self.host);
+        self.finalize(false);
+        self.host = host;
+    }
+}
+
 /// What is written down about calls, and what tests prepare for them.
 #[derive(Default)]
 pub(crate) struct Log {
     pub(crate) violations: ViolationLog,
     pub(crate) calls: BTreeMap<&'static str, u64>,
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) injection: crate::control::Injection,
+    pub(crate) injection: crate::control::injection::Injection,
 }
 
 /// One software card.
@@ -256,6 +266,10 @@ pub(crate) struct Card {
     /// Why every call fails, if the process is configured wrongly.
     pub(crate) refused: Option<String>,
     on_violation: Option<fn(&Violation)>,
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) hangs: crate::control::injection::Hangs,
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) mistakes: Mutex<crate::control::mistakes::Mistakes>,
     /// See [`Self::mixes_tensors`].
     pub(crate) mixed_tensors: AtomicBool,
 }
@@ -296,6 +310,10 @@ impl Card {
             running: AtomicU32::new(0),
             refused: None,
             on_violation: None,
+            #[cfg(any(test, feature = "testing"))]
+            hangs: crate::control::injection::Hangs::default(),
+            #[cfg(any(test, feature = "testing"))]
+            mistakes: Mutex::default(),
             mixed_tensors: AtomicBool::new(false),
         }
     }

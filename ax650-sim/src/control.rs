@@ -9,21 +9,26 @@
 //!   that is dropped fails the test if violations were not taken. A claim also catches the tables of tests
 //!   that run beside it without one: in a test binary either all tests that open a card claim, or none.
 
+pub(crate) mod injection;
+pub(crate) mod mistakes;
+pub mod trouble;
+
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::call::Call;
 use crate::card::{self, Attachment, CLAIMED, Card, Origin};
-use crate::fault::Fault;
+use crate::clock::Source;
 use crate::options::CardOptions;
 use crate::violations::Violation;
+
+pub use trouble::{Mistake, Trouble};
 
 /// One claim at a time.
 static CLAIM: Mutex<()> = Mutex::new(());
@@ -37,6 +42,12 @@ impl SoftwareCard {
     /// A card of its own, reached by nobody until it is attached.
     pub fn new(options: CardOptions) -> Self {
         Self { card: Card::new(options) }
+    }
+
+    /// As [`Self::new`], with a clock that goes by `time`.
+    pub fn with_time(options: CardOptions, time: &ManualTime) -> Self {
+        let source = Source::Manual(Arc::clone(&time.0));
+        Self { card: Card::with_source(options, || source) }
     }
 
     /// The card that vendor calls of the calling thread reach.
@@ -110,20 +121,72 @@ impl SoftwareCard {
         self.card.log.lock().calls.clone()
     }
 
-    /// Makes the `nth` next call of `function` (1 = the next one) fail with `code` and do nothing else.
-    pub fn fail_call(&self, function: &str, nth: u64, code: i32) {
-        let failure = Failure { function: function.to_owned(), calls_left: nth.max(1), code };
-        self.card.log.lock().injection.failures.push(failure);
+    /// What a caller would leave behind if it ended now: allocations, models, queued work and the like, counted.
+    pub fn leaks(&self) -> Vec<String> {
+        self.card.state.lock().leaks(false)
     }
 
-    /// Makes every call fail with `code`, as when the card drops off the bus; `None` brings it back.
+    /// Makes something go wrong, once or from now on, as the [`Trouble`] has it. Several add up.
+    pub fn cause(&self, trouble: Trouble) {
+        if let Trouble::Wrong(mistake) = trouble {
+            self.card.mistakes.lock().add(mistake);
+        } else {
+            self.card.log.lock().injection.add(trouble);
+        }
+    }
+
+    /// Nothing goes wrong any more. A card that is gone is there again as it was.
+    pub fn calm(&self) {
+        self.card.mistakes.lock().clear();
+        self.card.log.lock().injection.clear();
+        self.release();
+    }
+
+    /// Makes the `nth` next call of `function` (1 = the next one) fail with `code` and do nothing else.
+    pub fn fail_call(&self, function: &str, nth: u64, code: i32) {
+        self.cause(Trouble::Fail { function: function.to_owned(), nth: Some(nth.max(1)), code });
+    }
+
+    /// Makes every call fail with `code`; `None` ends it, and nothing is lost.
     pub fn fail_all(&self, code: Option<i32>) {
-        self.card.log.lock().injection.lost = code;
+        let injection = &mut self.card.log.lock().injection;
+        match code {
+            Some(code) => injection.set_lost(Some(code)),
+            None => injection.forget_loss(),
+        }
+    }
+
+    /// Lets a card that is [lost](Trouble::Lost) be found again: it is empty then, and answers a program that begins
+    /// anew (`axclInit`, `AX_SYS_Init`). Until that every call fails as before.
+    pub fn bring_back(&self) {
+        self.card.log.lock().injection.bring_back();
     }
 
     /// Makes every call of `function` take `delay` longer; zero ends it.
     pub fn slow_down(&self, function: &str, delay: Duration) {
-        self.card.log.lock().injection.delays.insert(function.to_owned(), delay);
+        self.card.log.lock().injection.set_delay(function, delay);
+    }
+
+    /// Calls that [hang](Trouble::Hang) now.
+    pub fn hanging(&self) -> usize {
+        self.card.hangs.calls()
+    }
+
+    /// Lets the calls that hang go on, as if nothing had been.
+    pub fn release(&self) {
+        self.card.hangs.release();
+    }
+}
+
+/// A host's time that stands still until it is moved, for tests of what takes how long.
+#[derive(Debug, Clone, Default)]
+pub struct ManualTime(Arc<AtomicU64>);
+
+impl ManualTime {
+    /// Moves the time.
+    pub fn advance(&self, by: Duration) {
+        let nanoseconds = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(nanoseconds, Ordering::SeqCst);
     }
 }
 
@@ -172,42 +235,4 @@ impl Drop for ClaimedCard {
         let lines: Vec<String> = violations.iter().map(Violation::to_string).collect();
         assert!(lines.is_empty() || thread::panicking(), "violations:\n{}", lines.join("\n"));
     }
-}
-
-struct Failure {
-    function: String,
-    calls_left: u64,
-    code: i32,
-}
-
-/// What shall go wrong.
-#[derive(Default)]
-pub(crate) struct Injection {
-    failures: Vec<Failure>,
-    lost: Option<i32>,
-    delays: BTreeMap<String, Duration>,
-}
-
-impl Injection {
-    /// Counts a call of `function`; returns how long it shall take longer and with what it shall fail.
-    fn effect(&mut self, function: &str) -> (Option<Duration>, Option<i32>) {
-        let mut code = self.lost;
-        for failure in self.failures.iter_mut().filter(|failure| failure.function == function) {
-            failure.calls_left -= 1;
-            if failure.calls_left == 0 {
-                code = code.or(Some(failure.code));
-            }
-        }
-        self.failures.retain(|failure| failure.calls_left > 0);
-        (self.delays.get(function).copied(), code)
-    }
-}
-
-/// Does to a call what a test has prepared for it.
-pub(crate) fn interfere(call: &Call<'_>) -> Result<(), Fault> {
-    let (delay, code) = call.card.log.lock().injection.effect(call.name);
-    if let Some(delay) = delay {
-        thread::sleep(delay);
-    }
-    code.map_or(Ok(()), |code| Err(Fault::plain(code, "a test made this call fail")))
 }

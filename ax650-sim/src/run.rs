@@ -10,7 +10,9 @@ use crate::block;
 use crate::call::Call;
 use crate::card::{Device, State};
 use crate::clock::Work;
-use crate::engine::{Model, unknown};
+#[cfg(any(test, feature = "testing"))]
+use crate::control::mistakes;
+use crate::engine::{Engines, Model, unknown};
 use crate::fault::Fault;
 use crate::io::Binding;
 use crate::memory::{self, ALIGNMENT, DeviceMemory};
@@ -43,6 +45,11 @@ impl Run {
         let (id, model) = model;
         let work = model.work(index(group));
         Self { model: id, group, io: 0, inputs, outputs, work, interior: true }
+    }
+
+    /// Whether it writes to a range of device memory.
+    pub(crate) fn writes(&self, address: u64, len: u64) -> bool {
+        self.outputs.iter().any(|output| memory::overlap(output.address, output.size, address, len))
     }
 }
 
@@ -92,45 +99,76 @@ pub(crate) fn perform(state: &mut State, call: &Call<'_>, run: &Run) -> Result<(
     let Device { engines, memory, .. } = &mut **state;
     let model = engines.models.get(&run.model).ok_or_else(|| unknown("model", run.model))?;
     let signature = &model.signature;
-    let group = index(run.group);
 
     let inputs = ranges(&signature.inputs, &run.inputs, run, memory, call)?;
-    let outputs = ranges(&signature.outputs, &run.outputs, run, memory, call)?;
+    #[cfg_attr(not(any(test, feature = "testing")), expect(unused_mut, reason = "mistakes go elsewhere"))]
+    let mut outputs = ranges(&signature.outputs, &run.outputs, run, memory, call)?;
     check_overlaps(signature, &inputs, &outputs)?;
     check_written(signature, &inputs, memory, call)?;
+    #[cfg(any(test, feature = "testing"))]
+    mistakes::redirect(call, signature, index(run.group), memory, &inputs, &mut outputs);
+    if engines.pool.is_none() {
+        let code = status::common(Part::Engine, Common::ExecuteFail);
+        return Err(Fault::plain(code, "the engine is not initialised"));
+    }
+    compute(engines, memory, call, run, &inputs, &outputs)
+}
 
+/// Runs the model on inputs that are as they should be.
+#[cfg_attr(not(any(test, feature = "testing")), expect(unused_variables, reason = "mistakes go by the call"))]
+fn compute(
+    engines: &mut Engines,
+    memory: &mut DeviceMemory,
+    call: &Call<'_>,
+    run: &Run,
+    inputs: &[Range],
+    outputs: &[Range],
+) -> Result<(), Fault> {
+    let failed = |reason| Fault::plain(status::common(Part::Engine, Common::ExecuteFail), reason);
     let staged: u64 = outputs.iter().map(|range| range.len.next_multiple_of(ALIGNMENT)).sum();
     if (engines.staging.len() as u64) < staged / ALIGNMENT {
         engines.staging = block::lines(staged).ok_or_else(|| {
-            Fault::plain(
-                status::CMM_EXHAUSTED,
-                format!("the host has no {staged} bytes for the results of a run"),
-            )
+            let reason = format!("the host has no {staged} bytes for the results of a run");
+            Fault::plain(status::CMM_EXHAUSTED, reason)
         })?;
     }
+    let Engines { models, pool, scratch, staging, .. } = engines;
+    let (Some(model), Some(pool)) = (models.get(&run.model), pool) else {
+        return Err(failed("the model or the engine is gone".to_owned()));
+    };
+    let group = index(run.group);
     let mut read = Vec::with_capacity(inputs.len());
-    for range in &inputs {
+    for range in inputs {
         read.push(memory.bytes(range.address, range.len)?);
     }
-    let mut written = stage(bytemuck::cast_slice_mut(&mut engines.staging), &outputs);
-    let pool = engines.pool.as_ref().ok_or_else(|| {
-        Fault::plain(status::common(Part::Engine, Common::ExecuteFail), "the engine is not initialised")
-    })?;
-    model.engine.run(pool, group, &read, &mut written, &mut engines.scratch).map_err(|error| {
-        Fault::plain(status::common(Part::Engine, Common::ExecuteFail), format!("the run failed: {error}"))
-    })?;
+    #[cfg(any(test, feature = "testing"))]
+    let instead = mistakes::substitute(call, run.model, &model.signature, inputs, &read);
+    #[cfg(any(test, feature = "testing"))]
+    for (input, instead) in read.iter_mut().zip(&instead) {
+        *input = instead.as_deref().unwrap_or(input);
+    }
+    let mut written = stage(bytemuck::cast_slice_mut(staging), outputs);
+    model
+        .engine
+        .run(pool, group, &read, &mut written, scratch)
+        .map_err(|error| failed(format!("the run failed: {error}")))?;
 
-    for (range, result) in outputs.iter().zip(&written) {
+    let mut results: Vec<(Range, &mut [u8])> = outputs.iter().copied().zip(written).collect();
+    #[cfg(any(test, feature = "testing"))]
+    mistakes::spoil(call, &model.signature, group, memory, &mut results);
+    for (range, result) in &mut results {
         memory.bytes_mut(range.address, range.len)?.copy_from_slice(result);
     }
+    #[cfg(any(test, feature = "testing"))]
+    mistakes::arrive(call, memory);
     Ok(())
 }
 
 /// The bytes of one tensor in the device memory.
 #[derive(Debug, Clone, Copy)]
-struct Range {
-    address: u64,
-    len: u64,
+pub(crate) struct Range {
+    pub(crate) address: u64,
+    pub(crate) len: u64,
 }
 
 /// Resolves the bindings of one side: each bound, large enough, inside one live allocation, aligned.

@@ -35,6 +35,9 @@ pub(crate) enum Common {
 
 /// Success.
 pub(crate) const OK: i32 = 0;
+/// No card answers.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) const DEVICE_NO_CONNECT: i32 = code(Part::Device, 0x81);
 /// The device was not activated by this process.
 pub(crate) const DEVICE_NOT_ACTIVE: i32 = code(Part::Device, 0x83);
 /// No such device id.

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::fault::Fault;
+use crate::memory;
 use crate::run::Run;
 use crate::status::{self, Common, Part};
 use crate::violations::Rule;
@@ -110,6 +111,11 @@ impl Streams {
         self.queue.len()
     }
 
+    /// Whether runs are queued.
+    pub(crate) fn has_runs(&self) -> bool {
+        self.queue.iter().any(|queued| matches!(queued.task, Task::Run(_)))
+    }
+
     /// Whether a stream has tasks left.
     pub(crate) fn has_queued(&self, stream: u64) -> bool {
         self.queue.iter().any(|queued| queued.stream == stream)
@@ -181,6 +187,38 @@ impl Streams {
         }
         self.queue.push_back(Queued { stream, call, task });
         Ok(stream)
+    }
+
+    /// The call that queued a task which may write to a range of device memory now. What waits for an event that
+    /// nobody has begun to record yet does not.
+    pub(crate) fn writer_of(&self, address: u64, len: u64) -> Option<&'static str> {
+        let writes = |task: &Task| match *task {
+            Task::Run(ref run) => run.writes(address, len),
+            Task::Fill { address: to, len: bytes, .. } | Task::Copy { to, len: bytes, .. } => {
+                memory::overlap(to, bytes, address, len)
+            }
+            Task::Compare { .. } | Task::Record(_) | Task::Wait { .. } => false,
+        };
+        let mut held = Vec::new();
+        for queued in &self.queue {
+            match &queued.task {
+                Task::Wait { moment, .. } if !self.is_submitted(*moment) => held.push(queued.stream),
+                task if writes(task) && !held.contains(&queued.stream) => return Some(queued.call),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Each two of the queued runs change places.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn swap_runs(&mut self) {
+        let runs = self.queue.iter().enumerate().filter(|(_, queued)| matches!(queued.task, Task::Run(_)));
+        let positions: Vec<usize> = runs.map(|(position, _)| position).collect();
+        for pair in positions.as_chunks().0 {
+            let [first, second] = *pair;
+            self.queue.swap(first, second);
+        }
     }
 
     /// The next task that is to run. Tasks behind a failed one of their stream are to be dropped by the caller,
@@ -310,6 +348,11 @@ impl Streams {
     }
 
     /// Whether a record may still come.
+    /// Whether nothing but the card holds back who waits for `moment`.
+    fn is_submitted(&self, moment: Moment) -> bool {
+        self.events.get(&moment.event).is_none_or(|event| event.submitted >= moment.serial)
+    }
+
     fn is_ahead(&self, moment: Moment) -> bool {
         self.events
             .get(&moment.event)

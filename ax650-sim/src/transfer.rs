@@ -5,6 +5,8 @@ use std::ptr;
 use crate::call::Call;
 use crate::card::State;
 use crate::clock::Work;
+#[cfg(any(test, feature = "testing"))]
+use crate::control::mistakes;
 use crate::fault::Fault;
 use crate::host::HostMemory;
 use crate::memory::{self, DeviceMemory};
@@ -27,13 +29,7 @@ const PHYSICAL: std::ops::RangeInclusive<u32> = 4..=5;
 ///
 /// The host side of a copy of `kind`, if it is not null and not a device address, is valid for `len` bytes:
 /// for reads if it is the source, for writes if it is the target.
-pub(crate) unsafe fn copy(
-    memory: &mut DeviceMemory,
-    to: u64,
-    from: u64,
-    len: u64,
-    kind: u32,
-) -> Result<(), Fault> {
+unsafe fn copy(memory: &mut DeviceMemory, to: u64, from: u64, len: u64, kind: u32) -> Result<(), Fault> {
     let unsupported = status::common(Part::Memory, Common::Unsupported);
     let illegal = status::common(Part::Memory, Common::IllegalParam);
     let bytes = usize::try_from(len).map_err(|_| Fault::plain(illegal, format!("a copy of {len} bytes")))?;
@@ -67,6 +63,32 @@ pub(crate) unsafe fn copy(
     Ok(())
 }
 
+/// Copies `len` bytes for a program that waits for it or has queued it.
+///
+/// # Safety
+///
+/// As for [`copy`].
+#[cfg_attr(not(any(test, feature = "testing")), expect(unused_variables, reason = "only tests make it late"))]
+pub(crate) unsafe fn transfer(
+    state: &mut State,
+    call: &Call<'_>,
+    to: u64,
+    from: u64,
+    len: u64,
+    kind: u32,
+) -> Result<(), Fault> {
+    #[cfg(any(test, feature = "testing"))]
+    if kind == HOST_TO_DEVICE && state.host.contains(from) && mistakes::is_late(call) {
+        let mut bytes = state.memory.bytes(to, len)?.to_vec();
+        // SAFETY: the source is valid for reads of `len` bytes by the caller's promise, and the vector has as many.
+        unsafe { ptr::copy_nonoverlapping(host(from)?, bytes.as_mut_ptr(), bytes.len()) };
+        mistakes::delay(call, to, bytes);
+        return Ok(());
+    }
+    // SAFETY: passed on.
+    unsafe { copy(&mut state.memory, to, from, len, kind) }
+}
+
 /// What a copy costs. Nothing that can be measured, if no device takes part.
 pub(crate) fn work(host: &HostMemory, to: u64, from: u64, bytes: u64, kind: u32) -> Work {
     match kind {
@@ -74,6 +96,27 @@ pub(crate) fn work(host: &HostMemory, to: u64, from: u64, bytes: u64, kind: u32)
         DEVICE_TO_HOST => Work::FromDevice { bytes, pinned: host.contains(to) },
         DEVICE_TO_DEVICE => Work::OnDevice { bytes },
         _ => Work::Message,
+    }
+}
+
+/// Notices a copy that reads what queued work is still to write: it gets what was there before, or a part of the new.
+pub(crate) fn check_settled(
+    state: &State,
+    call: &Call<'_>,
+    from: u64,
+    len: u64,
+    kind: u32,
+) -> Result<(), Fault> {
+    if !call.card.options.strict || !matches!(kind, DEVICE_TO_HOST | DEVICE_TO_DEVICE) {
+        return Ok(());
+    }
+    match state.streams.writer_of(from, len) {
+        None => Ok(()),
+        Some(writer) => {
+            let detail =
+                format!("{len} bytes at {from:#x} are read before the {writer} that writes them is over");
+            call.warn(Rule::ReadBeforeWait, detail)
+        }
     }
 }
 
@@ -103,6 +146,10 @@ fn host(address: u64) -> Result<*mut u8, Fault> {
 /// Runs everything that is queued for the selected device and not held back, in the order of submission. Errors
 /// are kept for the synchronisation of their stream; what is queued behind one in its stream is dropped.
 pub(crate) fn drain(state: &mut State, call: &Call<'_>) {
+    #[cfg(any(test, feature = "testing"))]
+    if mistakes::swaps_runs(call) {
+        state.streams.swap_runs();
+    }
     while let Some(queued) = state.streams.next() {
         let stream = queued.stream;
         release(state, &queued);
@@ -147,7 +194,7 @@ fn run_task(state: &mut State, call: &Call<'_>, task: &Task) -> Result<(), Fault
         Task::Copy { to, from, len, kind } => {
             // SAFETY: whoever queued the copy promised the host side valid until the stream is
             // synchronised or destroyed, and nothing drains the queue later than that.
-            unsafe { copy(&mut state.memory, to, from, len, kind) }
+            unsafe { transfer(state, call, to, from, len, kind) }
         }
         Task::Compare { first, second, len } => compare(&state.memory, first, second, len),
         Task::Record(moment) => {

@@ -57,7 +57,9 @@ pub enum Rule {
     NotFlushed,
     /// A physical and a virtual address that do not belong to each other.
     AddressPair,
-    /// A model is loaded while another thread runs one.
+    /// A copy reads what queued work is still to write.
+    ReadBeforeWait,
+    /// A model is loaded while another one runs or is queued.
     LoadDuringRun,
     /// `axclrtResetDevice` or `axclFinalize` without its counterpart.
     Unpaired,

@@ -7,7 +7,7 @@ use ax650_sys::vendor::{axclrtDeviceList, axclrtDeviceProperties};
 
 use super::{Out, address, call, opaque, stream, value};
 use crate::call::{Progress, waiting};
-use crate::card::State;
+use crate::card::{Card, State};
 use crate::fault::Fault;
 use crate::log;
 use crate::status::{self, Part};
@@ -17,8 +17,24 @@ use crate::violations::Rule;
 /// The interface version that the card implements.
 const VERSION: (i32, i32, i32) = (3, 10, 2);
 const FULL_VERSION: &std::ffi::CStr = c"V3.10.2 (software card)";
+/// What a card says whose software is not of the host's version.
+#[cfg(any(test, feature = "testing"))]
+const OTHER_VERSION: &std::ffi::CStr = c"V3.6.5 (software card)";
 const SOC_NAME: &std::ffi::CStr = c"AX650N";
 const KIB: u64 = 1024;
+
+/// The version of the card's own software.
+#[cfg_attr(
+    not(any(test, feature = "testing")),
+    expect(unused_variables, reason = "only tests make it differ")
+)]
+fn firmware(card: &Card) -> &'static std::ffi::CStr {
+    #[cfg(any(test, feature = "testing"))]
+    if card.log.lock().injection.firmware_differs() {
+        return OTHER_VERSION;
+    }
+    FULL_VERSION
+}
 
 /// The configuration is not looked at: real programs pass null, absent files and pointers to garbage.
 pub(super) unsafe extern "C" fn init(_config: *const c_char) -> i32 {
@@ -163,7 +179,7 @@ pub(super) unsafe extern "C" fn properties(device: i32, properties: *mut axclrtD
             npuLoading: 0,
             reserved: [0; 32],
         };
-        for (place, byte) in filled.swVersion.iter_mut().zip(FULL_VERSION.to_bytes()) {
+        for (place, byte) in filled.swVersion.iter_mut().zip(firmware(call.card).to_bytes()) {
             *place = c_char::from_ne_bytes([*byte]);
         }
         out.set(filled);

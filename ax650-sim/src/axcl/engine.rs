@@ -7,7 +7,8 @@ use std::ptr;
 
 use super::stream::select_stream;
 use super::{Out, address, call, string, value};
-use crate::card::{Device, State};
+use crate::call::Running;
+use crate::card::{self, Device, State};
 use crate::clock::Work;
 use crate::fault::Fault;
 use crate::run;
@@ -49,6 +50,7 @@ pub(super) unsafe extern "C" fn load_from_file(path: *const c_char, model: *mut 
         let out = unsafe { Out::new(Part::Engine, model) }?;
         // SAFETY: the caller passes null or a string.
         let path = unsafe { path_of(path) }?;
+        call.check_idle(state)?;
         let id = state.handle();
         let Device { engines, memory, .. } = &mut **state;
         engines.load(memory, &path, id)?;
@@ -65,6 +67,7 @@ pub(super) unsafe extern "C" fn load_from_mem(data: *const c_void, size: u64, mo
         // SAFETY: the caller passes null or a place for an id.
         let out = unsafe { Out::new(Part::Engine, model) }?;
         check_model(data, size)?;
+        call.check_idle(state)?;
         let id = load_bytes(state, data, size)?;
         call.charge(Work::Load { bytes: state.engines.model(id)?.bytes });
         out.set(id);
@@ -142,6 +145,8 @@ pub(super) unsafe extern "C" fn affinity(model: u64, set: *mut u32) -> i32 {
 }
 
 pub(super) unsafe extern "C" fn execute(model: u64, context: u64, group: u32, io: *mut c_void) -> i32 {
+    let card = card::reached("axclrtEngineExecute");
+    let _running = Running::start(&card.running);
     call("axclrtEngineExecute", |state, call| {
         state.require_context()?;
         let run = run::prepare(state, call, model, context, group, address(io))?;

@@ -92,8 +92,9 @@ pub(super) unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, cou
     call("axclrtMemcpy", |state, call| {
         state.require_context()?;
         call.charge(transfer::work(&state.host, address(to), address(from), count as u64, kind));
+        transfer::check_settled(state, call, address(from), count as u64, kind)?;
         // SAFETY: the caller promises its side of the copy valid for `count` bytes.
-        unsafe { transfer::copy(&mut state.memory, address(to), address(from), count as u64, kind) }
+        unsafe { transfer::transfer(state, call, address(to), address(from), count as u64, kind) }
     })
 }
 

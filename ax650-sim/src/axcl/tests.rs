@@ -20,11 +20,14 @@ macro_rules! axcl {
     }};
 }
 
+mod clock;
 mod devices;
 mod engine;
+mod mistakes;
 mod models;
 mod others;
 mod streams;
+mod troubles;
 
 const H2D: u32 = 1;
 const D2H: u32 = 2;
@@ -52,16 +55,24 @@ impl Client {
             strict: true,
             ..CardOptions::default()
         };
-        let card = SoftwareCard::new(options.clone());
+        Self::on(SoftwareCard::new(options))
+    }
+
+    /// A card of a test before `axclInit`.
+    fn on(card: SoftwareCard) -> Self {
         let attached = card.attach();
-        Self { table: pcie_table(options), card, _attached: attached }
+        Self { table: pcie_table(CardOptions::default()), card, _attached: attached }
     }
 
     fn new() -> Self {
         let client = Self::cold();
-        assert_eq!(axcl!(client.table, axclInit(ptr::null())), 0);
-        assert_eq!(axcl!(client.table, axclrtSetDevice(DEVICE_ID)), 0);
+        client.start();
         client
+    }
+
+    fn start(&self) {
+        assert_eq!(axcl!(self.table, axclInit(ptr::null())), 0);
+        assert_eq!(axcl!(self.table, axclrtSetDevice(DEVICE_ID)), 0);
     }
 
     fn malloc(&self, size: usize) -> *mut c_void {
@@ -288,7 +299,7 @@ fn streams_keep_tasks_until_synchronised() {
     let violations = client.card.take_violations();
     assert_eq!(
         violations.iter().map(|found| found.rule).collect::<Vec<_>>(),
-        [Rule::OutOfRange, Rule::UnknownHandle]
+        [Rule::ReadBeforeWait, Rule::OutOfRange, Rule::UnknownHandle]
     );
-    assert_eq!(violations[0].call, "axclrtMemsetAsync");
+    assert_eq!(violations[1].call, "axclrtMemsetAsync");
 }

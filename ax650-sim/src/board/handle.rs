@@ -5,7 +5,6 @@ use std::ffi::{CStr, c_char, c_void};
 use std::path::PathBuf;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use ax650_sys::vendor::{AX_ENGINE_CMM_INFO, AX_ENGINE_HANDLE_EXTRA_T};
 
@@ -14,12 +13,11 @@ use super::engine::{MODEL_IN_MEMORY, TYPE_3_CORES, WHOLE_NPU, model_bytes};
 use super::face::{Face, Name, call, npu, value};
 use super::info::GroupInfo;
 use crate::axcl::{Out, address, opaque};
-use crate::card::{self, Device, State};
+use crate::card::{Device, State};
 use crate::clock::Work;
 use crate::fault::Fault;
 use crate::signature::Signature;
 use crate::status::Part;
-use crate::violations::Rule;
 
 const TOOLS_VERSION: &CStr = c"software card, layer format 1";
 const ALL_CORES: u32 = 0b111;
@@ -65,8 +63,6 @@ unsafe fn load<F: Face>(
     size: u32,
     extra: *mut AX_ENGINE_HANDLE_EXTRA_T,
 ) -> i32 {
-    // Asked before the card is locked: a run in another thread holds the lock until it is over.
-    let running = card::reached(name.of::<F>()).running.load(Ordering::SeqCst) > 0;
     call::<F>(name, |state, call| {
         state.board.require_npu()?;
         // SAFETY: passed on.
@@ -75,9 +71,7 @@ unsafe fn load<F: Face>(
         let file = unsafe { model_bytes::<F>(state, data, size) }?;
         // SAFETY: passed on.
         let (label, cores) = unsafe { wishes(extra) };
-        if running {
-            call.warn(Rule::LoadDuringRun, "a model is loaded while another thread runs one".to_owned())?;
-        }
+        call.check_idle(state)?;
         let mode = state.engines.kind()?;
         if mode != WHOLE_NPU {
             let reason = format!("models of the software card use 3 cores; the NPU is in mode {mode}");

@@ -2,7 +2,6 @@
 
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use ax650_sys::vendor::{AX_ENGINE_IO_BUFFER_T, AX_ENGINE_IO_T};
 
@@ -11,7 +10,7 @@ use super::face::{Face, Name, call, npu};
 use super::handle::of;
 use super::memory::check_pair;
 use crate::axcl::address;
-use crate::call::Call;
+use crate::call::{Call, Running};
 use crate::card::{self, State};
 use crate::fault::Fault;
 use crate::io::Binding;
@@ -88,22 +87,6 @@ unsafe fn run_in<F: Face>(
         let run = Run::on_chip((id, state.engines.model(id)?), group, inputs, outputs);
         run::execute(state, call, &run)
     })
-}
-
-/// Counts a run as long as it takes.
-struct Running<'a>(&'a AtomicU32);
-
-impl<'a> Running<'a> {
-    fn start(count: &'a AtomicU32) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(count)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 type Orders = (Vec<usize>, Vec<usize>);

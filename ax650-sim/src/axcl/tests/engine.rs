@@ -11,28 +11,28 @@ use crate::last_error;
 use crate::testing::{CHUNK, TinyModel, TinySpec, write_tiny_model};
 use crate::violations::Rule;
 
-const DECODE: u32 = 0;
+pub(super) const DECODE: u32 = 0;
 
 /// A loaded layer of a tiny model with every tensor of one group bound to its own buffer.
-struct Bound {
-    model: u64,
-    context: u64,
-    info: *mut c_void,
-    io: *mut c_void,
-    inputs: Vec<(*mut c_void, u64)>,
-    outputs: Vec<(*mut c_void, u64)>,
+pub(super) struct Bound {
+    pub(super) model: u64,
+    pub(super) context: u64,
+    pub(super) info: *mut c_void,
+    pub(super) io: *mut c_void,
+    pub(super) inputs: Vec<(*mut c_void, u64)>,
+    pub(super) outputs: Vec<(*mut c_void, u64)>,
 }
 
-const K_CACHE: usize = 0;
-const INDICES: usize = 2;
-const INPUT: usize = 3;
-const MASK: usize = 4;
-const K_OUT: usize = 0;
-const V_OUT: usize = 1;
-const OUTPUT: usize = 2;
+pub(super) const K_CACHE: usize = 0;
+pub(super) const INDICES: usize = 2;
+pub(super) const INPUT: usize = 3;
+pub(super) const MASK: usize = 4;
+pub(super) const K_OUT: usize = 0;
+pub(super) const V_OUT: usize = 1;
+pub(super) const OUTPUT: usize = 2;
 
 impl Client {
-    fn load(&self, path: &Path) -> Result<u64, i32> {
+    pub(super) fn load(&self, path: &Path) -> Result<u64, i32> {
         let path = CString::new(path.to_str().expect("a UTF-8 path")).expect("no zero byte");
         let mut model = 0;
         match axcl!(self.table, axclrtEngineLoadFromFile(path.as_ptr(), &raw mut model)) {
@@ -41,7 +41,7 @@ impl Client {
         }
     }
 
-    fn with_model(spec: &TinySpec) -> (Self, TinyModel, tempfile::TempDir) {
+    pub(super) fn with_model(spec: &TinySpec) -> (Self, TinyModel, tempfile::TempDir) {
         let dir = tempfile::tempdir().expect("a directory");
         let files = write_tiny_model(dir.path(), spec).expect("a tiny model");
         let client = Self::new();
@@ -49,7 +49,7 @@ impl Client {
         (client, files, dir)
     }
 
-    fn bind(&self, path: &Path, group: u32) -> Bound {
+    pub(super) fn bind(&self, path: &Path, group: u32) -> Bound {
         let model = self.load(path).expect("a model");
         let (mut context, mut info, mut io) = (0, ptr::null_mut(), ptr::null_mut());
         assert_eq!(axcl!(self.table, axclrtEngineCreateContext(model, &raw mut context)), 0);
@@ -72,16 +72,16 @@ impl Client {
         Bound { model, context, info, io, inputs, outputs }
     }
 
-    fn execute(&self, bound: &Bound, group: u32) -> i32 {
+    pub(super) fn execute(&self, bound: &Bound, group: u32) -> i32 {
         axcl!(self.table, axclrtEngineExecute(bound.model, bound.context, group, bound.io))
     }
 
-    fn rebind_input(&self, bound: &Bound, tensor: usize, buffer: *mut c_void, size: u64) {
+    pub(super) fn rebind_input(&self, bound: &Bound, tensor: usize, buffer: *mut c_void, size: u64) {
         let tensor = u32::try_from(tensor).expect("an index");
         assert_eq!(axcl!(self.table, axclrtEngineSetInputBufferByIndex(bound.io, tensor, buffer, size)), 0);
     }
 
-    fn rebind_output(&self, bound: &Bound, tensor: usize, buffer: *mut c_void, size: u64) {
+    pub(super) fn rebind_output(&self, bound: &Bound, tensor: usize, buffer: *mut c_void, size: u64) {
         let tensor = u32::try_from(tensor).expect("an index");
         assert_eq!(axcl!(self.table, axclrtEngineSetOutputBufferByIndex(bound.io, tensor, buffer, size)), 0);
     }
@@ -258,7 +258,7 @@ fn queued_runs_give_what_plain_runs_give() {
     }
     assert_eq!(client.read(result, 2), [0xFF; 2]);
     client.rebind_input(&layers[1], INPUT, hidden, size);
-    assert_eq!(client.broken(), [Rule::BoundWhileQueued]);
+    assert_eq!(client.broken(), [Rule::ReadBeforeWait, Rule::BoundWhileQueued]);
     assert_eq!(axcl!(client.table, axclrtSynchronizeStream(stream)), 0);
     assert_eq!(client.read(result, len), plain);
     client.rebind_input(&layers[1], INPUT, hidden, size);
