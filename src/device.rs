@@ -35,6 +35,7 @@ pub use choice::{Compute, DeviceChoice, Interface, ParseDeviceChoiceError, Profi
 pub use clock::{CardClock, ClockSource, Pace};
 pub use driver::{DeviceInfo, Driver, DropErrors, Stats};
 pub use error::DeviceError;
+pub use keeper::KeptVerdicts;
 pub use model::{LoadProgress, LoadedModel, ModelSpec};
 pub use open::DriverOptions;
 pub use paths::{Path, Paths, PathsWish, UnknownPath};

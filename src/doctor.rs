@@ -33,6 +33,7 @@ mod software;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verdicts;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

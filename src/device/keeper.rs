@@ -14,16 +14,41 @@ use super::self_test::{Outcome, VERSION};
 use super::verdict::Identity;
 use super::{Path, Paths, Verdict, Verdicts};
 
-/// A file as it is written.
-#[derive(Debug, Serialize, Deserialize)]
-struct Record {
+/// Verdicts as they are kept: the whole of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptVerdicts {
     /// Version of the self-test.
-    test: u32,
+    pub test: u32,
     /// Version of this program.
-    program: String,
+    pub program: String,
     /// The paths that were wanted when it was run.
-    wanted: Paths,
-    verdicts: Verdicts,
+    pub wanted: Paths,
+    /// What it has shown.
+    pub verdicts: Verdicts,
+}
+
+impl KeptVerdicts {
+    /// Directory for such files in the folder of our models: no name of a model begins with a dot.
+    pub const FOLDER: &str = ".verdicts";
+
+    /// Verdicts of this version of the program and its test.
+    pub fn new(wanted: Paths, verdicts: Verdicts) -> Self {
+        Self { test: VERSION, program: env!("CARGO_PKG_VERSION").to_owned(), wanted, verdicts }
+    }
+
+    /// Reads the content of a file.
+    ///
+    /// # Errors
+    ///
+    /// Where and why it is not of the form.
+    pub fn read(content: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(content)
+    }
+
+    /// Whether this version of the program believes them.
+    pub fn is_current(&self) -> bool {
+        self.test == VERSION && self.program == env!("CARGO_PKG_VERSION")
+    }
 }
 
 /// The verdicts of one model on one card.
@@ -55,7 +80,7 @@ impl<'a> Keeper<'a> {
                 return None;
             }
         };
-        let record: Record = match serde_json::from_slice(&text) {
+        let record = match KeptVerdicts::read(&text) {
             Ok(record) => record,
             Err(error) => {
                 tracing::debug!(file = %file.display(), %error, "not a file of verdicts; testing again");
@@ -86,18 +111,16 @@ impl<'a> Keeper<'a> {
     /// Keeps verdicts. That it cannot is worth a word, not an error: the next load tests again.
     pub(super) fn keep(&self, wanted: Paths, verdicts: &Verdicts) {
         let Some(file) = self.file() else { return };
-        let program = env!("CARGO_PKG_VERSION").to_owned();
-        let record = Record { test: VERSION, program, wanted, verdicts: verdicts.clone() };
+        let record = KeptVerdicts::new(wanted, verdicts.clone());
         if let Err(error) = write(&file, &record) {
             tracing::warn!(file = %file.display(), %error, "cannot keep the verdicts of the self-test; it runs at every load");
         }
     }
 
-    fn is_about_us(&self, record: &Record) -> bool {
+    fn is_about_us(&self, record: &KeptVerdicts) -> bool {
         let Verdicts { driver_version, soc, model_digest, kind, paths, .. } = &record.verdicts;
         let Identity { driver_version: our_version, soc: our_soc, kind: our_kind } = self.identity;
-        record.test == VERSION
-            && record.program == env!("CARGO_PKG_VERSION")
+        record.is_current()
             && (driver_version, soc, kind) == (our_version, our_soc, our_kind)
             && model_digest == self.model_digest
             && paths.iter().map(|(path, _)| *path).eq(Path::ALL)
@@ -119,7 +142,7 @@ impl<'a> Keeper<'a> {
 
 /// Whether verdicts found when some paths were wanted say enough now that others are. A call that failed may have been
 /// an accident, so it is tried again.
-fn answers(record: &Record, wanted: Paths) -> bool {
+fn answers(record: &KeptVerdicts, wanted: Paths) -> bool {
     let Verdicts { paths, together, .. } = &record.verdicts;
     let failed = |verdict: &Verdict| matches!(verdict, Verdict::Failed(_));
     if paths.iter().any(|(_, verdict)| failed(verdict)) || failed(together) {
@@ -129,7 +152,7 @@ fn answers(record: &Record, wanted: Paths) -> bool {
 }
 
 /// Writes the file as a whole or not at all: others may read it meanwhile.
-fn write(file: &FilePath, record: &Record) -> std::io::Result<()> {
+fn write(file: &FilePath, record: &KeptVerdicts) -> std::io::Result<()> {
     let directory = file.parent().unwrap_or_else(|| FilePath::new("."));
     std::fs::create_dir_all(directory)?;
     let mut new = tempfile::NamedTempFile::new_in(directory)?;

@@ -1,19 +1,15 @@
-//! The model store: broken models, room on the disk, what self-tests have shown; and the vendor's log directory.
+//! The model store: broken models, room on the disk; and the vendor's log directory.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use super::evidence::Evidence;
 use super::finding::{Finding, Group, Level};
-use super::{CardProbe, Root, Surroundings};
-use crate::device::Verdicts;
+use super::{CardProbe, Surroundings, verdicts};
 use crate::models::store::Store;
 
 /// Below this a model can hardly be created (our choice).
 const LITTLE_ROOM: u64 = 2 << 30;
-
-/// Directory of the store that keeps what self-tests have shown.
-const VERDICTS: &str = ".verdicts";
 
 /// Where the vendor's host library writes its log unless told otherwise (`doc_guide_faq`).
 const VENDOR_LOG: &str = "/tmp/axcl";
@@ -21,16 +17,17 @@ const VENDOR_LOG: &str = "/tmp/axcl";
 pub(super) fn probe(around: &Surroundings, evidence: &Evidence) -> Vec<Finding> {
     let root = &around.root;
     let store = Store::open(root.path(&around.models));
-    let mut findings = models(around, &store);
+    let (mut findings, names) = models(around, &store);
     findings.extend(room(around));
-    findings.extend(verdicts(&around.models, store.folder()));
+    findings.extend(verdicts::findings(&around.models, store.folder(), &names));
     if evidence.card_matters(around) {
         findings.extend(vendor_log(around));
     }
     findings
 }
 
-fn models(around: &Surroundings, store: &Store) -> Vec<Finding> {
+/// Findings about models, and names of those that are whole by their digests.
+fn models(around: &Surroundings, store: &Store) -> (Vec<Finding>, BTreeMap<String, String>) {
     let folder = around.models.join("ax650");
     let entries = match store.list() {
         Ok(entries) => entries,
@@ -41,16 +38,18 @@ fn models(around: &Surroundings, store: &Store) -> Vec<Finding> {
                 Level::Problem,
                 "the model store is not readable",
             );
-            return vec![finding.seen(folder.display(), error)];
+            return (vec![finding.seen(folder.display(), error)], BTreeMap::new());
         }
     };
     let mut findings = Vec::new();
     let mut whole = Vec::new();
+    let mut names = BTreeMap::new();
     for entry in entries {
         match entry.model {
             Ok(model) => {
                 findings.extend(too_big(around, &entry.name.to_string(), model.size));
                 whole.push(entry.name.to_string());
+                names.insert(model.digest.clone(), entry.name.to_string());
             }
             Err(error) => findings.push(
                 Finding::new(
@@ -82,7 +81,7 @@ fn models(around: &Surroundings, store: &Store) -> Vec<Finding> {
         .seen(folder.display(), whole.join(", "))
     };
     findings.push(finding);
-    findings
+    (findings, names)
 }
 
 /// Whether a model is larger than what the card has free. Its files are what is sent there, and a little more.
@@ -119,67 +118,6 @@ fn room(around: &Surroundings) -> Option<Finding> {
     } else {
         finding(Level::Ok, format!("{} GiB of disk are free for models", free >> 30))
     })
-}
-
-/// What self-tests have shown on cards of this machine.
-fn verdicts(models: &Path, folder: &Path) -> Vec<Finding> {
-    let place = |name: &str| models.join("ax650").join(VERDICTS).join(name);
-    let root = Root::new(folder.join(VERDICTS));
-    let mut findings = Vec::new();
-    let is_verdict = |name: &String| Path::new(name).extension().is_some_and(|end| end == "json");
-    for name in root.names("/").into_iter().filter(is_verdict) {
-        let text = root.text(&name).unwrap_or_default();
-        match serde_json::from_str::<Verdicts>(&text) {
-            Ok(verdicts) => findings.push(verdict(&verdicts).seen(place(&name).display(), told(&verdicts))),
-            Err(error) => findings.push(
-                Finding::new(
-                    "card.verdicts",
-                    Group::Card,
-                    Level::Note,
-                    "a kept self-test is not readable; the next load tests again",
-                )
-                .seen(place(&name).display(), error)
-                .command(format!("rm {}", place(&name).display())),
-            ),
-        }
-    }
-    findings
-}
-
-fn verdict(verdicts: &Verdicts) -> Finding {
-    let digest: String = verdicts.model_digest.chars().take(12).collect();
-    let whom =
-        format!("{} card, driver {}, model {digest}", verdicts.kind, or_unknown(&verdicts.driver_version));
-    let bad: Vec<String> = verdicts.bad().map(|(path, verdict)| format!("{path} ({verdict})")).collect();
-    let finding = |level, text| Finding::new("card.verdicts", Group::Card, level, text);
-    if verdicts.together.is_bad() {
-        return finding(
-            Level::Warning,
-            format!(
-                "self-test ({whom}): the fast paths do not work together ({}); none is used",
-                verdicts.together
-            ),
-        )
-        .advice("answers are right, but slower; a newer driver may do better");
-    }
-    if bad.is_empty() {
-        return finding(Level::Ok, format!("self-test ({whom}): all fast paths that exist are right"));
-    }
-    finding(
-        Level::Warning,
-        format!("self-test ({whom}): off because the card gets them wrong: {}", bad.join(", ")),
-    )
-    .advice("answers are right, but slower; a newer driver may do better")
-}
-
-fn told(verdicts: &Verdicts) -> String {
-    let words: Vec<String> =
-        verdicts.paths.iter().map(|(path, verdict)| format!("{path}: {verdict}")).collect();
-    words.join("; ")
-}
-
-fn or_unknown(text: &str) -> &str {
-    if text.is_empty() { "unknown" } else { text }
 }
 
 /// A log directory that another user (often root) made first stops the library of everybody else.

@@ -4,6 +4,7 @@
 mod bench;
 mod doctor;
 mod doctor_recordings;
+mod doctor_verdicts;
 #[path = "../common/gguf.rs"]
 mod gguf;
 mod help;

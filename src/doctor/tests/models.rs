@@ -1,7 +1,7 @@
 //! The model store as the doctor sees it.
 
 use super::*;
-use crate::device::{Path, Verdict, Verdicts};
+use crate::device::{KeptVerdicts, Path, Paths, Verdict, Verdicts};
 
 const STORE: &str = "/home/someone/.ollama/models/ax650";
 
@@ -27,7 +27,7 @@ fn verdicts_of_self_tests_are_shown() {
         tested_at: 1,
     };
     let with = |verdicts: &Verdicts| {
-        let json = serde_json::to_string(verdicts).unwrap();
+        let json = serde_json::to_string(&KeptVerdicts::new(Paths::ALL, verdicts.clone())).unwrap();
         Machine::new().file(&format!("{STORE}/.verdicts/a.json"), json)
     };
     let good = with(&verdicts(vec![(Path::Async, Verdict::Passed)], Verdict::Passed));
@@ -37,8 +37,14 @@ fn verdicts_of_self_tests_are_shown() {
     assert!(bad.level == Level::Warning && bad.text.contains("async"), "{bad:?}");
     let together = with(&verdicts(vec![(Path::Async, Verdict::Passed)], differs)).finding("card.verdicts");
     assert!(together.text.contains("none is used"), "{together:?}");
-    let broken = Machine::new().file(&format!("{STORE}/.verdicts/a.json"), "{").finding("card.verdicts");
-    assert_eq!(broken.level, Level::Note);
+    let kept = KeptVerdicts::new(Paths::ALL, verdicts(vec![], Verdict::Passed));
+    let old = serde_json::to_string(&KeptVerdicts { test: 0, ..kept }).unwrap();
+    let useless = Machine::new()
+        .file(&format!("{STORE}/.verdicts/a.json"), "{")
+        .file(&format!("{STORE}/.verdicts/b.json"), old);
+    let finding = useless.finding("card.verdicts.old");
+    assert!(finding.level == Level::Note && finding.text.starts_with("2 kept"), "{finding:?}");
+    assert!(useless.examine().get("card.verdicts").is_none());
 }
 
 #[test]
