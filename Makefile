@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .PHONY: help demo test bench bench-card bindings fmt lint doc unit deny loop fuzz clients smoke check-fmt check-bindings abi-check aarch64 cross-aarch64 sim-libs libs
 
 help: ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
 
 demo: ## build, fetch a small model, serve it and chat once over HTTP
 	@deploy/demo.sh
