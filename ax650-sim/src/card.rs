@@ -75,12 +75,13 @@ impl Device {
     }
 
     /// What a caller should have given back before the last `axclFinalize`.
-    fn leaks(&self) -> [(usize, &'static str); 5] {
+    fn leaks(&self) -> [(usize, &'static str); 6] {
         [
             (self.memory.allocations(), "device allocations"),
             (self.engines.models.len(), "models"),
             (self.engines.ios.len(), "IO objects"),
             (self.streams.streams(), "streams"),
+            (self.streams.events(), "events"),
             (self.streams.queued(), "tasks that were never synchronised"),
         ]
     }
@@ -209,6 +210,7 @@ impl State {
     /// programs usually leave to the end of the process.
     pub(crate) fn leaks(&self, exact: bool) -> Vec<String> {
         let mut counts: Vec<_> = self.devices.iter().flat_map(Device::leaks).collect();
+        counts.push((self.contexts.created(), "contexts"));
         counts.push((self.host.blocks(), "host allocations"));
         if exact {
             counts.extend(self.devices.iter().flat_map(Device::loose_ends));

@@ -30,12 +30,14 @@ pub(crate) struct Contexts {
     /// Each context and the index of its device.
     live: BTreeMap<u64, usize>,
     bound: HashMap<ThreadId, u64>,
+    /// Contexts that were created, and were not destroyed before their device was reset.
+    abandoned: usize,
 }
 
 impl Contexts {
     pub(crate) fn new(devices: usize) -> Self {
         let devices = vec![Activation::default(); devices];
-        Self { devices, live: BTreeMap::new(), bound: HashMap::new() }
+        Self { devices, live: BTreeMap::new(), bound: HashMap::new(), abandoned: 0 }
     }
 
     /// Ids of the devices, in the order of the list.
@@ -74,6 +76,8 @@ impl Contexts {
         activation.count -= 1;
         if activation.count == 0 {
             *activation = Activation::default();
+            let of_device = self.live.values().filter(|of| **of == index).count();
+            self.abandoned += of_device.saturating_sub(1);
             self.live.retain(|_, of| *of != index);
             self.bound.retain(|_, context| self.live.contains_key(context));
         }
@@ -99,6 +103,12 @@ impl Contexts {
             return Err(Fault::plain(status::CONTEXT_DESTROY, reason));
         }
         self.live.get(&context).copied().ok_or_else(|| unknown(status::CONTEXT_DESTROY, context))
+    }
+
+    /// Contexts that were created and not destroyed; default ones go with their device.
+    pub(crate) fn created(&self) -> usize {
+        let defaults = self.devices.iter().filter(|activation| activation.default.is_some()).count();
+        self.live.len().saturating_sub(defaults) + self.abandoned
     }
 
     /// `DestroyContext`: threads that were bound to it have none afterwards.

@@ -11,7 +11,7 @@
 
 pub(crate) mod injection;
 pub(crate) mod mistakes;
-pub mod trouble;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -28,7 +28,7 @@ use crate::clock::Source;
 use crate::options::CardOptions;
 use crate::violations::Violation;
 
-pub use trouble::{Mistake, Trouble};
+pub use trouble::{Calls, Mistake, Trouble, TroubleError, Troubles};
 
 /// One claim at a time.
 static CLAIM: Mutex<()> = Mutex::new(());
@@ -128,11 +128,7 @@ impl SoftwareCard {
 
     /// Makes something go wrong, once or from now on, as the [`Trouble`] has it. Several add up.
     pub fn cause(&self, trouble: Trouble) {
-        if let Trouble::Wrong(mistake) = trouble {
-            self.card.mistakes.lock().add(mistake);
-        } else {
-            self.card.log.lock().injection.add(trouble);
-        }
+        self.card.cause(trouble);
     }
 
     /// Nothing goes wrong any more. A card that is gone is there again as it was.
@@ -144,7 +140,7 @@ impl SoftwareCard {
 
     /// Makes the `nth` next call of `function` (1 = the next one) fail with `code` and do nothing else.
     pub fn fail_call(&self, function: &str, nth: u64, code: i32) {
-        self.cause(Trouble::Fail { function: function.to_owned(), nth: Some(nth.max(1)), code });
+        self.cause(Trouble::Fail { function: function.to_owned(), calls: nth.into(), code });
     }
 
     /// Makes every call fail with `code`; `None` ends it, and nothing is lost.
@@ -175,6 +171,17 @@ impl SoftwareCard {
     /// Lets the calls that hang go on, as if nothing had been.
     pub fn release(&self) {
         self.card.hangs.release();
+    }
+}
+
+impl Card {
+    /// See [`SoftwareCard::cause`].
+    pub(crate) fn cause(&self, trouble: Trouble) {
+        if let Trouble::Wrong(mistake) = trouble {
+            self.mistakes.lock().add(mistake);
+        } else {
+            self.log.lock().injection.add(trouble);
+        }
     }
 }
 

@@ -107,6 +107,10 @@ impl Streams {
         self.live.len()
     }
 
+    pub(crate) fn events(&self) -> usize {
+        self.events.len()
+    }
+
     pub(crate) fn queued(&self) -> usize {
         self.queue.len()
     }

@@ -27,6 +27,7 @@ mod mistakes;
 mod models;
 mod others;
 mod streams;
+mod strict;
 mod troubles;
 
 const H2D: u32 = 1;

@@ -112,6 +112,8 @@ unsafe fn allocate<F: Face>(name: Name, phy: *mut u64, vir: *mut *mut c_void, re
         } else {
             state.memory.allocate_aligned(u64::from(size), align.max(PAGE))?
         };
+        #[cfg(any(test, feature = "testing"))]
+        crate::control::mistakes::forget(call, base, u64::from(size));
         state.memory.cmm.label(base, u64::from(size), token.to_bytes(), cached);
         let wants_cache = cached && F::ON_CHIP && call.card.options.strict;
         let (block, _) = state.memory.block_mut(base, 1)?;

@@ -90,7 +90,10 @@ impl Injection {
     pub(super) fn is_nan(&mut self, name: &str) -> bool {
         let mut hit = false;
         self.troubles.retain_mut(|trouble| match trouble {
-            Trouble::NotANumber { tensor, nth } if tensor == name => !comes_up(nth, &mut hit),
+            Trouble::NotANumber { tensor, runs } if tensor == name => {
+                hit |= runs.count();
+                !runs.are_over()
+            }
             _ => true,
         });
         hit
@@ -101,29 +104,26 @@ impl Injection {
         let mut effect = Effect { delay: self.delays.get(function).copied(), ..Effect::default() };
         let lost = &mut self.lost;
         self.troubles.retain_mut(|trouble| match trouble {
-            Trouble::Fail { function: name, nth, code } if name == function => {
-                let mut hit = nth.is_none();
-                let over = nth.as_mut().is_some_and(|nth| comes_up(nth, &mut hit));
-                if hit {
+            Trouble::Fail { function: name, calls, code } if name == function => {
+                if calls.count() {
                     effect.code.get_or_insert((*code, "a test made this call fail"));
                 }
-                !over
+                !calls.are_over()
             }
-            Trouble::Hang { function: name, nth, limit } if name == function => {
-                let mut hit = false;
-                let over = comes_up(nth, &mut hit);
-                if hit {
+            Trouble::Hang { function: name, calls, limit } if name == function => {
+                if calls.count() {
                     effect.hang = Some(limit.unwrap_or(Duration::MAX));
                 }
-                !over
+                !calls.are_over()
             }
-            Trouble::Lost { nth } => {
-                let mut hit = false;
-                let over = comes_up(nth, &mut hit);
-                if hit {
-                    lost.get_or_insert(Lost { code: None, back: false });
+            Trouble::Lost { function: name, nth, returns }
+                if name.as_ref().is_none_or(|name| name == function) =>
+            {
+                *nth = nth.saturating_sub(1);
+                if *nth == 0 {
+                    lost.get_or_insert(Lost { code: None, back: *returns });
                 }
-                !over
+                *nth > 0
             }
             _ => true,
         });
@@ -160,13 +160,6 @@ impl Injection {
             }
         }
     }
-}
-
-/// Counts one call down; returns whether the count is used up, which also sets `hit`.
-fn comes_up(nth: &mut u64, hit: &mut bool) -> bool {
-    *nth = nth.saturating_sub(1);
-    *hit |= *nth == 0;
-    *nth == 0
 }
 
 /// What a function returns without a card. With AXCL that no device is connected (abi.md 3.1); on the chip, where

@@ -230,3 +230,16 @@ fn smaller_decode_groups_are_wrong() {
     assert_eq!((&small, &kept), (&large, &large));
     assert_ne!(spoiled, small);
 }
+
+#[test]
+fn decode_groups_round_otherwise() {
+    let outcomes = [DECODE, 1].map(|group| {
+        let pair = Pair::new(TinySpec::default(), group);
+        let before = [pair.run(0, group), pair.client.read(pair.layers[0].outputs[K_OUT].0, 64)];
+        pair.wrong(Mistake::DecodeRounds);
+        let after = [pair.run(0, group), pair.client.read(pair.layers[0].outputs[K_OUT].0, 64)];
+        pair.end();
+        before.iter().zip(&after).map(|(before, after)| before == after).collect::<Vec<_>>()
+    });
+    assert_eq!(outcomes, [[false, false], [true, true]]);
+}
