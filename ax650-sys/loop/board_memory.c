@@ -95,6 +95,7 @@ axl_status board_upload(axl_driver *base, axl_lane lane, const axl_buffer *dst, 
     if (!axl_is_within(dst, offset, bytes)) {
         return axl_out_of_bounds();
     }
+    AXL_TRY(invalidate(board(base), dst, offset, bytes));
     memcpy(host_address(dst, offset), src, (size_t)bytes);
     base->stats.bytes_copied += bytes;
     return flush(board(base), dst, offset, bytes);
@@ -121,6 +122,7 @@ axl_status board_copy(axl_driver *base, axl_lane lane, const axl_buffer *dst, ui
         return axl_out_of_bounds();
     }
     AXL_TRY(invalidate(board(base), src, src_offset, bytes));
+    AXL_TRY(invalidate(board(base), dst, dst_offset, bytes));
     memcpy(host_address(dst, dst_offset), host_address(src, src_offset), (size_t)bytes);
     base->stats.bytes_copied += bytes;
     return flush(board(base), dst, dst_offset, bytes);
