@@ -31,7 +31,7 @@ pub struct DeviceInfo {
     pub interface: Interface,
     /// The profile of a software card that keeps time.
     pub profile: Option<String>,
-    /// How fast a layer reads its weights by that profile, in bytes per second; `None` if nobody knows, or at once.
+    /// How fast a layer reads its weights by that profile, in bytes per second; `None` if nobody knows.
     pub weight_bytes_per_second: Option<u64>,
     /// Device memory in bytes; 0 where the library does not tell.
     pub total_memory: u64,
@@ -87,7 +87,7 @@ impl Driver {
     /// Opens the card of the choice, on the thread that will do all work with it.
     pub fn open(choice: &DeviceChoice, options: &DriverOptions) -> Result<Self, DeviceError> {
         let (mut card, info) = open::open(choice, options)?;
-        card.identity = Identity::new(&info, card.traits.interface);
+        card.identity = Identity::new(&info);
         tracing::info!(device = info.kind, version = %info.version, "{}", info.summary);
         Ok(Self { card: Rc::new(card), info, opened: Instant::now() })
     }
@@ -136,7 +136,6 @@ pub(super) struct Traits {
     pub(super) software: bool,
     /// It takes the software card's layer files and not compiled ones.
     pub(super) software_files: bool,
-    pub(super) interface: Interface,
     /// Whether runs compute; a card that only keeps time cannot be tested.
     pub(super) computes: bool,
     /// The paths that are wanted.
@@ -148,14 +147,7 @@ pub(super) struct Traits {
 impl Default for Traits {
     /// A real PCIe card with every path and no memory of verdicts.
     fn default() -> Self {
-        Self {
-            software: false,
-            software_files: false,
-            interface: Interface::Pcie,
-            computes: true,
-            paths: Paths::ALL,
-            verdicts: None,
-        }
+        Self { software: false, software_files: false, computes: true, paths: Paths::ALL, verdicts: None }
     }
 }
 

@@ -8,7 +8,7 @@ use ax650_sys::axloop as c;
 use ax650_sys::code::VendorCode;
 use ax650_sys::loader::LoadError;
 
-use super::remedy::remedy;
+use super::remedy::{LOST, NO_CARD, remedy};
 
 /// A failure of a card or of what was asked of it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -21,9 +21,7 @@ pub enum DeviceError {
     #[error("{0}")]
     Incompatible(LoadError),
     /// The library is there, but no such card answers.
-    #[error(
-        "no card: {0}; check that the card is seated and powered (lspci), that driver and firmware are of one version, or use --device software"
-    )]
+    #[error("no card: {0}; {NO_CARD}")]
     NoCard(String),
     /// A function of the vendor failed.
     #[error("{call} failed{place}: {code}{}; {remedy}", Reason(reason.as_deref()))]
@@ -51,7 +49,7 @@ pub enum DeviceError {
     #[error("{0}")]
     Model(String),
     /// The card no longer answers.
-    #[error("the card is lost: {call}{place}: {code}; wait for it to come back, or power it off and on")]
+    #[error("the card is lost: {call}{place}: {code}; {LOST}")]
     Lost {
         /// The call that noticed.
         call: String,

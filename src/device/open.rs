@@ -99,22 +99,22 @@ fn open_pcie(index: u16, options: &DriverOptions) -> Opened {
     let found = card.query()?;
     let version = first_of([text(&found.version), loaded.version.unwrap_or_default()]);
     let what = format!("PCIe card {index} of {} ({})", found.device_count, or_unknown(&text(&found.soc)));
-    Ok(finish(card, "pcie", &what, &loaded.path, version, &found))
+    Ok(finish(card, Interface::Pcie, &what, &loaded.path, version, &found))
 }
 
 fn open_board(options: &DriverOptions) -> Opened {
     let loaded = loader::load_board(options.driver_path.as_deref()).map_err(load_error)?;
-    let traits = Traits { interface: Interface::Board, ..traits(options) };
-    let card = Card::open(&Table::Board(&loaded.table), loaded.libraries, traits, options.activity.clone())?;
+    let table = Table::Board(&loaded.table);
+    let card = Card::open(&table, loaded.libraries, traits(options), options.activity.clone())?;
     let found = card.query()?;
     let version = first_of([text(&found.version), loaded.version.unwrap_or_default()]);
     let what = format!("the chip of this board ({})", or_unknown(&text(&found.soc)));
-    Ok(finish(card, "board", &what, &loaded.path, version, &found))
+    Ok(finish(card, Interface::Board, &what, &loaded.path, version, &found))
 }
 
 fn finish(
     mut card: Card,
-    kind: &'static str,
+    interface: Interface,
     what: &str,
     library: &Path,
     version: String,
@@ -123,17 +123,18 @@ fn finish(
     let summary =
         format!("{what}, driver {} in {}{}", or_unknown(&version), library.display(), memory_of(found));
     card.traits.software_files = version.contains(SOFTWARE_MARK);
-    let info = info(kind, summary, version, card.traits.interface, found);
-    (card, info)
+    let kind = match interface {
+        Interface::Board => "board",
+        Interface::Pcie => "pcie",
+    };
+    (card, DeviceInfo { kind, summary, ..info(interface, version, found) })
 }
 
 fn open_software(choice: &SoftwareChoice, options: &DriverOptions, why: &str) -> Opened {
-    let Plan { card: card_options, interface, profile, weight_bytes_per_second } =
-        software::plan(choice, options)?;
+    let Plan { card: card_options, interface, profile } = software::plan(choice, options)?;
     let traits = Traits {
         software: true,
         software_files: true,
-        interface,
         computes: choice.compute == Compute::Full,
         ..traits(options)
     };
@@ -153,26 +154,26 @@ fn open_software(choice: &SoftwareChoice, options: &DriverOptions, why: &str) ->
         Compute::Full => "the CPU computes",
         Compute::None => "nothing is computed",
     };
-    let like = profile.as_ref().map(|name| format!(", as fast as {name}")).unwrap_or_default();
-    let summary = format!("software card{like}: {does} ({why})");
-    let found = info("software", summary, text(&found.version), interface, &found);
-    Ok((card, DeviceInfo { profile, weight_bytes_per_second, ..found }))
+    let like = profile.as_ref().map(|profile| format!(", as fast as {}", profile.name())).unwrap_or_default();
+    let info = DeviceInfo {
+        kind: "software",
+        summary: format!("software card{like}: {does} ({why})"),
+        weight_bytes_per_second: profile.as_deref().and_then(software::weight_bytes_per_second),
+        profile: profile.map(|profile| profile.name().to_owned()),
+        ..info(interface, text(&found.version), &found)
+    };
+    Ok((card, info))
 }
 
 fn traits(options: &DriverOptions) -> Traits {
     Traits { paths: options.paths.0, verdicts: options.verdicts.clone(), ..Traits::default() }
 }
 
-fn info(
-    kind: &'static str,
-    summary: String,
-    version: String,
-    interface: Interface,
-    found: &c::axl_driver_info,
-) -> DeviceInfo {
+/// What the driver tells of a card of its own; kind and summary are still to be said.
+fn info(interface: Interface, version: String, found: &c::axl_driver_info) -> DeviceInfo {
     DeviceInfo {
-        kind,
-        summary,
+        kind: "",
+        summary: String::new(),
         version,
         soc: text(&found.soc),
         interface,

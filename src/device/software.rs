@@ -12,24 +12,19 @@ use super::{Compute, DeviceError, Interface, Pace, ProfileChoice, SoftwareChoice
 pub(super) struct Plan {
     pub(super) card: CardOptions,
     pub(super) interface: Interface,
-    /// Name of the profile.
-    pub(super) profile: Option<String>,
-    /// How fast a layer reads its weights by the profile; `None` without one, or if that takes no time.
-    pub(super) weight_bytes_per_second: Option<u64>,
+    pub(super) profile: Option<Arc<Profile>>,
 }
 
 /// Reads the profile, if one is asked for.
 pub(super) fn plan(choice: &SoftwareChoice, options: &DriverOptions) -> Result<Plan, DeviceError> {
-    let profile = choice.profile.as_ref().map(read).transpose()?;
-    let own = match profile.as_ref().map(Profile::interface) {
+    let profile = choice.profile.as_ref().map(read).transpose()?.map(Arc::new);
+    let own = match profile.as_deref().map(Profile::interface) {
         Some(profile::Interface::Board) => Interface::Board,
         Some(profile::Interface::Pcie) | None => Interface::Pcie,
     };
-    let name = profile.as_ref().map(|profile| profile.name().to_owned());
-    let weight_bytes_per_second = profile.as_ref().and_then(weight_speed);
     let card = CardOptions {
         threads: options.software_threads,
-        profile: profile.map(Arc::new),
+        profile: profile.clone(),
         compute: match choice.compute {
             Compute::Full => ax650_sim::Compute::Full,
             Compute::None => ax650_sim::Compute::None,
@@ -40,13 +35,14 @@ pub(super) fn plan(choice: &SoftwareChoice, options: &DriverOptions) -> Result<P
         },
         ..CardOptions::default()
     };
-    Ok(Plan { card, interface: choice.interface.unwrap_or(own), profile: name, weight_bytes_per_second })
+    Ok(Plan { card, interface: choice.interface.unwrap_or(own), profile })
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "finite and above zero")]
-fn weight_speed(profile: &Profile) -> Option<u64> {
-    let bytes_per_second = profile.layer_gb_per_s.value * 1e9;
-    bytes_per_second.is_finite().then_some(bytes_per_second as u64)
+/// Bytes of weights per second, where reading them takes any time.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and saturating")]
+pub(super) fn weight_bytes_per_second(profile: &Profile) -> Option<u64> {
+    let rate = profile.layer_gb_per_s.value * 1e9;
+    (rate.is_finite() && rate > 0.0).then_some(rate as u64)
 }
 
 fn read(choice: &ProfileChoice) -> Result<Profile, DeviceError> {

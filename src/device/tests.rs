@@ -1,6 +1,7 @@
 //! The wrapper and the loop below it, on the software card: what any card must do, and how it may fail.
 
 mod faults;
+mod paths;
 mod steps;
 
 use std::path::Path;
@@ -36,16 +37,21 @@ struct Bench {
 }
 
 impl Bench {
+    /// On the plain path, without a self-test.
     fn new(spec: &TinySpec) -> Self {
-        let control =
-            SoftwareCard::new(CardOptions { threads: Some(1), strict: true, ..CardOptions::default() });
+        let plain = DriverOptions { paths: PathsWish(Paths::PLAIN), ..DriverOptions::default() };
+        Self::with(spec, &DeviceChoice::SOFTWARE, &plain)
+    }
+
+    fn with(spec: &TinySpec, choice: &DeviceChoice, options: &DriverOptions) -> Self {
+        let strict = CardOptions { threads: Some(1), strict: true, ..CardOptions::default() };
+        let control = SoftwareCard::new(strict);
         control.set_fatal(true);
         let attached = control.attach();
         let directory = tempfile::tempdir().unwrap();
         let files = write_tiny_model(directory.path(), spec).unwrap();
         let rows = read_rows(&files.embedding);
-        let options = DriverOptions { paths: PathsWish(Paths::PLAIN), ..DriverOptions::default() };
-        let driver = Driver::open(&DeviceChoice::SOFTWARE, &options).unwrap();
+        let driver = Driver::open(choice, options).unwrap();
         Self { files, rows, driver, control, _attached: attached, _directory: directory }
     }
 
@@ -55,7 +61,7 @@ impl Bench {
             head: self.files.head.clone(),
             hidden: HIDDEN,
             vocab: VOCAB,
-            digest: String::new(),
+            digest: "tiny".to_owned(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceInfo, Interface, Path, Paths};
+use super::{DeviceInfo, Path, Paths};
 
 /// What is known of one path on one card with one model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,9 +50,9 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn new(info: &DeviceInfo, interface: Interface) -> Self {
+    pub(super) fn new(info: &DeviceInfo) -> Self {
         let kind = match info.kind {
-            "software" => format!("software-{interface}"),
+            "software" => format!("software-{}", info.interface),
             real => real.to_owned(),
         };
         Self { driver_version: info.version.clone(), soc: info.soc.clone(), kind }
