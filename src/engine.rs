@@ -14,6 +14,7 @@
 //! | `generation` | one answer: prompt steps, token steps, text, when it ends |
 //! | `resident` | models on the card, keep-alive, reuse of sequences |
 //! | `card`, `adapter` | what is needed of a card, and the real one behind it |
+//! | `watchdog` | a vendor call that does not return |
 //! | `status` | what may be read without asking the card thread |
 //!
 //! What holds for every request: it ends in exactly one [`Event::Done`] or [`Event::Error`], whatever happens, unless
@@ -37,6 +38,7 @@ pub mod teacher;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod watchdog;
 
 pub use error::EngineError;
 pub use handle::{CARD_THREAD_NAME, Engine, EngineConfig};
@@ -45,4 +47,5 @@ pub use request::{
     DoneReason, Event, GenerateOptions, Generation, LoadReport, Request, Summary, TokenLogprob,
 };
 pub use sampler::SamplingOptions;
-pub use status::{Counters, LoadedInfo};
+pub use status::{Counters, LoadedInfo, LoadedPaths};
+pub use watchdog::CallLimits;

@@ -168,9 +168,11 @@ impl ApiError {
 
 fn engine_status(error: &EngineError) -> StatusCode {
     match error {
-        EngineError::Busy | EngineError::ShuttingDown | EngineError::NoCard(_) | EngineError::CardLost(_) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        EngineError::Busy
+        | EngineError::ShuttingDown
+        | EngineError::NoCard(_)
+        | EngineError::CardLost(_)
+        | EngineError::NotResponding { .. } => StatusCode::SERVICE_UNAVAILABLE,
         EngineError::PromptTooLong { .. } | EngineError::EmptyPrompt | EngineError::InvalidToken { .. } => {
             StatusCode::BAD_REQUEST
         }

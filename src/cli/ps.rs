@@ -26,11 +26,28 @@ pub(super) fn execute() -> anyhow::Result<ExitCode> {
         let answer = client.get("/api/ps").await?;
         let models = answer.get("models").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let now = Utc::now();
-        let head = ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"].map(str::to_owned).to_vec();
-        let rows = models.iter().map(|model| row(model, now));
-        Output::open().text(&format::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()))?;
+        Output::open().text(&format::table(&rows(models, now)))?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// The table: with a column for what the card gets wrong, if it gets anything wrong.
+fn rows(models: &[Value], now: DateTime<Utc>) -> Vec<Vec<String>> {
+    let head = ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"].map(str::to_owned).to_vec();
+    let mut rows: Vec<_> = std::iter::once(head).chain(models.iter().map(|model| row(model, now))).collect();
+    let off: Vec<String> = models.iter().map(off).collect();
+    if off.iter().any(|off| !off.is_empty()) {
+        for (row, cell) in rows.iter_mut().zip(std::iter::once("OFF".to_owned()).chain(off)) {
+            row.push(cell);
+        }
+    }
+    rows
+}
+
+/// The ways to save work that are off because the card gets them wrong.
+fn off(model: &Value) -> String {
+    let paths = model.pointer("/ax650/off").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    paths.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
 }
 
 fn row(model: &Value, now: DateTime<Utc>) -> Vec<String> {
@@ -82,6 +99,16 @@ mod tests {
         assert_eq!(until("2318-04-11T23:47:16Z", now), "Forever");
         assert_eq!(until("2025-12-31T23:59:59Z", now), "Stopping...");
         assert_eq!(until("", now), "Unknown");
+    }
+
+    #[test]
+    fn what_the_card_gets_wrong_has_a_column_only_if_there_is_any() {
+        let model = |off: &[&str]| serde_json::json!({"name": "m", "size": 1, "ax650": {"off": off}});
+        let good = rows(&[model(&[]), serde_json::json!({"name": "other server's"})], Utc::now());
+        assert!(good.iter().all(|row| row.len() == 6));
+        let bad = rows(&[model(&["async", "pinned"]), model(&[])], Utc::now());
+        let last: Vec<_> = bad.iter().map(|row| row[6].as_str()).collect();
+        assert_eq!(last, ["OFF", "async,pinned", ""]);
     }
 
     #[test]

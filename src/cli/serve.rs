@@ -1,16 +1,19 @@
 //! `ax650 serve`.
 
-use std::{future::Future, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
 
 use super::{CardArguments, connect, terminal::note};
-use crate::api::{self, settings::Settings};
+use crate::{
+    api::{self, settings::Settings},
+    engine::Engine,
+};
 
 /// Answer Ollama clients
 ///
@@ -23,9 +26,10 @@ use crate::api::{self, settings::Settings};
         ax650 serve                                a real card if one answers, else the CPU\n  \
         ax650 serve --device software --threads 2  always the CPU, with two threads\n  \
         ax650 serve --device pcie:1                the second PCIe card\n  \
+        ax650 serve --paths=-async                 every way to save work but one\n  \
         OLLAMA_HOST=0.0.0.0 ax650 serve            reachable from other machines\n  \
         OLLAMA_KEEP_ALIVE=-1 ax650 serve           never unload an idle model\n\n\
-        Environment: OLLAMA_HOST (127.0.0.1:11434), OLLAMA_MODELS, OLLAMA_KEEP_ALIVE, OLLAMA_CONTEXT_LENGTH, OLLAMA_MAX_QUEUE, \
+        Environment: AX650_DEVICE, AX650_DRIVER_PATH, AX650_THREADS, AX650_PATHS, OLLAMA_HOST (127.0.0.1:11434), OLLAMA_MODELS, OLLAMA_KEEP_ALIVE, OLLAMA_CONTEXT_LENGTH, OLLAMA_MAX_QUEUE, \
         OLLAMA_NUM_PARALLEL, OLLAMA_MAX_LOADED_MODELS, \
         OLLAMA_ORIGINS, OLLAMA_DEBUG"
 )]
@@ -43,7 +47,7 @@ impl Arguments {
             // The address first: it costs nothing, and a second server must not open the card of the first.
             let listener = api::bind(&settings.host).await?;
             let address = listener.local_addr().context("read the address of the server")?;
-            let shutdown = shutdown_signal()?;
+            let mut signals = Signals::take()?;
             let engine = connect::start_engine(&self.card, &settings)?;
             note(&format!("card: {}", engine.device().summary));
             note(&format!("ax650 {} listens on http://{address}", super::LONG_VERSION));
@@ -51,7 +55,7 @@ impl Arguments {
             let card = engine.clone();
             let end = async move {
                 tokio::select! {
-                    () = shutdown => {}
+                    () = signals.next() => drop(tokio::spawn(signals.explain(card))),
                     // Whoever supervises this process starts it again; alive it could only refuse requests.
                     reason = card.until_ended() => drop(died.send(reason)),
                 }
@@ -66,24 +70,36 @@ impl Arguments {
     }
 }
 
-/// Ends at the first SIGINT or SIGTERM. Further ones change nothing: a card interrupted in a load may hang until it
-/// loses power.
-fn shutdown_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("take over SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("take over SIGTERM")?;
-    Ok(async move {
+/// SIGINT and SIGTERM. The first one ends the server in order; further ones only say what it waits for, because a card
+/// interrupted in a load may hang until it loses power.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn take() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("take over SIGINT")?,
+            terminate: signal(SignalKind::terminate()).context("take over SIGTERM")?,
+        })
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                note("still waiting for the card to finish its current call");
-            }
-        });
-    })
+    }
+
+    /// Says at each signal what is waited for, until the process ends.
+    async fn explain(mut self, engine: Engine) {
+        loop {
+            self.next().await;
+            let call = engine.current_call().unwrap_or_else(|| "its work".to_owned());
+            note(&format!(
+                "waiting for the card to finish {call}; a card killed in the middle of a call may hang until it loses power"
+            ));
+        }
+    }
 }

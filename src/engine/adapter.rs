@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::card::{Card, CardModel, CardSequence, Fault, ModelSizes, StreamText};
+use super::status::LoadedPaths;
 use crate::device::{
     CancelFlag, DeviceChoice, DeviceError, DeviceInfo, Driver, DriverOptions, LoadedModel, ModelSpec,
-    Sequence,
+    Sequence, Verdicts,
 };
 use crate::models::embedding::EmbeddingTable;
 use crate::models::model::Model;
@@ -22,6 +23,7 @@ pub(crate) struct DeviceModel {
     embedding: Arc<EmbeddingTable>,
     text: Arc<TextModel>,
     sizes: ModelSizes,
+    verdicts: Option<Arc<Verdicts>>,
 }
 
 /// A conversation on such a card.
@@ -71,7 +73,8 @@ impl Card for DeviceCard {
             vocab: loaded.vocab(),
             memory_bytes: loaded.memory_bytes(),
         };
-        Ok(DeviceModel { model: loaded, embedding: Arc::new(embedding), text, sizes })
+        let verdicts = loaded.verdicts().cloned().map(Arc::new);
+        Ok(DeviceModel { verdicts, model: loaded, embedding: Arc::new(embedding), text, sizes })
     }
 
     fn take_drop_fault(&self) -> Option<Fault> {
@@ -85,6 +88,10 @@ impl CardModel for DeviceModel {
 
     fn sizes(&self) -> ModelSizes {
         self.sizes
+    }
+
+    fn paths(&self) -> LoadedPaths {
+        LoadedPaths { on: self.model.paths(), verdicts: self.verdicts.clone() }
     }
 
     fn new_sequence(&self) -> Result<DeviceSequence, Fault> {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::error::EngineError;
+use super::status::LoadedPaths;
 use crate::device::{CancelFlag, DeviceInfo};
 use crate::models::model::Model;
 use crate::text::TokenId;
@@ -36,6 +37,8 @@ pub(crate) trait CardModel {
 
     /// Sizes that do not change while the model is loaded.
     fn sizes(&self) -> ModelSizes;
+    /// The paths that are on, and what the self-test has shown.
+    fn paths(&self) -> LoadedPaths;
     /// Sets aside card memory for one conversation, empty at first.
     fn new_sequence(&self) -> Result<Self::Sequence, Fault>;
     /// Whether this token ends an answer.

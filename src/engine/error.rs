@@ -56,6 +56,16 @@ pub enum EngineError {
     /// The card no longer answers. The next request tries to open it again.
     #[error("the card is gone: {0}")]
     CardLost(String),
+    /// A call into the card's driver does not return. Nothing was queued; try again when it has.
+    #[error(
+        "the card does not respond: {call} has not returned for {seconds} s; if it stays so, restart the card (power off and on) and this program"
+    )]
+    NotResponding {
+        /// The vendor's function, and what it works on.
+        call: String,
+        /// How long it has not returned.
+        seconds: u64,
+    },
     /// No token could be chosen from what the model computed.
     #[error("cannot choose a token: {0}")]
     Sampling(String),

@@ -19,10 +19,6 @@ use super::sampler::{LogProbs, Sampler, SamplerError};
 use crate::device::CancelFlag;
 use crate::text::{StopMatcher, TokenId};
 
-/// A tail of the prompt this short is computed token by token: a padded chunk costs a real card as much as 3 to 4
-/// decode steps (835 ms against about 250 ms each for a 4B model on a Pi 5; ax-llm users' logs).
-const SHORT_TAIL: usize = 3;
-
 /// Upper bound of an answer without `num_predict`, in contexts.
 const UNLIMITED_CONTEXTS: usize = 10;
 
@@ -155,10 +151,6 @@ impl<M: CardModel> Run<M> {
     /// True when the last token of the prompt is computed and `logits` are those after it.
     fn prompt_step(&mut self, model: &M, logits: &mut [u16], cancel: &CancelFlag) -> Result<bool, StepError> {
         let rest = &self.tokens[self.sequence.len()..self.prompt_len];
-        if rest.len() <= SHORT_TAIL {
-            self.sequence.decode(rest[0], logits, cancel)?;
-            return Ok(rest.len() == 1);
-        }
         let chunk_len = model.sizes().chunk_len;
         if rest.len() > chunk_len {
             self.sequence.prefill(&rest[..chunk_len], None, cancel)?;

@@ -15,6 +15,7 @@ use super::keep_alive::KeepAlive;
 use super::mailbox::{Gate, Mailbox, Place};
 use super::request::{self, Generation, LoadReport, Request};
 use super::status::{Counters, LoadedInfo, Status};
+use super::watchdog::{CallLimits, Watchdog};
 use crate::device::{DeviceChoice, DeviceInfo, DriverOptions};
 use crate::models::model::Model;
 use crate::models::name::ModelName;
@@ -42,6 +43,8 @@ pub struct EngineConfig {
     pub event_buffer: usize,
     /// How long a client may leave its request paused while others wait for its place.
     pub stall_limit: Duration,
+    /// How long a call into the card's driver may take before it is said to hang and new requests are refused.
+    pub call_limits: CallLimits,
 }
 
 impl Default for EngineConfig {
@@ -55,6 +58,7 @@ impl Default for EngineConfig {
             models: 1,
             event_buffer: 256,
             stall_limit: Duration::from_secs(30),
+            call_limits: CallLimits::default(),
         }
     }
 }
@@ -71,6 +75,7 @@ struct Inner {
     status: Arc<Status>,
     gate: Arc<Gate>,
     event_buffer: usize,
+    watchdog: Watchdog,
     thread: Mutex<Option<JoinHandle<()>>>,
     ended: watch::Receiver<Option<String>>,
 }
@@ -81,7 +86,8 @@ impl Engine {
     /// # Errors
     ///
     /// [`EngineError::NoCard`] with what the driver said if there is no card to open.
-    pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
+    pub fn start(mut config: EngineConfig) -> Result<Self, EngineError> {
+        config.driver.activity.get_or_insert_default();
         Self::start_with(&config.clone(), move || DeviceCard::open(&config.device, &config.driver))
     }
 
@@ -92,6 +98,9 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let EngineConfig { max_queue, keep_alive, sequences, models, event_buffer, stall_limit, .. } =
             *config;
+        let activity = config.driver.activity.clone().unwrap_or_default();
+        let watchdog = Watchdog::start(activity, config.call_limits)
+            .map_err(|error| EngineError::Internal(format!("cannot start the watchdog: {error}")))?;
         let mailbox = Arc::new(Mailbox::new());
         let limits =
             Limits { keep_alive, sequences: sequences.max(1), models: models.max(1), stall: stall_limit };
@@ -137,6 +146,7 @@ impl Engine {
             mailbox,
             status,
             gate: Gate::new(places),
+            watchdog,
             event_buffer,
             thread: Mutex::new(Some(thread)),
             ended,
@@ -184,7 +194,7 @@ impl Engine {
     /// Everything that is known before the prompt is computed: [`EngineError::Busy`] at once if too many wait,
     /// [`EngineError::PromptTooLong`], [`EngineError::EmptyPrompt`], [`EngineError::InvalidToken`],
     /// [`EngineError::ModelLoad`], [`EngineError::OutOfMemory`], [`EngineError::CardLost`],
-    /// [`EngineError::ShuttingDown`].
+    /// [`EngineError::NotResponding`], [`EngineError::ShuttingDown`].
     pub async fn generate(&self, request: Request) -> Result<Generation, EngineError> {
         if request.prompt.is_empty() {
             return Err(EngineError::EmptyPrompt);
@@ -241,7 +251,16 @@ impl Engine {
         }
     }
 
+    /// The call into the card's driver that is under way, and for how long: what somebody waits for who has asked to
+    /// shut down. `None` between calls.
+    pub fn current_call(&self) -> Option<String> {
+        self.0.watchdog.current()
+    }
+
     fn enter(&self) -> Result<Place, EngineError> {
+        if let Some(refusal) = self.0.watchdog.refusal() {
+            return Err(refusal);
+        }
         self.0.gate.enter().ok_or(EngineError::Busy)
     }
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::card::CardModel;
 use super::keep_alive::KeepAlive;
 use super::resident::Residents;
-use crate::device::DeviceInfo;
+use crate::device::{DeviceInfo, Paths, Verdicts};
 use crate::models::model::Model;
 
 /// A model on the card, as `ps` shows it.
@@ -26,6 +26,17 @@ pub struct LoadedInfo {
     pub size_bytes: u64,
     /// Tokens one conversation can hold.
     pub context_len: usize,
+    /// How it runs; `None` while it is being loaded.
+    pub paths: Option<LoadedPaths>,
+}
+
+/// The ways to save work that a model on the card uses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadedPaths {
+    /// Those that are on.
+    pub on: Paths,
+    /// What the self-test has shown, if there was one.
+    pub verdicts: Option<Arc<Verdicts>>,
 }
 
 /// How much there is to do.
@@ -102,7 +113,13 @@ impl Status {
             KeepAlive::Forever => None,
             KeepAlive::For(duration) => SystemTime::now().checked_add(duration),
         };
-        Some(LoadedInfo { expires_at, size_bytes: model.size, context_len: model.context_len(), model })
+        Some(LoadedInfo {
+            expires_at,
+            size_bytes: model.size,
+            context_len: model.context_len(),
+            paths: None,
+            model,
+        })
     }
 
     /// Writes down that a model is being put on the card, until the next [`Self::update`].
@@ -121,6 +138,7 @@ impl Status {
                 expires_at: resident.expires_at().and_then(left),
                 size_bytes: resident.memory_bytes(),
                 context_len: resident.card_model.sizes().context_len,
+                paths: Some(resident.card_model.paths()),
             };
             let busy_for = match resident.keep_alive() {
                 KeepAlive::For(duration) if !resident.is_idle() => Some(duration),

@@ -13,8 +13,8 @@ use parking_lot::{Condvar, Mutex};
 
 use super::card::{Card, CardModel, CardSequence, Fault, ModelSizes, StreamText};
 use super::{
-    Counters, DoneReason, Engine, EngineConfig, EngineError, Event, GenerateOptions, Generation, Request,
-    SamplingOptions, Summary,
+    Counters, DoneReason, Engine, EngineConfig, EngineError, Event, GenerateOptions, Generation, LoadedPaths,
+    Request, SamplingOptions, Summary,
 };
 use crate::device::{CancelFlag, DeviceInfo, Interface};
 use crate::models::model::Model;
@@ -300,6 +300,10 @@ impl CardModel for FakeModel {
 
     fn sizes(&self) -> ModelSizes {
         ModelSizes { context_len: CONTEXT, chunk_len: CHUNK, vocab: VOCAB, memory_bytes: 1000 }
+    }
+
+    fn paths(&self) -> LoadedPaths {
+        LoadedPaths::default()
     }
 
     fn new_sequence(&self) -> Result<FakeSequence, Fault> {

@@ -92,7 +92,7 @@ async fn ps_lists_what_is_on_the_card() {
     let model = &value["models"][0];
     assert_eq!(
         keys(model),
-        ["name", "model", "size", "digest", "details", "expires_at", "size_vram", "context_length"]
+        ["name", "model", "size", "digest", "details", "expires_at", "size_vram", "context_length", "ax650"]
     );
     assert_eq!(
         (model["name"].as_str(), model["context_length"].as_u64()),
@@ -100,6 +100,8 @@ async fn ps_lists_what_is_on_the_card() {
     );
     assert!(model["size"].as_u64().unwrap() > 0);
     assert_eq!(model["size_vram"], 0, "the software card is the CPU");
+    assert_eq!(keys(&model["ax650"]), ["paths", "off", "verdicts"]);
+    assert_eq!(model["ax650"]["off"], json!([]), "the software card does everything right");
     let expires = chrono::DateTime::parse_from_rfc3339(model["expires_at"].as_str().unwrap()).unwrap();
     let minutes = (expires.to_utc() - chrono::Utc::now()).num_minutes();
     assert!((9..=10).contains(&minutes), "{minutes}");

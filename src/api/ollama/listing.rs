@@ -1,5 +1,7 @@
 //! `GET /api/tags` and `GET /api/ps`: what is stored, and what is on the card.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
@@ -7,7 +9,8 @@ use serde::Serialize;
 use super::common::capabilities;
 use crate::api::error::ApiError;
 use crate::api::{AppState, body, lookup, time};
-use crate::engine::LoadedInfo;
+use crate::device::Paths;
+use crate::engine::{LoadedInfo, LoadedPaths};
 use crate::models::manifest::Manifest;
 use crate::models::model::Model;
 
@@ -108,6 +111,36 @@ struct Running {
     expires_at: String,
     size_vram: u64,
     context_length: usize,
+    /// Ours: how the model runs. Clients pass over keys that they do not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ax650: Option<Ways>,
+}
+
+/// The ways to save work on the card, and what its self-test has shown of them.
+#[derive(Debug, Serialize)]
+struct Ways {
+    /// Those in use.
+    paths: Paths,
+    /// Those that the card gets wrong; all, if they do not work together.
+    off: Paths,
+    /// The outcome for each by name, and for all of them as `together`. Empty if there was no test.
+    verdicts: BTreeMap<&'static str, String>,
+}
+
+impl From<&LoadedPaths> for Ways {
+    fn from(paths: &LoadedPaths) -> Self {
+        let mut ways = Self { paths: paths.on, off: Paths::PLAIN, verdicts: BTreeMap::new() };
+        let Some(verdicts) = &paths.verdicts else { return ways };
+        ways.off = if verdicts.together.is_bad() {
+            Paths::ALL
+        } else {
+            verdicts.bad().map(|(path, _)| path).collect()
+        };
+        ways.verdicts =
+            verdicts.paths.iter().map(|(path, verdict)| (path.name(), verdict.to_string())).collect();
+        ways.verdicts.insert("together", verdicts.together.to_string());
+        ways
+    }
 }
 
 impl Running {
@@ -123,6 +156,7 @@ impl Running {
             // Clients show a model as wholly on the accelerator if this equals `size`, and as on the CPU if it is 0.
             size_vram: if accelerated { info.size_bytes } else { 0 },
             context_length: info.context_len,
+            ax650: info.paths.as_ref().map(Ways::from),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::super::card::Fault;
 use super::super::testing::*;
-use super::super::{Engine, EngineConfig, EngineError, Event, KeepAlive, Request};
+use super::super::{CallLimits, Engine, EngineConfig, EngineError, Event, KeepAlive, Request};
+use crate::device::{Activity, DriverOptions};
 
 fn config() -> EngineConfig {
     EngineConfig { sequences: 2, ..EngineConfig::default() }
@@ -29,10 +30,10 @@ async fn a_failed_call_ends_the_request_and_a_second_one_the_model() {
     world.break_step(1, call_failed());
     let error = error_of(&engine, request(&model, &[1], 5)).await;
     assert!(matches!(&error, EngineError::Device(text) if text.contains("layer 3")), "{error:?}");
-    assert_eq!(world.log(), ["open", "load m", "decode s0 0+1", "decode s0 1+1"]);
+    assert_eq!(world.log(), ["open", "load m", "prefill s0 0+1", "decode s0 1+1"]);
     // The sequence is not used again, the model is.
     answer(&engine, request(&model, &[1], 1)).await;
-    assert_eq!(world.log(), ["decode s1 0+1"]);
+    assert_eq!(world.log(), ["prefill s1 0+1"]);
     for _ in 0..2 {
         world.break_step(world.steps(), call_failed());
         error_of(&engine, request(&model, &[1], 1)).await;
@@ -103,7 +104,7 @@ async fn what_could_not_be_given_back_has_the_idle_card_opened_again() {
     world.break_drop(Fault::Call("axclrtFree failed".into()));
     // The model in use stays.
     assert_eq!(tokens(&engine, request(&model, &[2], 1)).await.0, [3]);
-    assert_eq!(world.log().iter().filter(|entry| !entry.starts_with("decode")).count(), 0);
+    assert_eq!(world.log().iter().filter(|entry| entry.contains("load")).count(), 0);
     engine.unload(&model.name).await.unwrap();
     assert_eq!(tokens(&engine, request(&model, &[3], 1)).await.0, [4]);
     assert_eq!(world.log()[..3], ["unload m", "open", "load m"]);
@@ -295,4 +296,49 @@ async fn shutdown_stops_a_load_before_its_next_file() {
     assert_eq!(loading.await.unwrap().unwrap_err(), EngineError::ShuttingDown);
     ending.await.unwrap();
     assert_eq!(world.log(), ["stop load m"]);
+}
+
+#[tokio::test]
+async fn a_call_that_does_not_return_is_said_and_new_requests_are_told_until_it_does() {
+    let world = World::new(count_up);
+    let activity = Activity::new();
+    let limits = CallLimits { call: Duration::from_millis(20), load: Duration::from_mins(10) };
+    let driver = DriverOptions { activity: Some(activity.clone()), ..DriverOptions::default() };
+    let engine = world.engine(&EngineConfig { call_limits: limits, driver, ..config() });
+    let model = world.model("m");
+    assert_eq!(engine.current_call(), None);
+    // A long call is given its time.
+    activity.begin(c"axclrtEngineLoadFromFile", 2);
+    eventually(|| engine.current_call().is_some()).await;
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!(tokens(&engine, request(&model, &[1], 1)).await.0, [2]);
+    activity.end();
+
+    world.permit_layers(1);
+    let running = engine.generate(request(&model, &[5], 2)).await.unwrap();
+    activity.begin(c"axclrtEngineExecute", 3);
+    let refused = loop {
+        // Dropped at once if it is not refused: it waits behind the one that runs.
+        let asked = tokio::time::timeout(Duration::from_millis(5), engine.generate(request(&model, &[1], 1)));
+        if let Ok(Err(error)) = asked.await {
+            break error;
+        }
+    };
+    let text = refused.to_string();
+    assert!(matches!(refused, EngineError::NotResponding { .. }), "{text}");
+    assert!(text.contains("axclrtEngineExecute (file 4 of the model)"), "{text}");
+    assert!(matches!(engine.unload(&model.name).await, Err(EngineError::NotResponding { .. })));
+    assert!(engine.current_call().unwrap().starts_with("axclrtEngineExecute"));
+
+    activity.end();
+    world.permit_all();
+    assert_eq!(read(running).await.0, "fg");
+    let answered = loop {
+        match engine.generate(request(&model, &[1], 1)).await {
+            Ok(generation) => break read(generation).await.0,
+            Err(EngineError::NotResponding { .. }) => tokio::time::sleep(Duration::from_millis(2)).await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(answered, "b");
 }
