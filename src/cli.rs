@@ -10,7 +10,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     cli::terminal::note,
-    device::{DeviceChoice, DriverOptions},
+    device::{DeviceChoice, DriverOptions, PathsWish},
+    models::store::Store,
 };
 
 mod bench;
@@ -33,6 +34,9 @@ mod version;
 
 /// Version and git revision this binary was built from.
 const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("AX650_REVISION"), ")");
+
+/// Where the verdicts of the self-test are kept, in the folder of our models: no name of a model begins with a dot.
+const VERDICTS: &str = ".verdicts";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -81,7 +85,8 @@ enum Command {
 /// Which card computes. Shared by the commands that may open one.
 #[derive(Debug, Clone, Args)]
 struct CardArguments {
-    /// Card to use: auto, pcie, pcie:N, board or software; auto takes a real card if one answers
+    /// Card to use: auto, board, pcie, pcie:N or software[:PROFILE][,compute=none][,interface=board|pcie]; auto takes a
+    /// real card if one answers
     #[arg(long, env = "AX650_DEVICE", default_value = "auto", value_name = "CARD")]
     device: DeviceChoice,
 
@@ -92,6 +97,10 @@ struct CardArguments {
     /// Threads of the software card (all cores by default)
     #[arg(long, env = "AX650_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+
+    /// Ways to save work: all, plain, or a list of names, or of names to leave out (-async,-pinned)
+    #[arg(long, env = "AX650_PATHS", default_value = "all", value_name = "LIST", allow_hyphen_values = true)]
+    paths: PathsWish,
 }
 
 impl CardArguments {
@@ -99,6 +108,8 @@ impl CardArguments {
         DriverOptions {
             driver_path: self.driver_path.clone(),
             software_threads: self.threads.map(usize::from),
+            paths: self.paths,
+            verdicts: Some(Store::from_env().folder().join(VERDICTS)),
             ..DriverOptions::default()
         }
     }

@@ -57,13 +57,9 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
 
-    /// Measure the plain path alone
-    #[arg(long, conflicts_with = "paths")]
+    /// Measure the plain path alone, whatever --paths says
+    #[arg(long)]
     plain: bool,
-
-    /// Fast paths to use: all, plain, a list of names, or a list of names to leave out (-async,-pinned)
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true, default_value_t)]
-    paths: PathsWish,
 
     #[command(flatten)]
     card: CardArguments,
@@ -131,7 +127,7 @@ impl Arguments {
 
     fn driver_options(&self) -> DriverOptions {
         DriverOptions {
-            paths: if self.plain { PathsWish(Paths::PLAIN) } else { self.paths },
+            paths: if self.plain { PathsWish(Paths::PLAIN) } else { self.card.paths },
             pace: Pace::Virtual,
             ..self.card.driver_options()
         }

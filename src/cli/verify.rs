@@ -6,14 +6,19 @@ use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{CardArguments, connect, format, terminal::Output, terminal::note};
+use super::{
+    CardArguments, connect, format,
+    signals::{INTERRUPTED, Patience},
+    terminal::{Output, note},
+};
 use crate::{
+    device::CancelFlag,
     engine::{
         SamplingOptions,
         sampler::{Sampler, log_prob},
         teacher::Teacher,
     },
-    models::store::Store,
+    models::{model::Model, store::Store},
     text::{Message, RenderOptions, TextModel},
 };
 use golden::{Case, Golden};
@@ -76,14 +81,36 @@ impl Arguments {
         let model = store.resolve(&connect::name(&self.model)?)?;
         let text = model.text()?;
 
+        let cancel = CancelFlag::new();
+        let patience = Patience::install(&cancel)?;
+        let compared = self.compare(&golden, &model, &text, &cancel);
+        drop(patience);
+        if cancel.is_cancelled() {
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        compared
+    }
+
+    fn compare(
+        &self,
+        golden: &Golden,
+        model: &Model,
+        text: &TextModel,
+        cancel: &CancelFlag,
+    ) -> anyhow::Result<ExitCode> {
         let bar =
             ProgressBar::new(0).with_style(ProgressStyle::with_template("{msg} {pos}/{len} {wide_bar}")?);
         bar.set_message("load");
-        let mut teacher =
-            Teacher::open(&self.card.device, &self.card.driver_options(), &model, &mut |done, total| {
+        let mut teacher = Teacher::open(
+            &self.card.device,
+            &self.card.driver_options(),
+            model,
+            cancel,
+            &mut |done, total| {
                 bar.set_length(total as u64);
                 bar.set_position(done as u64);
-            })?;
+            },
+        )?;
         bar.finish_and_clear();
         if !self.json {
             note(&teacher.device().summary);
@@ -94,7 +121,7 @@ impl Arguments {
         for case in &golden.cases {
             let steps = run_case(&mut teacher, model.vocab(), case)
                 .with_context(|| format!("case '{}' of {}", case.name, self.golden.display()))?;
-            report.add_case(&case.name, case.prompt_token_ids.len(), steps, prompt_equals(&text, case));
+            report.add_case(&case.name, case.prompt_token_ids.len(), steps, prompt_equals(text, case));
         }
         for case in &golden.tokenizer_cases {
             let equal = text.encode(&case.text, false).is_ok_and(|ids| ids == case.ids_parse_special);

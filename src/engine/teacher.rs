@@ -45,14 +45,17 @@ pub struct Teacher {
     loaded: LoadedModel,
     driver: Driver,
     embedding: EmbeddingTable,
+    cancel: CancelFlag,
 }
 
 impl Teacher {
-    /// Opens the card and loads the model; `progress` gets files loaded so far and files in all.
+    /// Opens the card and loads the model; `progress` gets files loaded so far and files in all. `cancel` ends the load
+    /// before its next file, and later each step before its next layer.
     pub fn open(
         device: &DeviceChoice,
         options: &DriverOptions,
         model: &Model,
+        cancel: &CancelFlag,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self, TeacherError> {
         let driver = Driver::open(device, options)?;
@@ -63,9 +66,9 @@ impl Teacher {
             vocab: model.vocab(),
             digest: model.digest.clone(),
         };
-        let loaded = driver.load(&spec, &CancelFlag::new(), &mut |load| progress(load.index, load.total))?;
+        let loaded = driver.load(&spec, cancel, &mut |load| progress(load.index, load.total))?;
         let embedding = model.embedding()?;
-        Ok(Self { loaded, driver, embedding })
+        Ok(Self { loaded, driver, embedding, cancel: cancel.clone() })
     }
 
     /// The card in use.
@@ -90,7 +93,6 @@ impl Teacher {
             return Err(TeacherError::EmptyPrompt);
         }
         let hidden = self.loaded.hidden();
-        let never = CancelFlag::default();
         let mut logits = vec![0_u16; self.loaded.vocab()];
         let mut rows = vec![0_u16; self.loaded.chunk_len() * hidden];
         let mut sequence = self.loaded.new_sequence()?;
@@ -100,13 +102,13 @@ impl Teacher {
         for (index, chunk) in chunks.enumerate() {
             let rows = &mut rows[..chunk.len() * hidden];
             self.embedding.read_rows(chunk, rows)?;
-            sequence.prefill(rows, (index == last).then_some(&mut logits[..]), &never)?;
+            sequence.prefill(rows, (index == last).then_some(&mut logits[..]), &self.cancel)?;
         }
         on_step(0, &logits);
         for (index, token) in forced.iter().enumerate().take(forced.len().saturating_sub(1)) {
             let row = &mut rows[..hidden];
             self.embedding.read_row(*token, row)?;
-            sequence.decode(row, &mut logits, &never)?;
+            sequence.decode(row, &mut logits, &self.cancel)?;
             on_step(index + 1, &logits);
         }
         Ok(())
