@@ -287,9 +287,12 @@ impl Card {
             Ok(setup) => (setup, None),
             Err(reason) => (process::Setup::default(), Some(reason)),
         };
-        let process::Setup { options, on_violation, fatal } = setup;
-        let plain = Self::unshared(options, Source::system);
-        Arc::new(Self { refused, on_violation, fatal: AtomicBool::new(fatal), ..plain })
+        let plain = Self::unshared(setup.options, Source::system);
+        let fatal = AtomicBool::new(setup.fatal);
+        let card = Self { refused, on_violation: setup.on_violation, fatal, ..plain };
+        #[cfg(any(test, feature = "testing"))]
+        setup.troubles.into_iter().for_each(|trouble| card.cause(trouble));
+        Arc::new(card)
     }
 
     /// A card whose clock, if it has one, takes the host's time from `source`.
@@ -467,6 +470,17 @@ mod tests {
             drop(claimed);
         });
         assert!(ended.is_err());
+    }
+
+    #[test]
+    fn a_card_of_a_process_has_its_troubles() {
+        let troubles = "axclInit:2=7".parse().unwrap();
+        let card = Card::of_process(Ok(process::Setup { options: small(), troubles, ..Default::default() }));
+        let card = SoftwareCard::from(card);
+        let _attached = card.attach();
+        let init = pcie_table(small()).axclInit.unwrap();
+        // SAFETY: the configuration may be null.
+        assert_eq!([(); 3].map(|()| unsafe { init(std::ptr::null()) }), [0, 7, 0]);
     }
 
     #[test]

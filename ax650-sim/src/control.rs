@@ -174,6 +174,13 @@ impl SoftwareCard {
     }
 }
 
+#[cfg(test)]
+impl From<Arc<Card>> for SoftwareCard {
+    fn from(card: Arc<Card>) -> Self {
+        Self { card }
+    }
+}
+
 impl Card {
     /// See [`SoftwareCard::cause`].
     pub(crate) fn cause(&self, trouble: Trouble) {

@@ -25,6 +25,9 @@ pub struct Setup {
     pub on_violation: Option<fn(&Violation)>,
     /// Breaches that a real card would not notice make their call fail too.
     pub fatal: bool,
+    /// What goes wrong on each of them.
+    #[cfg(any(test, feature = "testing"))]
+    pub troubles: crate::control::Troubles,
 }
 
 /// Asked once, at the first call. `Err` is why there can be no card: every call then fails with the vendor's code for a

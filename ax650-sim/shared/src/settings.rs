@@ -7,6 +7,7 @@
 //! | `AX650_SIM_MEMORY` | memory of each card: bytes, or with `K`, `M` or `G` (1024 and its powers) |
 //! | `AX650_SIM_THREADS` | threads that compute |
 //! | `AX650_SIM_COMPUTE` | `full`, or `none`: runs give fixed numbers |
+//! | `AX650_SIM_FAULTS` | what goes wrong: a list in the grammar of [`Troubles`] |
 //! | `AX650_SIM_VIOLATIONS` | `stderr`, a file to add to, or `fatal`: to standard error, and calls fail for them; makes the card strict |
 //!
 //! An empty value counts as none. A value or a name that is not known is an error.
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ax650_sim::control::Troubles;
 use ax650_sim::process::Setup;
 use ax650_sim::profile::Profile;
 use ax650_sim::{CardOptions, Compute, Pace};
@@ -22,7 +24,7 @@ use ax650_sim::{CardOptions, Compute, Pace};
 use crate::report;
 
 const PREFIX: &str = "AX650_SIM_";
-const NAMES: [&str; 6] = ["PROFILE", "CARDS", "MEMORY", "THREADS", "COMPUTE", "VIOLATIONS"];
+const NAMES: [&str; 7] = ["PROFILE", "CARDS", "MEMORY", "THREADS", "COMPUTE", "FAULTS", "VIOLATIONS"];
 const MOST_CARDS: u32 = 128;
 const MOST_THREADS: usize = 1024;
 
@@ -40,6 +42,7 @@ enum Violations {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Settings {
     options: CardOptions,
+    troubles: Troubles,
     violations: Violations,
 }
 
@@ -82,6 +85,8 @@ fn parse(variables: &BTreeMap<String, String>) -> Result<Settings, String> {
         Some("none") => Compute::None,
         Some(_) => return Err(wrong("COMPUTE", "full or none")),
     };
+    let troubles = get("FAULTS").unwrap_or_default().parse();
+    let troubles = troubles.map_err(|e| format!("{PREFIX}FAULTS: {e}"))?;
     let violations = match get("VIOLATIONS") {
         None => Violations::Unnoticed,
         Some("stderr") => Violations::Stderr,
@@ -89,7 +94,7 @@ fn parse(variables: &BTreeMap<String, String>) -> Result<Settings, String> {
         Some(path) => Violations::File(path.into()),
     };
     options.strict = violations != Violations::Unnoticed;
-    Ok(Settings { options, violations })
+    Ok(Settings { options, troubles, violations })
 }
 
 /// A profile by name, or a file of one's own.
@@ -121,6 +126,7 @@ impl Settings {
             fatal: self.violations == Violations::Fatal,
             on_violation: self.options.strict.then_some(report::write),
             options: self.options,
+            troubles: self.troubles,
         })
     }
 }
@@ -151,9 +157,11 @@ mod tests {
             ("MEMORY", "2944M"),
             ("THREADS", "2"),
             ("COMPUTE", "none"),
+            ("FAULTS", "noasync; lost@100"),
             ("VIOLATIONS", "fatal"),
         ]);
-        let Settings { options, violations } = settings.unwrap();
+        let Settings { options, troubles, violations } = settings.unwrap();
+        assert_eq!(troubles, "noasync;lost@100".parse().unwrap());
         assert_eq!(options.profile.unwrap().name(), "pi5-llm8850");
         assert_eq!((options.cards, options.memory_bytes), (3, Some(2944 << 20)));
         assert_eq!((options.threads, options.compute), (Some(2), Compute::None));
@@ -172,6 +180,7 @@ mod tests {
             ("COMPUTE", "some", "full or none"),
             ("PROFILE", "pi6", "pi5-llm8850"),
             ("PROFILE", "/not/there.toml", "/not/there.toml"),
+            ("FAULTS", "noasync; axclInnit:1=1", "no function `axclInnit`"),
             ("FAULT", "x", "VIOLATIONS"),
         ];
         for (name, value, told) in cases {
