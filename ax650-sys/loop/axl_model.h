@@ -69,8 +69,9 @@ typedef struct axl_group {
     axl_buffer no_k;  /* bound as K and V where there is no history */
     axl_buffer no_v;
     uint16_t *shadow; /* host copy of a decode group's mask; part of the staging */
-    uint32_t visible; /* cache rows that the shadow shows */
-    bool known;       /* whether the shared mask on the card is the shadow */
+    uint32_t visible; /* cache rows that the shared mask on the card shows, if it is known */
+    uint32_t seeing;  /* rows of a chunk that see anything in it; of a prefill group */
+    bool known;       /* of a decode group: and the shadow shows the same */
 } axl_group;
 
 /* Host memory that is written to and read from the card. Queued copies use a part of their own each. */
@@ -165,7 +166,9 @@ uint32_t axl_paths_on(const axl_model *model);
 
 /* step.c */
 bool axl_is_cancelled(const axl_step *step);
+axl_status axl_step_mask(const axl_step *step, const void *mask, uint64_t start, uint64_t end);
 axl_status axl_step_layer(const axl_step *step, uint32_t layer);
+axl_status axl_step_wait(const axl_step *step, uint32_t first, uint32_t last);
 axl_status axl_step_head(const axl_step *step, uint16_t *logits);
 
 /* decode.c */

@@ -16,6 +16,11 @@ void axl_describe(axl_status *status, const char *tensor, uint32_t group)
     }
 }
 
+void axl_describe_layers(axl_status *status, uint32_t first, uint32_t last)
+{
+    snprintf(status->detail, sizeof status->detail, "queued runs of layers %" PRIu32 " to %" PRIu32, first, last);
+}
+
 /* In KiB, rounded so that a need never looks smaller and what is free never looks larger than it is. */
 void axl_describe_need(axl_status *status, uint64_t needed, uint64_t free_bytes)
 {

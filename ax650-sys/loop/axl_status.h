@@ -47,6 +47,7 @@ static inline axl_status axl_about(axl_status status, const char *tensor, uint32
     return status;
 }
 
+void axl_describe_layers(axl_status *status, uint32_t first, uint32_t last);
 void axl_describe_need(axl_status *status, uint64_t needed, uint64_t free_bytes);
 
 #define AXL_UNKNOWN_BYTES UINT64_MAX

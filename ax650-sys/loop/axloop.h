@@ -87,7 +87,7 @@ typedef struct axl_stats {
 typedef struct axl_activity {
     const char *call;   /* static text; NULL: none in progress */
     uint64_t since_ns;  /* CLOCK_MONOTONIC when it began */
-    int32_t layer;      /* as in axl_status */
+    int32_t layer;      /* as in axl_status; in a wait for layers of a chunk, the first of them */
     uint64_t serial;    /* counts calls from 1 */
 } axl_activity;
 
@@ -131,13 +131,19 @@ typedef enum axl_path {
     AXL_PATH_KV_IN_PLACE = 1 << 2,         /* decode: K_cache_out and V_cache_out are bound at their row of the cache */
     AXL_PATH_KV_IN_PLACE_PREFILL = 1 << 3, /* prefill: likewise, where the padded chunk fits into the cache */
     AXL_PATH_PINNED = 1 << 4,              /* pcie: what crosses the bus lies in host memory from the library */
-    AXL_PATH_ASYNC = 1 << 5,               /* pcie: the copies and runs of a decode token are queued, with one wait */
+    AXL_PATH_ASYNC = 1 << 5,               /* pcie: copies and runs are queued; one wait per token, few per chunk */
     AXL_PATH_SHORT_TAIL = 1 << 6,          /* prefill of up to AXL_SHORT_TAIL rows as decode steps */
     AXL_PATH_SMALLEST_GROUP = 1 << 7,      /* the smallest decode group that suffices */
 } axl_path;
 
 #define AXL_PATHS_ALL 0xFFu
 #define AXL_SHORT_TAIL 3u
+
+/*
+ * Layers of a chunk that are queued before they are waited for. Our choice: a chunk that is cancelled goes on for no
+ * longer than this, which takes less time than one token does, and the waits cost next to nothing.
+ */
+#define AXL_PREFILL_WINDOW 12u
 
 /*
  * files: the layers in order, then the head. hidden and vocab are what the files must agree with.
@@ -212,9 +218,11 @@ axl_status axl_seq_copy(axl_seq *dst, const axl_seq *src, uint32_t count);
 /*
  * Computes `count` tokens (1..=chunk) behind the sequence. rows: count * hidden values. logits: NULL, or
  * room for vocab values, which receive those of the last row. cancel: NULL, or a flag that is read
- * atomically before every layer; another thread may set it to non-zero. Runs that were queued before are waited for.
+ * atomically before every layer; another thread may set it to non-zero. Runs that were queued before are waited for:
+ * those of a token, or of up to AXL_PREFILL_WINDOW layers of a chunk.
  * The sequence grows by `count` on success and keeps its length on any failure. Nothing stays queued either way.
- * A failure of queued work is met when it is waited for: its layer is AXL_NO_LAYER, its detail "queued runs".
+ * A failure of queued work is met when it is waited for: its layer is AXL_NO_LAYER, its detail "queued runs", of a
+ * chunk with the layers in question.
  */
 axl_status axl_prefill(axl_seq *seq, const uint16_t *rows, uint32_t count, uint16_t *logits,
                        uint32_t logits_len, const int32_t *cancel);

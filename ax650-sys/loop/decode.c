@@ -4,14 +4,12 @@
 #include "axl_model.h"
 #include "axl_status.h"
 
-/* Only what has changed since the last token crosses to the card, in whole lines of the alignment. */
+/* Only what has changed since the last token crosses to the card. */
 static axl_status write_shared_mask(const axl_step *step)
 {
-    const axl_model *model = step->seq->model;
     axl_group *group = step->group;
-    const uint64_t whole = group->mask.bytes;
     uint64_t start = 0;
-    uint64_t end = whole;
+    uint64_t end = group->mask.bytes;
     if (group->known) {
         const uint32_t from = group->visible < step->history ? group->visible : step->history;
         const uint32_t to = group->visible < step->history ? step->history : group->visible;
@@ -19,15 +17,13 @@ static axl_status write_shared_mask(const axl_step *step)
             return axl_ok();
         }
         axl_mask_move(group->shadow, group->visible, step->history);
-        start = (uint64_t)from * AXL_VALUE / AXL_ALIGNMENT * AXL_ALIGNMENT;
-        end = ((uint64_t)to * AXL_VALUE + AXL_ALIGNMENT - 1) / AXL_ALIGNMENT * AXL_ALIGNMENT;
-        end = end < whole ? end : whole;
+        start = (uint64_t)from * AXL_VALUE;
+        end = (uint64_t)to * AXL_VALUE;
     } else {
         axl_mask_decode(group->shadow, group->history + 1, step->history);
     }
     group->known = false;
-    AXL_TRY(model->driver->ops->upload(model->driver, step->lane, &group->mask, start,
-                                       (const unsigned char *)group->shadow + start, end - start));
+    AXL_TRY(axl_step_mask(step, group->shadow, start, end));
     group->visible = step->history;
     group->known = true;
     return axl_ok();

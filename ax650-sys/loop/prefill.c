@@ -1,27 +1,44 @@
-/* A chunk of a prompt through all layers, each waited for, so that it can be cancelled in between. */
+/*
+ * A chunk of a prompt through all layers: each waited for, or some of them queued at a time, so that the card has no
+ * time to lose between them and a chunk can still be cancelled on its way.
+ */
 #include <string.h>
 
 #include "axl_model.h"
 #include "axl_status.h"
 
-static void make_inputs(const axl_step *step)
+static void make_mask(const axl_step *step)
 {
     const axl_group *group = step->group;
-    const axl_staging *staging = &step->seq->model->staging;
-    axl_mask_prefill(staging->prefill_mask, group->rows, group->history, step->history, step->count);
-    for (uint32_t row = 0; row < group->rows; row++) {
-        staging->prefill_indices[row] = row < step->count ? step->history + row : 0;
-    }
+    axl_mask_prefill(step->seq->model->staging.prefill_mask, group->rows, group->history, step->history, step->count);
 }
 
-static axl_status write_shared(const axl_step *step)
+/*
+ * Only rows that have changed since the group's last chunk: none where it was a chunk at this place, as in every prompt
+ * that begins anew.
+ */
+static axl_status write_shared_mask(const axl_step *step)
 {
-    const axl_model *model = step->seq->model;
-    const axl_staging *staging = &model->staging;
-    const axl_buffer *mask = &step->group->mask;
-    const axl_buffer *indices = &step->stage->indices;
-    AXL_TRY(model->driver->ops->upload(model->driver, AXL_NOW, mask, 0, staging->prefill_mask, mask->bytes));
-    return model->driver->ops->upload(model->driver, AXL_NOW, indices, 0, staging->prefill_indices, indices->bytes);
+    axl_group *group = step->group;
+    const uint64_t row_bytes = group->mask.bytes / group->rows;
+    uint32_t first = 0;
+    uint32_t end = group->rows;
+    if (group->known) {
+        const bool grows = group->seeing < step->count;
+        end = grows ? step->count : group->seeing;
+        if (group->visible == step->history) {
+            first = grows ? group->seeing : step->count;
+        }
+    }
+    if (first != end) {
+        make_mask(step);
+        group->known = false;
+        AXL_TRY(axl_step_mask(step, step->seq->model->staging.prefill_mask, row_bytes * first, row_bytes * end));
+    }
+    group->visible = step->history;
+    group->seeing = step->count;
+    group->known = true;
+    return axl_ok();
 }
 
 /* Rows of padding are zero, so that nothing of an earlier chunk takes part. */
@@ -37,7 +54,25 @@ static axl_status write_rows(const axl_step *step, const uint16_t *rows)
         memset(staging->rows + bytes, 0, (size_t)(input->bytes - bytes));
         source = staging->rows;
     }
-    return model->driver->ops->upload(model->driver, AXL_NOW, input, 0, source, input->bytes);
+    return model->driver->ops->upload(model->driver, step->lane, input, 0, source, input->bytes);
+}
+
+static axl_status write_inputs(const axl_step *step, const uint16_t *rows)
+{
+    const axl_model *model = step->seq->model;
+    const axl_staging *staging = &model->staging;
+    for (uint32_t row = 0; row < step->group->rows; row++) {
+        staging->prefill_indices[row] = row < step->count ? step->history + row : 0;
+    }
+    if ((step->paths & AXL_PATH_SHARED_INPUTS) != 0) {
+        const axl_buffer *indices = &step->stage->indices;
+        AXL_TRY(write_shared_mask(step));
+        AXL_TRY(model->driver->ops->upload(model->driver, step->lane, indices, 0, staging->prefill_indices,
+                                           indices->bytes));
+    } else {
+        make_mask(step);
+    }
+    return write_rows(step, rows);
 }
 
 /* In place, the whole chunk is written, padding included. */
@@ -48,18 +83,18 @@ static bool fits_in_place(const axl_seq *seq, const axl_group *group)
     return seq->aligned && (uint64_t)seq->len + group->rows <= rows;
 }
 
-static axl_status run(const axl_step *step, const uint16_t *rows, uint16_t *logits)
+/* The last layers are left to be waited for. */
+static axl_status submit(const axl_step *step, const uint16_t *rows, uint16_t *logits)
 {
     const axl_model *model = step->seq->model;
     if (axl_is_cancelled(step)) {
         return axl_at_layer(axl_error(AXL_ERR_CANCELLED, "cancel flag"), 0);
     }
-    make_inputs(step);
-    if ((step->paths & AXL_PATH_SHARED_INPUTS) != 0) {
-        AXL_TRY(write_shared(step));
-    }
-    AXL_TRY(write_rows(step, rows));
+    AXL_TRY(write_inputs(step, rows));
     for (uint32_t layer = 0; layer < model->layers; layer++) {
+        if (layer != 0 && layer % AXL_PREFILL_WINDOW == 0) {
+            AXL_TRY(axl_step_wait(step, layer - AXL_PREFILL_WINDOW, layer - 1));
+        }
         AXL_TRY(axl_at_layer(axl_step_layer(step, layer), layer));
     }
     if (logits == NULL) {
@@ -68,13 +103,50 @@ static axl_status run(const axl_step *step, const uint16_t *rows, uint16_t *logi
     return axl_at_layer(axl_step_head(step, logits), model->layers);
 }
 
+/* The first layer that was not waited for when the last one to be queued was `last`. */
+static uint32_t window_of(const axl_model *model, uint32_t last)
+{
+    const uint32_t layer = last < model->layers ? last : model->layers - 1;
+    return layer / AXL_PREFILL_WINDOW * AXL_PREFILL_WINDOW;
+}
+
+/* Also after a failure, and when cancelled: nothing may stay on the queue. */
+static axl_status finish(const axl_step *step, axl_status status, uint16_t *logits)
+{
+    const axl_model *model = step->seq->model;
+    if (step->lane == AXL_QUEUED) {
+        uint32_t last = logits != NULL ? model->layers : model->layers - 1;
+        if (status.code != AXL_OK) {
+            last = status.layer > 0 ? (uint32_t)status.layer : 0;
+        }
+        axl_keep_first(&status, axl_step_wait(step, window_of(model, last), last));
+        if (status.code == AXL_OK && axl_is_cancelled(step)) {
+            status = axl_error(AXL_ERR_CANCELLED, "cancel flag");
+        }
+        if (status.code == AXL_OK && logits != NULL) {
+            memcpy(logits, model->staging.logits, (size_t)model->head_output.bytes);
+        }
+    }
+    model->driver->layer = AXL_NO_LAYER;
+    return status;
+}
+
+static axl_status run(const axl_step *step, const uint16_t *rows, uint16_t *logits)
+{
+    const axl_status status = finish(step, submit(step, rows, logits), logits);
+    if (status.code != AXL_OK) {
+        step->group->known = false;
+    }
+    return status;
+}
+
 /* Computes `count` rows in one run per layer; the sequence's length is the caller's to change. */
 axl_status axl_prefill_chunk(axl_seq *seq, axl_group *group, const uint16_t *rows, uint32_t count, uint16_t *logits,
                              const int32_t *cancel)
 {
     const axl_model *model = seq->model;
     const uint32_t paths = axl_paths_on(model);
-    const axl_step step = {
+    axl_step step = {
         .seq = seq,
         .group = group,
         .stage = &model->prefill,
@@ -82,10 +154,15 @@ axl_status axl_prefill_chunk(axl_seq *seq, axl_group *group, const uint16_t *row
         .count = count,
         .paths = paths,
         .in_place = (paths & AXL_PATH_KV_IN_PLACE_PREFILL) != 0 && fits_in_place(seq, group),
-        .lane = AXL_NOW,
+        .lane = (paths & AXL_PATH_ASYNC) != 0 ? AXL_QUEUED : AXL_NOW,
         .cancel = cancel,
     };
-    const axl_status status = run(&step, rows, logits);
-    model->driver->layer = AXL_NO_LAYER;
+    axl_status status = run(&step, rows, logits);
+    if (step.lane == AXL_QUEUED && status.code == AXL_ERR_UNSUPPORTED) {
+        /* The library offers a queue and refuses it; the driver has taken note. */
+        step.lane = AXL_NOW;
+        step.paths &= ~(uint32_t)AXL_PATH_ASYNC;
+        status = run(&step, rows, logits);
+    }
     return status;
 }

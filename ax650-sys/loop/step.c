@@ -92,6 +92,17 @@ static axl_status bind_layer(const axl_step *step, uint32_t layer)
     return axl_ok();
 }
 
+/* Bytes of a mask from `start` to `end` into the shared one, in whole lines of the alignment. */
+axl_status axl_step_mask(const axl_step *step, const void *mask, uint64_t start, uint64_t end)
+{
+    axl_driver *driver = step->seq->model->driver;
+    const axl_buffer *target = &step->group->mask;
+    const uint64_t from = start / AXL_ALIGNMENT * AXL_ALIGNMENT;
+    const uint64_t line_end = (end + AXL_ALIGNMENT - 1) / AXL_ALIGNMENT * AXL_ALIGNMENT;
+    const uint64_t to = line_end < target->bytes ? line_end : target->bytes;
+    return driver->ops->upload(driver, step->lane, target, from, (const unsigned char *)mask + from, to - from);
+}
+
 /* Mask and indices as the step has made them on the host, into the layer's own buffers. */
 static axl_status write_own(const axl_step *step, uint32_t layer)
 {
@@ -139,6 +150,21 @@ axl_status axl_step_layer(const axl_step *step, uint32_t layer)
     }
     const uint64_t bytes = (uint64_t)step->count * model->hidden * AXL_VALUE;
     return driver->ops->copy(driver, step->lane, &step->stage->input, 0, &step->stage->output, 0, bytes);
+}
+
+/* For what was queued from layer `first` to layer `last`, which may be the head. */
+axl_status axl_step_wait(const axl_step *step, uint32_t first, uint32_t last)
+{
+    axl_driver *driver = step->seq->model->driver;
+    if (step->lane == AXL_NOW) {
+        return axl_ok();
+    }
+    driver->layer = (int32_t)first;
+    axl_status status = driver->ops->wait(driver);
+    if (status.code != AXL_OK) {
+        axl_describe_layers(&status, first, last);
+    }
+    return status;
 }
 
 /* Where the head finds the last row of the step. */

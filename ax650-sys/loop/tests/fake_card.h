@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "ax_table.h"
+#include "axloop.h"
 
 enum {
     FAKE_HIDDEN = 4,
@@ -50,6 +51,9 @@ typedef struct fake_card {
     uint32_t fail_queued;  /* the task of this number, from 1, fails when it is waited for; 0: none */
     uint32_t queued;       /* tasks not yet done */
     uint32_t unpinned;     /* copies from or to host memory that is not pinned */
+    const axl_activity *watched; /* NULL, or what is read in each wait from then on */
+    int32_t waited_layers[8];    /* in the first waits */
+    uint32_t waits;
     /* What the board lacks: */
     bool no_handle_v2;     /* the call fails */
     bool no_context;       /* the call gives none */

@@ -168,6 +168,10 @@ static axclError synchronize(axclrtStream at)
 {
     FAKE_STEP();
     fake_require(at == stream && at != NULL, "a stream that is there");
+    if (fake.watched != NULL && fake.waits < sizeof fake.waited_layers / sizeof fake.waited_layers[0]) {
+        fake_require(strcmp(fake.watched->call, "axclrtSynchronizeStream") == 0, "the call in progress is told");
+        fake.waited_layers[fake.waits++] = fake.watched->layer;
+    }
     axclError error = 0;
     const uint32_t count = fake.queued;
     fake.queued = 0;

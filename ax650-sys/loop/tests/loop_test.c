@@ -7,6 +7,7 @@ int main(void)
     test_steps();
     test_paths();
     test_costs();
+    test_chunks();
     test_rows();
     test_failures();
     test_models();

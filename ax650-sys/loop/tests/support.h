@@ -58,6 +58,7 @@ axl_status decode(axl_seq *seq, uint32_t token, uint16_t *logits);
 void test_steps(void);
 void test_paths(void);
 void test_costs(void);
+void test_chunks(void);
 void test_rows(void);
 void test_failures(void);
 void test_models(void);

@@ -7,6 +7,7 @@ pub const AXL_NO_LAYER: i32 = -1;
 pub const AXL_DETAIL: u32 = 64;
 pub const AXL_PATHS_ALL: u32 = 255;
 pub const AXL_SHORT_TAIL: u32 = 3;
+pub const AXL_PREFILL_WINDOW: u32 = 12;
 pub const AXL_OK: axl_code = 0;
 pub const AXL_ERR_ARGUMENT: axl_code = 1;
 pub const AXL_ERR_CALL: axl_code = 2;
