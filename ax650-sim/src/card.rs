@@ -220,7 +220,8 @@ impl State {
         left.map(|(count, what)| format!("{count} {what} left")).collect()
     }
 
-    /// Gives everything back and forgets it. Returns what was left.
+    /// Gives everything back and forgets it, but for pinned memory, which is the caller's until it frees it. Returns
+    /// what was left.
     pub(crate) fn finalize(&mut self, exact: bool) -> Vec<String> {
         let leaks = self.leaks(exact);
         let next_handle = self.next_handle;
@@ -228,7 +229,8 @@ impl State {
         for (new, old) in fresh.devices.iter_mut().zip(&mut self.devices) {
             new.board.kept = old.board.take_lent(&mut old.memory);
         }
-        *self = Self { finalized: true, next_handle, ..fresh };
+        let host = std::mem::take(&mut self.host);
+        *self = Self { finalized: true, next_handle, host, ..fresh };
         leaks
     }
 }
@@ -237,9 +239,7 @@ impl State {
 impl State {
     /// As after the card was lost: nothing is left of it but what the host has.
     pub(crate) fn renew(&mut self) {
-        let host = std::mem::take(&mut self.host);
         self.finalize(false);
-        self.host = host;
     }
 }
 

@@ -25,13 +25,9 @@ impl HostMemory {
         below.is_some_and(|(&base, &lines)| address - base < lines * size_of::<Line>())
     }
 
-    /// Allocates at least `len` bytes, aligned to 128 and full of 0xFF.
+    /// Allocates at least `len` bytes and at least one, aligned to 128 and full of 0xFF.
     pub(crate) fn allocate(&mut self, len: u64) -> Result<*mut u8, Fault> {
-        if len == 0 {
-            let code = status::common(Part::Memory, Common::IllegalParam);
-            return Err(Fault::plain(code, "a host allocation of 0 bytes"));
-        }
-        let Some(lines) = block::lines(len) else {
+        let Some(lines) = block::lines(len.max(1)) else {
             return Err(Fault::plain(status::CMM_EXHAUSTED, format!("the host has no {len} bytes")));
         };
         let count = lines.len();

@@ -52,7 +52,11 @@ pub(crate) const CONTEXT_UNBOUND: i32 = code(Part::Context, 0x84);
 pub(crate) const STREAM_DESTROY: i32 = code(Part::Stream, 0x82);
 /// The stream is not done by the time limit of its synchronisation.
 pub(crate) const STREAM_TIMEOUT: i32 = code(Part::Stream, 0x83);
-/// A stream waited for an event that did not come.
+/// No such event to destroy.
+pub(crate) const EVENT_DESTROY: i32 = code(Part::Stream, 0x82);
+/// No such event to record.
+pub(crate) const EVENT_RECORD: i32 = code(Part::Stream, 0x83);
+/// A stream waited for an event that did not come, or is none.
 pub(crate) const EVENT_WAIT: i32 = code(Part::Stream, 0x84);
 /// What the vendor's library returns for the synchronisation of a default stream, which it refuses.
 pub(crate) const REFUSED: i32 = -1;

@@ -16,7 +16,7 @@ use crate::stream::{Queued, Task};
 use crate::violations::Rule;
 
 /// Kinds of a copy, numbered as axcl-runtime V3.10.2 `axcl_rt_type.h` does.
-const HOST_TO_HOST: u32 = 0;
+pub(crate) const HOST_TO_HOST: u32 = 0;
 const HOST_TO_DEVICE: u32 = 1;
 const DEVICE_TO_HOST: u32 = 2;
 const DEVICE_TO_DEVICE: u32 = 3;

@@ -10,7 +10,7 @@ use crate::call::{Progress, waiting};
 use crate::card::{Card, State};
 use crate::fault::Fault;
 use crate::log;
-use crate::status::{self, Part};
+use crate::status::{self, Common, Part};
 use crate::transfer;
 use crate::violations::Rule;
 
@@ -70,7 +70,9 @@ pub(super) unsafe extern "C" fn version(major: *mut i32, minor: *mut i32, patch:
     call("axclrtGetVersion", |_, _| {
         for (out, number) in [(major, VERSION.0), (minor, VERSION.1), (patch, VERSION.2)] {
             // SAFETY: the caller passes null or a place for an integer.
-            unsafe { Out::new(Part::Device, out) }?.set(number);
+            let out = unsafe { Out::new(Part::Device, out) };
+            // The bare error, as the vendor's library has it (axcl-runtime, host/runtime/axcl_rt.cpp).
+            out.map_err(|fault| Fault { code: Common::NullPointer as i32, ..fault })?.set(number);
         }
         Ok(())
     })
@@ -140,16 +142,30 @@ fn listed(state: &State) -> axclrtDeviceList {
     list
 }
 
-/// Waits for every stream of the device of the calling thread.
+/// Waits for every stream of every device that the process has set, of any thread (axcl-runtime,
+/// `host/runtime/device/device_manager.cpp`).
 pub(super) unsafe extern "C" fn synchronize() -> i32 {
     waiting("axclrtSynchronizeDevice", |state, call| {
-        state.require_context()?;
-        transfer::drain(state, call);
-        if let Some(until) = state.streams.deadline() {
+        state.require_live()?;
+        let active: Vec<_> =
+            (0..state.contexts.ids().count()).filter(|index| state.contexts.is_active(*index)).collect();
+        let mut held = None;
+        for &index in &active {
+            state.select(index);
+            call.follow(state);
+            transfer::drain(state, call);
+            held = held.into_iter().chain(state.streams.deadline()).min();
+        }
+        if let Some(until) = held {
             return Ok(Progress::Blocked(until));
         }
         call.wait_for_all();
-        state.streams.outcome_of_all().map(Progress::Done)
+        let mut outcome = Ok(());
+        for index in active {
+            state.select(index);
+            outcome = outcome.and(state.streams.outcome_of_all());
+        }
+        outcome.map(Progress::Done)
     })
 }
 

@@ -164,7 +164,9 @@ pub(super) unsafe extern "C" fn execute_async(
     stream: *mut c_void,
 ) -> i32 {
     call("axclrtEngineExecuteAsync", |state, call| {
-        let bound = state.require_context()?;
+        // A stream has a context; without one it is the default stream of the thread's.
+        let bound = if stream.is_null() { state.require_context()? } else { 0 };
+        state.require_live()?;
         let bound = select_stream(state, call, address(stream)).unwrap_or(bound);
         let run = run::prepare(state, call, model, context, group, address(io))?;
         let work = run.work;

@@ -60,9 +60,11 @@ fn maintain(state: &State, call: &Call<'_>, pointer: *mut c_void, size: usize) -
     Ok(())
 }
 
+/// With [`free_host`], of any thread and at any time, before `axclInit` and after `axclFinalize` too: to the vendor's
+/// library it is the memory of C's own `malloc` and `free`, null included (axcl-runtime,
+/// `host/runtime/memory/axcl_memory.cpp`).
 pub(super) unsafe extern "C" fn malloc_host(pointer: *mut *mut c_void, size: usize) -> i32 {
     call("axclrtMallocHost", |state, _| {
-        state.require_context()?;
         // SAFETY: the caller passes null or a place for an address.
         let out = unsafe { Out::new(Part::Memory, pointer) }?;
         out.set(state.host.allocate(size as u64)?.cast());
@@ -71,13 +73,12 @@ pub(super) unsafe extern "C" fn malloc_host(pointer: *mut *mut c_void, size: usi
 }
 
 pub(super) unsafe extern "C" fn free_host(pointer: *mut c_void) -> i32 {
-    call("axclrtFreeHost", |state, _| {
-        state.require_context()?;
-        if pointer.is_null() {
-            return Err(Fault::null(Part::Memory, "the address"));
-        }
-        state.host.free(pointer.addr())
-    })
+    call(
+        "axclrtFreeHost",
+        |state, _| {
+            if pointer.is_null() { Ok(()) } else { state.host.free(pointer.addr()) }
+        },
+    )
 }
 
 pub(super) unsafe extern "C" fn memset(pointer: *mut c_void, value: u8, count: usize) -> i32 {
@@ -90,7 +91,10 @@ pub(super) unsafe extern "C" fn memset(pointer: *mut c_void, value: u8, count: u
 
 pub(super) unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, count: usize, kind: u32) -> i32 {
     call("axclrtMemcpy", |state, call| {
-        state.require_context()?;
+        // On the host alone it is a copy like any other.
+        if kind != transfer::HOST_TO_HOST {
+            state.require_context()?;
+        }
         call.charge(transfer::work(&state.host, address(to), address(from), count as u64, kind));
         transfer::check_settled(state, call, address(from), count as u64, kind)?;
         // SAFETY: the caller promises its side of the copy valid for `count` bytes.
@@ -146,8 +150,8 @@ pub(super) unsafe extern "C" fn memcmp_async(
     })
 }
 
-/// Queues a task in a stream of the caller's: these functions know no default stream by null (axcl-runtime,
-/// host/runtime/memory/memory.cpp).
+/// Queues a task in a stream of the caller's. These functions know no default stream by null, and the thread needs
+/// no context: the stream has one (axcl-runtime, host/runtime/memory/memory.cpp).
 fn submit(
     state: &mut State,
     call: &Call<'_>,
@@ -155,12 +159,14 @@ fn submit(
     task: Task,
     work: Work,
 ) -> Result<(), Fault> {
-    let context = state.require_context()?;
-    if stream.is_null() {
+    state.require_live()?;
+    let stream = address(stream);
+    if stream == 0 {
         return Err(Fault::null(Part::Stream, "the stream"));
     }
-    let context = select_stream(state, call, address(stream)).unwrap_or(context);
-    let stream = state.streams.submit(address(stream), context, call.name, task)?;
+    // A default stream has the handle of its context.
+    let context = select_stream(state, call, stream).unwrap_or_default();
+    let stream = state.streams.submit(stream, context, call.name, task)?;
     call.enqueue(stream, work);
     Ok(())
 }

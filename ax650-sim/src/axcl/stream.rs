@@ -1,4 +1,7 @@
 //! Streams and events. A task runs when somebody waits for it; see `crate::stream`.
+//!
+//! A stream knows its device, so any thread may use it, bound to a context or not; events are looked up on the
+//! device of the calling thread (axcl-runtime, `host/runtime/stream/axcl_stream.cpp`, `event/axcl_event.cpp`).
 
 use std::ffi::c_void;
 use std::time::{Duration, Instant};
@@ -12,7 +15,7 @@ use crate::stream::Task;
 use crate::transfer;
 use crate::violations::Rule;
 
-const UNKNOWN: i32 = status::common(Part::Stream, Common::IllegalParam);
+const ILLEGAL: i32 = status::common(Part::Stream, Common::IllegalParam);
 
 /// Makes the call about the device of a stream or an event, which any thread may use. Returns the context whose
 /// default stream it is, if it is one: that has the handle of its context.
@@ -42,7 +45,7 @@ pub(super) unsafe extern "C" fn create(stream: *mut *mut c_void) -> i32 {
 /// Runs what is queued, then destroys the stream. What still waits for an event is dropped.
 pub(super) unsafe extern "C" fn destroy(stream: *mut c_void) -> i32 {
     call("axclrtDestroyStream", |state, call| {
-        state.require_context()?;
+        state.require_live()?;
         let stream = address(stream);
         if select_stream(state, call, stream).is_some() {
             return Err(Fault::plain(status::STREAM_DESTROY, "a default stream cannot be destroyed"));
@@ -68,7 +71,7 @@ pub(super) fn held_back(call: &Call<'_>, tasks: usize) -> Result<(), Fault> {
 /// Destroys the stream and whatever is queued in it.
 pub(super) unsafe extern "C" fn destroy_force(stream: *mut c_void) -> i32 {
     call("axclrtDestroyStreamForce", |state, call| {
-        state.require_context()?;
+        state.require_live()?;
         let stream = address(stream);
         if select_stream(state, call, stream).is_some() {
             return Err(Fault::plain(status::STREAM_DESTROY, "a default stream cannot be destroyed"));
@@ -97,7 +100,7 @@ pub(super) unsafe extern "C" fn synchronize_with_timeout(stream: *mut c_void, ti
 /// A time limit in milliseconds, -1 for none.
 fn limit_of(timeout_ms: i32) -> Result<Option<Duration>, Fault> {
     if timeout_ms < -1 {
-        return Err(Fault::plain(UNKNOWN, format!("a time limit of {timeout_ms} ms")));
+        return Err(Fault::plain(ILLEGAL, format!("a time limit of {timeout_ms} ms")));
     }
     Ok(u64::try_from(timeout_ms).ok().map(Duration::from_millis))
 }
@@ -105,11 +108,11 @@ fn limit_of(timeout_ms: i32) -> Result<Option<Duration>, Fault> {
 fn wait(name: &'static str, stream: u64, limit: Option<Duration>) -> i32 {
     let deadline = limit.map(|limit| Instant::now() + limit);
     waiting(name, |state, call| {
-        state.require_context()?;
+        state.require_live()?;
         if select_stream(state, call, stream).is_some() {
             return Err(Fault::plain(status::REFUSED, "a default stream cannot be synchronised"));
         }
-        state.streams.check(stream, UNKNOWN)?;
+        state.streams.check(stream, status::REFUSED)?;
         let timed_out = |limit: Duration| {
             let reason = format!("the stream is busy for more than {} ms", limit.as_millis());
             Err(Fault::plain(status::STREAM_TIMEOUT, reason))
@@ -139,7 +142,7 @@ fn wait(name: &'static str, stream: u64, limit: Option<Duration>) -> i32 {
 
 pub(super) unsafe extern "C" fn create_event(event: *mut *mut c_void) -> i32 {
     call("axclrtCreateEvent", |state, _| {
-        state.require_context()?;
+        require_device(state)?;
         // SAFETY: the caller passes null or a place for a handle.
         let out = unsafe { Out::new(Part::Stream, event) }?;
         let handle = state.handle();
@@ -151,16 +154,17 @@ pub(super) unsafe extern "C" fn create_event(event: *mut *mut c_void) -> i32 {
 
 pub(super) unsafe extern "C" fn destroy_event(event: *mut c_void) -> i32 {
     call("axclrtDestroyEvent", |state, call| {
-        state.require_context()?;
+        require_device(state)?;
         select_stream(state, call, address(event));
-        state.streams.destroy_event(address(event))
+        state.streams.destroy_event(address(event)).map_err(|fault| unless_null(fault, status::EVENT_DESTROY))
     })
 }
 
 pub(super) unsafe extern "C" fn record_event(event: *mut c_void, stream: *mut c_void) -> i32 {
     call("axclrtRecordEvent", |state, call| {
         let context = context_of(state, call, stream)?;
-        let task = state.streams.record(address(event))?;
+        let task =
+            state.streams.record(address(event)).map_err(|fault| unless_null(fault, status::EVENT_RECORD))?;
         let stream = queue(state, call, stream, context, task)?;
         call.order(stream, address(event));
         Ok(())
@@ -190,7 +194,8 @@ fn wait_for(
     limit: Option<Duration>,
 ) -> Result<(), Fault> {
     let context = context_of(state, call, stream)?;
-    let task = state.streams.wait(address(event), limit)?;
+    let task =
+        state.streams.wait(address(event), limit).map_err(|fault| unless_null(fault, status::EVENT_WAIT))?;
     let stream = queue(state, call, stream, context, task)?;
     call.order(address(event), stream);
     Ok(())
@@ -199,11 +204,22 @@ fn wait_for(
 /// Makes the call about the device of `stream`, which the vendor's library wants named; returns the context to
 /// which a default stream belongs.
 fn context_of(state: &mut State, call: &Call<'_>, stream: *mut c_void) -> Result<u64, Fault> {
-    let context = state.require_context()?;
+    let context = require_device(state)?;
     if stream.is_null() {
         return Err(Fault::null(Part::Stream, "the stream"));
     }
     Ok(select_stream(state, call, address(stream)).unwrap_or(context))
+}
+
+/// The context of the calling thread; a thread without one has no device to look for events on.
+fn require_device(state: &State) -> Result<u64, Fault> {
+    state.require_live()?;
+    state.contexts.require().map_err(|fault| Fault { code: status::DEVICE_NONE_ACTIVE, ..fault })
+}
+
+/// The function's own code for an event that is not known.
+fn unless_null(fault: Fault, code: i32) -> Fault {
+    if fault.rule.is_some() { Fault { code, ..fault } } else { fault }
 }
 
 fn queue(
