@@ -1,11 +1,14 @@
 //! Answers through the engine: the same tokens whatever else runs and whatever was kept of earlier requests.
 
+use ax650::device::{DriverOptions, Path, Paths, PathsWish};
 use ax650::engine::{DoneReason, EngineConfig, EngineError, Event};
 use ax650_sim::testing::TinySpec;
 
-use crate::support::{
-    all_architectures, config, prompt, read, request, run, tiny_model, tokens, with_engine,
-};
+use crate::support::{Face, all_architectures, prompt, read, request, run, tiny_model, tokens, with_engine};
+
+fn config() -> EngineConfig {
+    Face::Pcie.config()
+}
 
 fn one_at_a_time() -> EngineConfig {
     EngineConfig { sequences: 1, ..config() }
@@ -25,7 +28,7 @@ fn cold_warm_and_in_company_the_answer_is_the_same() {
 
         let mut cold = Vec::new();
         for prompt in &prompts {
-            with_engine(one_at_a_time(), async |engine, _| {
+            with_engine(&one_at_a_time(), async |engine| {
                 let summary = run(&engine, request(model, prompt, 12)).await;
                 assert_eq!(summary.reused_tokens, 0);
                 cold.push((summary.tokens, summary.reason));
@@ -33,7 +36,7 @@ fn cold_warm_and_in_company_the_answer_is_the_same() {
         }
         let different: std::collections::HashSet<_> = cold.iter().map(|(tokens, _)| tokens).collect();
         assert!(different.len() >= 8, "answers that hardly depend on their prompts prove nothing: {cold:?}");
-        with_engine(one_at_a_time(), async |engine, _| {
+        with_engine(&one_at_a_time(), async |engine| {
             let mut reused = 0;
             for (prompt, expected) in prompts.iter().zip(&cold).chain(prompts.iter().zip(&cold).rev()) {
                 let summary = run(&engine, request(model, prompt, 12)).await;
@@ -42,12 +45,33 @@ fn cold_warm_and_in_company_the_answer_is_the_same() {
             }
             assert!(reused > 1000, "only {reused} tokens were reused");
         });
-        with_engine(EngineConfig { sequences: 4, ..config() }, async |engine, _| {
+        with_engine(&EngineConfig { sequences: 4, ..config() }, async |engine| {
             let all = prompts.iter().map(|prompt| tokens(&engine, request(model, prompt, 12)));
             let all = futures_util::future::join_all(all).await;
             assert_eq!(all, cold, "{}", spec.architecture);
             assert_eq!(engine.counters().sequences, 4);
         });
+    }
+}
+
+#[test]
+fn answers_do_not_depend_on_the_paths_or_the_interface() {
+    let spec = TinySpec { smaller_decode: vec![64, 200], ..TinySpec::default() };
+    let store = tiny_model(&spec, None);
+    let model = &store.model;
+    let prompts = [prompt(15, 3), prompt(16, 130), prompt(17, 258), prompt(15, 300)];
+    let wishes = Path::ALL.into_iter().map(Paths::from).chain([Paths::PLAIN, Paths::ALL]);
+    let mut expected = None;
+    for paths in wishes {
+        for face in Face::ALL {
+            let plain = face.config();
+            let driver = DriverOptions { paths: PathsWish(paths), ..plain.driver };
+            with_engine(&EngineConfig { driver, sequences: 4, ..plain }, async |engine| {
+                let all = prompts.iter().map(|prompt| tokens(&engine, request(model, prompt, 40)));
+                let answers = futures_util::future::join_all(all).await;
+                assert_eq!(answers, *expected.get_or_insert(answers.clone()), "{face:?}: {paths}");
+            });
+        }
     }
 }
 
@@ -59,7 +83,7 @@ fn a_conversation_goes_on_where_it_ended() {
     let more = prompt(10, 20);
     let mut whole = Vec::new();
     let mut warm = Vec::new();
-    with_engine(one_at_a_time(), async |engine, _| {
+    with_engine(&one_at_a_time(), async |engine| {
         let answer = run(&engine, request(model, &first, 25)).await.tokens;
         whole = [&first[..], &answer, &more].concat();
         let second = run(&engine, request(model, &whole, 30)).await;
@@ -67,7 +91,7 @@ fn a_conversation_goes_on_where_it_ended() {
         assert_eq!(second.reused_tokens, first.len() + answer.len() - 1);
         warm = second.tokens;
     });
-    with_engine(one_at_a_time(), async |engine, _| {
+    with_engine(&one_at_a_time(), async |engine| {
         assert_eq!(run(&engine, request(model, &whole, 30)).await.tokens, warm);
     });
 }
@@ -78,7 +102,7 @@ fn the_context_is_used_to_its_last_cell() {
         let store = tiny_model(&TinySpec { kv_len, ..TinySpec::default() }, None);
         let model = &store.model;
         let all = prompt(11, kv_len + 1);
-        with_engine(one_at_a_time(), async |engine, _| {
+        with_engine(&one_at_a_time(), async |engine| {
             for length in [1, kv_len - 2, kv_len - 1, kv_len] {
                 let (tokens, reason) = tokens(&engine, request(model, &all[..length], -1)).await;
                 assert_eq!((tokens.len(), reason), (kv_len - length + 1, DoneReason::Length));
@@ -97,7 +121,7 @@ fn end_tokens_and_stop_texts_end_an_answer_without_being_shown() {
     let prompt = prompt(12, 40);
     let mut free = Vec::new();
     let mut text = String::new();
-    with_engine(config(), async |engine, _| {
+    with_engine(&config(), async |engine| {
         let (whole, last) = read(engine.generate(request(&store.model, &prompt, 30)).await.unwrap()).await;
         let Event::Done(summary) = last else { panic!("{last:?}") };
         (text, free) = (whole, summary.tokens);
@@ -107,12 +131,12 @@ fn end_tokens_and_stop_texts_end_an_answer_without_being_shown() {
     let (index, &end) =
         free.iter().enumerate().skip(3).find(|(index, token)| !free[..*index].contains(token)).unwrap();
     let ending = tiny_model(&spec, Some(end));
-    with_engine(config(), async |engine, _| {
+    with_engine(&config(), async |engine| {
         let summary = run(&engine, request(&ending.model, &prompt, 30)).await;
         assert_eq!(summary.tokens, free[..index]);
         assert_eq!((summary.reason, summary.eval_tokens), (DoneReason::Stop, index + 1));
     });
-    with_engine(config(), async |engine, _| {
+    with_engine(&config(), async |engine| {
         let characters: Vec<char> = text.chars().collect();
         let stop: String = characters[4..7].iter().collect();
         let before = &text[..text.find(&stop).unwrap()];
@@ -133,7 +157,7 @@ fn a_seed_fixes_the_answer() {
         request.options.sampling.seed = seed;
         request
     };
-    with_engine(config(), async |engine, _| {
+    with_engine(&config(), async |engine| {
         let first = tokens(&engine, seeded(7)).await;
         let others = futures_util::future::join_all((0..4).map(|_| tokens(&engine, seeded(7)))).await;
         assert!(others.iter().all(|other| *other == first));
@@ -144,7 +168,7 @@ fn a_seed_fixes_the_answer() {
 #[test]
 fn log_probabilities_come_with_every_token() {
     let store = tiny_model(&TinySpec::default(), None);
-    with_engine(config(), async |engine, _| {
+    with_engine(&config(), async |engine| {
         let mut request = request(&store.model, &prompt(14, 10), 8);
         request.options.logprobs = Some(3);
         let mut generation = engine.generate(request).await.unwrap();

@@ -4,6 +4,9 @@
 //! any row computed differently, any key or value in the wrong place changes the tokens. The card is the software
 //! card, whose arithmetic does not depend on how work is cut, so that "the same" means the same bits. Every test
 //! claims the card of the process, and fails if the card has noted a breach of the vendor's contract.
+//!
+//! The card may also be one behind the vendor's shared libraries, named by `AX650_TEST_DRIVER_PATH` (see `support`).
+//! The tests of `recovery` have no use for that: what they do to their card goes past the vendor's interface.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,6 +15,8 @@
 )]
 
 mod engine;
+mod loaded;
+mod paths;
 mod recovery;
 mod sequence;
 mod support;

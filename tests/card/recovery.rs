@@ -1,11 +1,15 @@
 //! Clients that leave and calls that fail, on the card as it is driven by the product.
 
+use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
+use ax650::device::{DeviceChoice, DriverOptions};
 use ax650::engine::{Engine, EngineConfig, EngineError, Event};
+use ax650_sim::control::ClaimedCard;
 use ax650_sim::testing::TinySpec;
 
-use crate::support::{card, config, prompt, read, request, run, tiny_model, tokens, with_engine};
+use crate::support::{THREADS, block_on, built_in, prompt, read, request, run, tiny_model, tokens};
 
 const RUN: &str = "axclrtEngineExecute";
 /// A run of one token, which is queued.
@@ -13,12 +17,35 @@ const QUEUED_RUN: &str = "axclrtEngineExecuteAsync";
 /// A general failure of the engine, as the vendor encodes it.
 const FAILED: i32 = 0x8030_0283_u32.cast_signed();
 
+/// The engine on the built-in software card.
+fn config() -> EngineConfig {
+    EngineConfig {
+        device: DeviceChoice::SOFTWARE,
+        driver: DriverOptions { software_threads: Some(THREADS), ..DriverOptions::default() },
+        ..EngineConfig::default()
+    }
+}
+
+/// Runs `test` on an engine of its own with the controls of its card; afterwards nothing may be left there.
+fn with_controls<F: Future<Output = ()>>(
+    config: EngineConfig,
+    test: impl FnOnce(Engine, Rc<ClaimedCard>) -> F,
+) {
+    let card = Rc::new(built_in());
+    block_on(async {
+        let engine = Engine::start(config).unwrap();
+        test(engine.clone(), Rc::clone(&card)).await;
+        engine.shutdown().await;
+    });
+    assert_eq!((card.models(), card.allocations(), card.memory_in_use()), (0, 0, 0), "left on the card");
+}
+
 #[test]
 fn a_client_that_leaves_frees_the_card_within_one_layer() {
     let store = tiny_model(&TinySpec { layers: 8, ..TinySpec::default() }, None);
     let model = &store.model;
     let prompt = prompt(1, 250);
-    with_engine(EngineConfig { sequences: 1, ..config() }, async |engine, card| {
+    with_controls(EngineConfig { sequences: 1, ..config() }, async |engine, card| {
         let expected = tokens(&engine, request(model, &prompt[..30], 5)).await;
         card.slow_down(RUN, Duration::from_millis(20));
         let generation = engine.generate(request(model, &prompt, -1)).await.unwrap();
@@ -39,7 +66,7 @@ fn a_failed_call_names_its_layer_and_the_next_request_is_answered() {
     let store = tiny_model(&TinySpec { layers: 3, ..TinySpec::default() }, None);
     let model = &store.model;
     let prompt = prompt(2, 40);
-    with_engine(config(), async |engine, card| {
+    with_controls(config(), async |engine, card| {
         let expected = tokens(&engine, request(model, &prompt, 6)).await;
         // The second layer of the third step of the answer: four runs a step.
         card.fail_call(QUEUED_RUN, 4 * 3 + 2, FAILED);
@@ -55,7 +82,7 @@ fn a_card_that_fails_and_comes_back_is_used_again() {
     let store = tiny_model(&TinySpec::default(), None);
     let model = &store.model;
     let prompt = prompt(3, 40);
-    with_engine(config(), async |engine, card| {
+    with_controls(config(), async |engine, card| {
         let expected = tokens(&engine, request(model, &prompt, 6)).await;
         for _ in 0..3 {
             // Every run fails, then none: as after a reset of the card.
@@ -71,7 +98,7 @@ fn a_card_that_fails_and_comes_back_is_used_again() {
 fn too_little_memory_is_said_and_nothing_is_left_behind() {
     let store = tiny_model(&TinySpec::default(), None);
     let model = &store.model;
-    with_engine(config(), async |engine, card| {
+    with_controls(config(), async |engine, card| {
         let summary = run(&engine, request(model, &prompt(4, 5), 1)).await;
         assert!(!summary.load.is_zero());
         assert!(engine.unload(&model.name).await.unwrap());
@@ -90,7 +117,7 @@ fn a_layer_file_that_is_damaged_after_the_check_fails_the_load_by_name() {
     let store = tiny_model(&TinySpec::default(), None);
     let file = &store.model.files.layers[1];
     let bytes = std::fs::read(file).unwrap();
-    with_engine(config(), async |engine, card| {
+    with_controls(config(), async |engine, card| {
         std::fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
         let error = engine.load(store.model.clone(), None).await.unwrap_err();
         assert!(
@@ -106,7 +133,7 @@ fn a_layer_file_that_is_damaged_after_the_check_fails_the_load_by_name() {
 #[test]
 fn shutdown_in_the_middle_of_an_answer_leaves_the_card_clean() {
     let store = tiny_model(&TinySpec::default(), None);
-    with_engine(config(), async |engine, card| {
+    with_controls(config(), async |engine, card| {
         card.slow_down(RUN, Duration::from_millis(5));
         let generation = engine.generate(request(&store.model, &prompt(5, 40), -1)).await.unwrap();
         tokio::time::sleep(Duration::from_millis(30)).await;
@@ -118,7 +145,7 @@ fn shutdown_in_the_middle_of_an_answer_leaves_the_card_clean() {
 
 #[test]
 fn an_engine_that_is_dropped_gives_the_card_back() {
-    let card = card();
+    let card = built_in();
     let engine = Engine::start(config()).unwrap();
     assert_eq!(engine.device().kind, "software");
     assert!(card.calls("axclInit") >= 1);

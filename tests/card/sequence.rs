@@ -1,77 +1,17 @@
 //! A sequence on the card: the same bits however the tokens are cut, and an exact length.
 
-use ax650::device::{
-    CancelFlag, DeviceChoice, DeviceError, Driver, DriverOptions, LoadedModel, ModelSpec, Sequence,
-};
-use ax650::models::embedding::EmbeddingTable;
+use ax650::device::{CancelFlag, DeviceError, Paths};
 use ax650_sim::testing::TinySpec;
 
-use crate::support::{THREADS, TinyStore, all_architectures, card, prompt, tiny_model};
-
-struct Loaded {
-    model: LoadedModel,
-    embedding: EmbeddingTable,
-}
-
-impl Loaded {
-    fn new(store: &TinyStore) -> Self {
-        let options = DriverOptions { software_threads: Some(THREADS), ..DriverOptions::default() };
-        let driver = Driver::open(&DeviceChoice::SOFTWARE, &options).unwrap();
-        let files = store.model.files.clone();
-        let (hidden, vocab) = (store.model.hidden(), store.model.vocab());
-        let spec = ModelSpec { layers: files.layers, head: files.head, hidden, vocab, digest: String::new() };
-        let mut seen = 0;
-        let model = driver.load(&spec, &CancelFlag::new(), &mut |progress| seen = progress.total).unwrap();
-        assert_eq!(seen, spec.layers.len() + 1);
-        Self { model, embedding: store.model.embedding().unwrap() }
-    }
-
-    fn rows(&self, tokens: &[u32]) -> Vec<u16> {
-        let mut rows = vec![0; tokens.len() * self.model.hidden()];
-        self.embedding.read_rows(tokens, &mut rows).unwrap();
-        rows
-    }
-
-    fn prefill(&self, sequence: &mut Sequence, tokens: &[u32]) -> Vec<u16> {
-        let mut logits = vec![0; self.model.vocab()];
-        sequence.prefill(&self.rows(tokens), Some(&mut logits), &CancelFlag::new()).unwrap();
-        logits
-    }
-
-    fn decode(&self, sequence: &mut Sequence, token: u32) -> Vec<u16> {
-        let mut logits = vec![0; self.model.vocab()];
-        sequence.decode(&self.rows(&[token]), &mut logits, &CancelFlag::new()).unwrap();
-        logits
-    }
-
-    /// The logits after each of the last tokens, computed one by one after a prompt cut as told.
-    fn logits_of(&self, prompt: &[u32], cut: &dyn Fn(usize) -> usize, rest: &[u32]) -> Vec<Vec<u16>> {
-        let mut sequence = self.model.new_sequence().unwrap();
-        let mut logits = Vec::new();
-        let mut position = 0;
-        while position < prompt.len() {
-            let count = cut(position).clamp(1, self.model.chunk_len()).min(prompt.len() - position);
-            let tokens = &prompt[position..position + count];
-            let after = if count == 1 && cut(position) == 0 {
-                self.decode(&mut sequence, tokens[0])
-            } else {
-                self.prefill(&mut sequence, tokens)
-            };
-            position += count;
-            assert_eq!(sequence.len(), position);
-            logits = vec![after];
-        }
-        logits.extend(rest.iter().map(|&token| self.decode(&mut sequence, token)));
-        logits
-    }
-}
+use crate::loaded::Loaded;
+use crate::support::{Face, all_architectures, card, prompt, tiny_model};
 
 #[test]
 fn any_cut_of_a_prompt_gives_the_same_logits() {
     let card = card();
     for spec in all_architectures() {
         let store = tiny_model(&spec, None);
-        let loaded = Loaded::new(&store);
+        let loaded = Loaded::on(Face::Pcie, &store, Paths::ALL);
         // Over two chunks and three history groups, and on to the last cell.
         let all = prompt(1, spec.kv_len);
         let (prompt, rest) = all.split_at(285);
@@ -100,7 +40,7 @@ fn the_last_cell_is_used_and_one_past_it_refused() {
     for kv_len in [1, 2, 127, 128, 129, 256, 257] {
         let spec = TinySpec { kv_len, ..TinySpec::default() };
         let store = tiny_model(&spec, None);
-        let loaded = Loaded::new(&store);
+        let loaded = Loaded::on(Face::Pcie, &store, Paths::ALL);
         assert_eq!(loaded.model.context_len(), kv_len);
         let all = prompt(2, kv_len + 1);
         // Full by chunks, and full by a last decode step: the same logits.
@@ -128,7 +68,7 @@ fn the_last_cell_is_used_and_one_past_it_refused() {
 fn what_is_forgotten_leaves_no_trace() {
     let card = card();
     let store = tiny_model(&TinySpec::default(), None);
-    let loaded = Loaded::new(&store);
+    let loaded = Loaded::on(Face::Pcie, &store, Paths::ALL);
     let (one, other) = (prompt(3, 200), prompt(4, 150));
     let expected = loaded.logits_of(&[&one[..60], &other[..]].concat(), &|_| 128, &[]);
     let mut sequence = loaded.model.new_sequence().unwrap();
@@ -152,7 +92,7 @@ fn what_is_forgotten_leaves_no_trace() {
 fn sequences_do_not_disturb_each_other() {
     let card = card();
     let store = tiny_model(&TinySpec::default(), None);
-    let loaded = Loaded::new(&store);
+    let loaded = Loaded::on(Face::Pcie, &store, Paths::ALL);
     let prompts = [prompt(5, 140), prompt(6, 90)];
     let rest = prompt(7, 6);
     let alone: Vec<_> = prompts.iter().map(|prompt| loaded.logits_of(prompt, &|_| 128, &rest)).collect();
@@ -177,20 +117,20 @@ fn sequences_do_not_disturb_each_other() {
 fn a_cancelled_step_counts_for_nothing() {
     let card = card();
     let store = tiny_model(&TinySpec::default(), None);
-    let loaded = Loaded::new(&store);
+    let loaded = Loaded::on(Face::Pcie, &store, Paths::ALL);
     let tokens = prompt(8, 100);
     let expected = loaded.logits_of(&tokens, &|_| 128, &[]);
     let mut sequence = loaded.model.new_sequence().unwrap();
     loaded.prefill(&mut sequence, &tokens[..50]);
     let cancelled = CancelFlag::new();
     cancelled.cancel();
-    let runs = card.calls("axclrtEngineExecute");
+    let runs = loaded.model.stats().runs;
     let error = sequence.prefill(&loaded.rows(&tokens[50..]), None, &cancelled).unwrap_err();
     assert!(matches!(error, DeviceError::Cancelled), "{error}");
     let mut logits = vec![0; loaded.model.vocab()];
     let error = sequence.decode(&loaded.rows(&tokens[..1]), &mut logits, &cancelled).unwrap_err();
     assert!(matches!(error, DeviceError::Cancelled), "{error}");
-    assert_eq!((sequence.len(), card.calls("axclrtEngineExecute")), (50, runs));
+    assert_eq!((sequence.len(), loaded.model.stats().runs), (50, runs));
     assert!(loaded.prefill(&mut sequence, &tokens[50..]) == expected[0]);
     drop(sequence);
     drop(loaded);

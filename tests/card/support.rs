@@ -1,11 +1,10 @@
 //! Tiny models in the model store's layout, and the card of a test.
 
 use std::future::Future;
-use std::path::Path;
-use std::rc::Rc;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ax650::device::{DeviceChoice, DriverOptions};
+use ax650::device::{DeviceChoice, Driver, DriverOptions};
 use ax650::engine::{
     DoneReason, Engine, EngineConfig, Event, GenerateOptions, Generation, Request, SamplingOptions, Summary,
 };
@@ -13,10 +12,73 @@ use ax650::models::model::Model;
 use ax650_sim::CardOptions;
 use ax650_sim::control::{ClaimedCard, claim};
 use ax650_sim::testing::{TinySpec, write_tiny_model};
+use parking_lot::{Mutex, MutexGuard};
 use tempfile::TempDir;
 
 /// Threads of the card: two, so that work is divided.
 pub(crate) const THREADS: usize = 2;
+
+/// Names the card under test: unset or empty for the built-in software card, a directory (or a library) for one behind
+/// the vendor's shared libraries, opened as with `--driver-path`, or `linked` for the SDK that the program is linked
+/// with.
+const DRIVER_PATH: &str = "AX650_TEST_DRIVER_PATH";
+
+/// The vendor's two interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Face {
+    Pcie,
+    Board,
+}
+
+impl Face {
+    pub(crate) const ALL: [Self; 2] = [Self::Pcie, Self::Board];
+
+    /// The card under test by this interface.
+    pub(crate) fn device(self) -> DeviceChoice {
+        match (self, driver_path()) {
+            (Self::Pcie, None) => DeviceChoice::SOFTWARE,
+            (Self::Board, None) => "software,interface=board".parse().unwrap(),
+            (Self::Pcie, Some(_)) => DeviceChoice::Pcie(0),
+            (Self::Board, Some(_)) => DeviceChoice::Board,
+        }
+    }
+
+    /// The engine on the card under test.
+    pub(crate) fn config(self) -> EngineConfig {
+        EngineConfig { device: self.device(), driver: driver_options(), ..EngineConfig::default() }
+    }
+}
+
+/// How the card under test is opened.
+pub(crate) fn driver_options() -> DriverOptions {
+    let linked = Path::new("linked");
+    DriverOptions {
+        driver_path: driver_path().filter(|path| path != linked),
+        software_threads: Some(THREADS),
+        ..DriverOptions::default()
+    }
+}
+
+fn driver_path() -> Option<PathBuf> {
+    std::env::var_os(DRIVER_PATH).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The card under test, for one test at a time.
+pub(crate) enum Card {
+    /// Dropping it fails the test if violations are left.
+    BuiltIn(#[expect(dead_code, reason = "held until the test ends")] ClaimedCard),
+    /// In libraries, one for the whole process. What it notes goes where its environment says.
+    Library(#[expect(dead_code, reason = "held until the test ends")] MutexGuard<'static, ()>),
+}
+
+/// Takes the card under test.
+pub(crate) fn card() -> Card {
+    static TURN: Mutex<()> = Mutex::new(());
+    match driver_path() {
+        None => Card::BuiltIn(built_in()),
+        Some(_) => Card::Library(TURN.lock()),
+    }
+}
 
 /// A model directory that lives as long as this.
 pub(crate) struct TinyStore {
@@ -77,33 +139,31 @@ fn byte_tokenizer(vocab: usize) -> serde_json::Value {
     })
 }
 
-/// Claims the card of the process; dropping it fails the test if violations are left.
-pub(crate) fn card() -> ClaimedCard {
+/// Takes the built-in software card with its controls, whatever the card under test is.
+pub(crate) fn built_in() -> ClaimedCard {
     claim(CardOptions { threads: Some(THREADS), ..CardOptions::default() })
 }
 
-/// The engine on the software card.
-pub(crate) fn config() -> EngineConfig {
-    EngineConfig {
-        device: DeviceChoice::SOFTWARE,
-        driver: DriverOptions { software_threads: Some(THREADS), ..DriverOptions::default() },
-        ..EngineConfig::default()
-    }
-}
-
 /// Runs `test` on an engine of its own; afterwards nothing may be left on the card.
-pub(crate) fn with_engine<F: Future<Output = ()>>(
-    config: EngineConfig,
-    test: impl FnOnce(Engine, Rc<ClaimedCard>) -> F,
-) {
-    let card = Rc::new(card());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let engine = Engine::start(config).unwrap();
-        test(engine.clone(), Rc::clone(&card)).await;
+pub(crate) fn with_engine<F: Future<Output = ()>>(config: &EngineConfig, test: impl FnOnce(Engine) -> F) {
+    let card = card();
+    let free = || {
+        let driver = Driver::open(&config.device, &config.driver).unwrap();
+        driver.info().free_memory
+    };
+    let before = free();
+    block_on(async {
+        let engine = Engine::start(config.clone()).unwrap();
+        test(engine.clone()).await;
         engine.shutdown().await;
     });
-    assert_eq!((card.models(), card.allocations(), card.memory_in_use()), (0, 0, 0), "left on the card");
+    assert_eq!(free(), before, "left on the card");
+    drop(card);
+}
+
+/// Ends when the future does, on this thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// `count` tokens that repeat nowhere in an obvious way.
