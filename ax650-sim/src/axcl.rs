@@ -21,6 +21,7 @@ mod query;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub(crate) mod unit;
 mod worker;
 
 use std::ffi::{CStr, c_char, c_void};
@@ -128,8 +129,8 @@ pub const TABLE: ax_pcie_table = ax_pcie_table {
     axclrtKillWorker: Some(worker::kill),
     axclrtWorkerSend: Some(worker::send),
     axclrtWorkerRecv: Some(worker::receive),
-    axclrtCreateP2PUnit: Some(worker::create_unit),
-    axclrtDestoryP2PUnit: Some(worker::destroy_unit),
+    axclrtCreateP2PUnit: Some(unit::create),
+    axclrtDestoryP2PUnit: Some(unit::destroy),
     axclrtControlChangePCIeSubId: Some(internal::change_sub_id),
     axclrtEngineSetContextAffinity: Some(inspect::set_context_affinity),
     axclrtEngineGetContextAffinity: Some(inspect::context_affinity_of),

@@ -21,6 +21,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::axcl::unit::Unit;
 use crate::board::state::Board;
 use crate::clock::{Clock, Source};
 use crate::context::Contexts;
@@ -107,6 +108,8 @@ pub(crate) struct State {
     devices: Vec<Device>,
     pub(crate) host: HostMemory,
     pub(crate) contexts: Contexts,
+    /// Of several cards, by handle.
+    pub(crate) units: BTreeMap<u64, Unit>,
 }
 
 impl Deref for State {
@@ -134,6 +137,7 @@ impl State {
             devices: (0..setup.cards).map(|index| Device::new(setup, index)).collect(),
             host: HostMemory::default(),
             contexts: Contexts::new(setup.cards),
+            units: BTreeMap::new(),
         }
     }
 
@@ -212,6 +216,7 @@ impl State {
         let mut counts: Vec<_> = self.devices.iter().flat_map(Device::leaks).collect();
         counts.push((self.contexts.created(), "contexts"));
         counts.push((self.host.blocks(), "host allocations"));
+        counts.push((self.units.len(), "units of cards"));
         if exact {
             counts.extend(self.devices.iter().flat_map(Device::loose_ends));
             counts.push((self.contexts.activations(), "devices set and not reset"));

@@ -1,12 +1,9 @@
-//! Files on the card's own Linux, which the software card keeps in memory; programs on it and memory that cards share,
-//! which it has not.
+//! Files on the card's own Linux, which the software card keeps in memory, and programs on it, which it has not.
 
 use std::ffi::{OsStr, c_char, c_void};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-
-use ax650_sys::vendor::axclrtP2PUnitInfo;
 
 use super::{call, string};
 use crate::card::State;
@@ -123,12 +120,4 @@ pub(super) unsafe extern "C" fn receive(
     _timeout_ms: i32,
 ) -> i32 {
     unsupported("axclrtWorkerRecv", Part::Work, "processors for programs")
-}
-
-pub(super) unsafe extern "C" fn create_unit(_: *const axclrtP2PUnitInfo, _handle: *mut *mut c_void) -> i32 {
-    unsupported("axclrtCreateP2PUnit", Part::P2p, "links to other cards")
-}
-
-pub(super) unsafe extern "C" fn destroy_unit(_handle: *mut c_void) -> i32 {
-    unsupported("axclrtDestoryP2PUnit", Part::P2p, "links to other cards")
 }

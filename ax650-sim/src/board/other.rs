@@ -9,13 +9,17 @@ use ax650_sys::vendor::AX_MOD_INFO_T;
 use super::cmm::PARTITION;
 use super::code;
 use super::face::{Face, Name, call, sys, value};
+use super::state::Pts;
 use crate::axcl::Out;
 use crate::fault::Fault;
 use crate::log;
 use crate::status::Part;
 
 /// Submodule 2 of the memory library (`vendor/include/ax_sys.h`).
+const PTS_ILLEGAL_PARAM: i32 = 0x800B_020A_u32.cast_signed();
 const PTS_NOT_PERMITTED: i32 = 0x800B_0215_u32.cast_signed();
+/// Our choice: the vendor's tests want 1000 accepted and 5000 refused (axcl-runtime, test/sys/other).
+const MOST_CORRECTION_US: u64 = 3000;
 /// `vendor/include/ax_base.h`.
 const CHIP_AX650N: u32 = 2;
 
@@ -59,24 +63,27 @@ pub(crate) unsafe extern "C" fn time<F: Face>(pts: *mut u64) -> i32 {
     call::<F>(sys!(GetCurPTS), |state, _| {
         // SAFETY: the caller passes null or a place for an integer.
         let out = unsafe { Out::new(Part::Memory, pts) }?;
-        let clock = &state.board.pts;
-        let elapsed = u64::try_from(clock.since.elapsed().as_micros()).unwrap_or(u64::MAX);
-        out.set(clock.base.saturating_add(elapsed));
+        out.set(state.board.pts.now());
         Ok(())
     })
 }
 
 pub(crate) unsafe extern "C" fn set_time<F: Face>(base: u64) -> i32 {
     call::<F>(sys!(InitPTSBase), |state, _| {
-        state.board.pts = super::state::Pts { base, since: Instant::now() };
+        state.board.pts = Pts { base, since: Instant::now() };
         Ok(())
     })
 }
 
-/// The same here: nothing runs on the clock that a jump could disturb.
+/// For small corrections; a jump is what the other function is for.
 pub(crate) unsafe extern "C" fn synchronize_time<F: Face>(base: u64) -> i32 {
     call::<F>(sys!(SyncPTS), |state, _| {
-        state.board.pts = super::state::Pts { base, since: Instant::now() };
+        let now = state.board.pts.now();
+        if base.abs_diff(now) > MOST_CORRECTION_US {
+            let reason = format!("{base} is too far from the clock's {now} microseconds");
+            return Err(Fault::plain(PTS_ILLEGAL_PARAM, reason));
+        }
+        state.board.pts = Pts { base, since: Instant::now() };
         Ok(())
     })
 }

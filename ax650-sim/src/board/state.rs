@@ -62,6 +62,13 @@ pub(crate) struct Pts {
     pub(crate) since: Instant,
 }
 
+impl Pts {
+    pub(crate) fn now(&self) -> u64 {
+        let elapsed = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.base.saturating_add(elapsed)
+    }
+}
+
 /// The state of the interface on one card.
 pub(crate) struct Board {
     /// Of `AX_SYS_Init`.

@@ -48,7 +48,7 @@ fn what_has_no_meaning_here_answers_the_code_of_its_part() {
         axcl!(client.table, axclrtRebootDevice(DEVICE_ID)),
         axcl!(client.table, axclrtControlChangePCIeSubId(1, 2)),
         axcl!(client.table, axclrtExecWorker(c"/opt/bin/a".as_ptr(), ptr::null(), null.cast(), null.cast())),
-        axcl!(client.table, axclrtCreateP2PUnit(ptr::null(), null.cast())),
+        axcl!(client.table, axclrtP2PTriggerTest(null, null.cast())),
         axcl!(client.table, axclrtLog(1, 0, ptr::null())),
         axcl!(client.table, axclrtCreateTask(null.cast(), null, 1, null, 0, 0, false, 0)),
         axcl!(client.table, axclrtControlCreateStream(1, null)),
@@ -85,5 +85,31 @@ fn files_are_put_on_the_card_and_fetched_back() {
     assert_eq!(transfer(second, second, 2), 0x8030_0C84);
     assert_eq!(transfer(second, ptr::null(), 2), 0x8030_0C02);
     assert_eq!(transfer(second, first, 9), 0x8030_0C03);
+    assert!(client.broken().is_empty());
+}
+
+#[test]
+fn a_unit_of_cards_takes_memory_of_each() {
+    let client = Client::of(2);
+    let create = |unit: &ax650_sys::vendor::axclrtP2PUnitInfo, handle: *mut *mut c_void| {
+        hex(axcl!(client.table, axclrtCreateP2PUnit(&raw const *unit, handle)))
+    };
+    let mut unit = ax650_sys::vendor::axclrtP2PUnitInfo::default();
+    let mut handle = ptr::null_mut();
+    assert_eq!(axcl!(client.table, axclInit(ptr::null())), 0);
+    assert_eq!(create(&unit, &raw mut handle), 0x8030_0B03);
+    unit.u32DeviceNum = 2;
+    unit.n32DeviceId[..2].copy_from_slice(&[DEVICE_ID, DEVICE_ID + 1]);
+    unit.u32DeviceMemSize[..2].copy_from_slice(&[1 << 20, 1 << 30]);
+    assert_eq!(create(&unit, ptr::null_mut()), 0x8030_0B02);
+    assert_eq!(create(&unit, &raw mut handle), 0x800B_0018, "the second card is too small");
+    assert_eq!(client.card.memory_in_use(), 0, "what the first had given is back");
+    unit.u32DeviceMemSize[1] = 2 << 20;
+    assert_eq!(create(&unit, &raw mut handle), 0);
+    assert_eq!(client.card.memory_in_use(), 3 << 20);
+    assert_eq!(axcl!(client.table, axclrtDestoryP2PUnit(handle)), 0);
+    assert_eq!(hex(axcl!(client.table, axclrtDestoryP2PUnit(handle))), 0x8030_0B03);
+    assert_eq!(client.card.memory_in_use(), 0);
+    assert_eq!(axcl!(client.table, axclFinalize()), 0);
     assert!(client.broken().is_empty());
 }

@@ -185,6 +185,8 @@ fn modules_of_the_chip_use_the_one_partition() {
     let mut time = 0;
     assert_eq!(ax!(client.table, AX_SYS_GetCurPTS(&raw mut time)), 0);
     assert!(time >= 1_000_000);
+    assert_eq!(ax!(client.table, AX_SYS_SyncPTS(time + 1000)), 0);
+    assert_eq!(hex(ax!(client.table, AX_SYS_SyncPTS(time / 2))), 0x800B_020A);
     assert_eq!(hex(ax!(client.table, AX_POOL_Init())), 0x800B_0114);
     assert_eq!(ax!(client.table, AX_POOL_CreatePool(ptr::null_mut())), u32::MAX);
     assert_eq!(hex(ax!(client.table, AX_SYS_Link(&raw const module, &raw const module))), 0x800B_0314);
