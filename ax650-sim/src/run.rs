@@ -11,7 +11,7 @@ use crate::call::Call;
 use crate::card::{Device, State};
 use crate::clock::Work;
 #[cfg(any(test, feature = "testing"))]
-use crate::control::mistakes;
+use crate::control::{injection, mistakes};
 use crate::engine::{Engines, Model, unknown};
 use crate::fault::Fault;
 use crate::io::Binding;
@@ -105,6 +105,8 @@ pub(crate) fn perform(state: &mut State, call: &Call<'_>, run: &Run) -> Result<(
     let mut outputs = ranges(&signature.outputs, &run.outputs, run, memory, call)?;
     check_overlaps(signature, &inputs, &outputs)?;
     check_written(signature, &inputs, memory, call)?;
+    #[cfg(any(test, feature = "testing"))]
+    injection::fail_run(call)?;
     #[cfg(any(test, feature = "testing"))]
     mistakes::redirect(call, signature, index(run.group), memory, &inputs, &mut outputs);
     if engines.pool.is_none() {

@@ -99,6 +99,21 @@ impl Injection {
         hit
     }
 
+    /// Counts a run; returns the code with which it is to fail.
+    fn run_code(&mut self) -> Option<i32> {
+        let mut found = None;
+        self.troubles.retain_mut(|trouble| match trouble {
+            Trouble::FailRun { runs, code } => {
+                if runs.count() {
+                    found.get_or_insert(*code);
+                }
+                !runs.are_over()
+            }
+            _ => true,
+        });
+        found
+    }
+
     /// Counts a call of `function` while `models` are loaded.
     fn effect(&mut self, function: &str, models: usize) -> Effect {
         let mut effect = Effect { delay: self.delays.get(function).copied(), ..Effect::default() };
@@ -142,7 +157,9 @@ impl Injection {
                 Trouble::MemoryFull { models: limit } if loads && models >= *limit => {
                     (status::CMM_EXHAUSTED, "device memory exhausted, as a test wished")
                 }
-                Trouble::FirmwareMismatch if loads && function.starts_with("axclrt") => {
+                Trouble::FirmwareMismatch
+                    if function.starts_with("axclrtEngineLoad") || function == "axclrtEngineInit" =>
+                {
                     let reason = "the card's software does not understand the host's";
                     (status::common(Part::Engine, Common::Decode), reason)
                 }
@@ -218,6 +235,12 @@ impl Hangs {
         }
         state.calls -= 1;
     }
+}
+
+/// Does to a run what a test has prepared for it.
+pub(crate) fn fail_run(call: &Call<'_>) -> Result<(), Fault> {
+    let code = call.card.log.lock().injection.run_code();
+    code.map_or(Ok(()), |code| Err(Fault::plain(code, "a test made this run fail")))
 }
 
 /// Does to a call what a test has prepared for it.

@@ -39,6 +39,13 @@ pub enum Trouble {
         /// They do after this time, and go on as if nothing had been.
         limit: Option<Duration>,
     },
+    /// Runs fail on the card: those that were queued are told where the program waits for them.
+    FailRun {
+        /// Which of the next runs, of all models.
+        runs: Calls,
+        /// What the call that waits for it returns.
+        code: i32,
+    },
     /// No memory for another model.
     MemoryFull {
         /// When so many are loaded.
@@ -46,9 +53,9 @@ pub enum Trouble {
     },
     /// Runs cannot be queued.
     NoAsync,
-    /// The card's own software is of another version than the host's: it says so in its properties, and does
-    /// not understand the request to load a model. What a real pair does is not documented beyond "unstable"
-    /// (abi.md 6); this is our choice. The chip's own interface has no such pair.
+    /// The card's own software is of another version than the host's: it says so in its properties, and does not
+    /// understand what is asked of its engine: to be started, to load a model. What a real pair does is not
+    /// documented beyond "unstable" (abi.md 6); this is our choice. The chip's own interface has no such pair.
     FirmwareMismatch,
     /// A result is NaN.
     NotANumber {
@@ -129,8 +136,9 @@ pub enum Mistake {
     PinnedLate,
     /// Decode groups other than the largest have wrong results.
     SmallGroup,
-    /// Decode groups round otherwise than prefill groups: a prompt whose last rows are decode steps has other rows.
-    DecodeRounds,
+    /// A decode step that follows another one without a head between them, as in the tail of a prompt, is computed
+    /// at the position of that one.
+    StalePosition,
 }
 
 impl Mistake {
@@ -143,7 +151,7 @@ impl Mistake {
         Self::AsyncOrder,
         Self::PinnedLate,
         Self::SmallGroup,
-        Self::DecodeRounds,
+        Self::StalePosition,
     ];
 
     /// Its name in a text.
@@ -156,7 +164,7 @@ impl Mistake {
             Self::AsyncOrder => "async-order",
             Self::PinnedLate => "pinned-late",
             Self::SmallGroup => "small-group",
-            Self::DecodeRounds => "decode-rounds",
+            Self::StalePosition => "stale-position",
         }
     }
 }

@@ -3,15 +3,16 @@
 use std::ffi::c_void;
 use std::ptr;
 
-use super::engine::{Bound, DECODE, INPUT, K_CACHE, K_OUT, MASK, OUTPUT};
+use super::engine::{Bound, DECODE, INDICES, INPUT, K_CACHE, K_OUT, MASK, OUTPUT};
 use super::{Client, D2D};
 use crate::control::{Mistake, Trouble};
-use crate::testing::{CHUNK, TinySpec};
+use crate::testing::{CHUNK, TinyModel, TinySpec};
 
 /// Two layers of a tiny model, bound for decode, which see rows of a cache that differ.
 struct Pair {
     client: Client,
     spec: TinySpec,
+    files: TinyModel,
     layers: [Bound; 2],
     _dir: tempfile::TempDir,
 }
@@ -32,7 +33,7 @@ impl Pair {
                 assert_eq!(client.write(*cache, &rows), 0);
             }
         }
-        let pair = Self { client, spec, layers, _dir: dir };
+        let pair = Self { client, spec, files, layers, _dir: dir };
         for layer in &pair.layers {
             pair.show(layer, 8);
         }
@@ -232,14 +233,18 @@ fn smaller_decode_groups_are_wrong() {
 }
 
 #[test]
-fn decode_groups_round_otherwise() {
-    let outcomes = [DECODE, 1].map(|group| {
-        let pair = Pair::new(TinySpec::default(), group);
-        let before = [pair.run(0, group), pair.client.read(pair.layers[0].outputs[K_OUT].0, 64)];
-        pair.wrong(Mistake::DecodeRounds);
-        let after = [pair.run(0, group), pair.client.read(pair.layers[0].outputs[K_OUT].0, 64)];
-        pair.end();
-        before.iter().zip(&after).map(|(before, after)| before == after).collect::<Vec<_>>()
-    });
-    assert_eq!(outcomes, [[false, false], [true, true]]);
+fn a_step_behind_a_step_without_a_head_has_its_position() {
+    let pair = Pair::new(TinySpec::default(), DECODE);
+    let head = pair.client.bind(&pair.files.head, 0);
+    let run_at = |position: u32| {
+        assert_eq!(pair.client.write(pair.layers[0].inputs[INDICES].0, &position.to_le_bytes()), 0);
+        pair.run(0, DECODE)
+    };
+    let [third, fourth] = [3, 4].map(run_at);
+    assert_ne!(third, fourth);
+    pair.wrong(Mistake::StalePosition);
+    assert_eq!([run_at(3), run_at(4), run_at(4)], [third.clone(), third, fourth.clone()]);
+    assert_eq!(pair.client.execute(&head, 0), 0);
+    assert_eq!(run_at(4), fourth);
+    pair.end();
 }

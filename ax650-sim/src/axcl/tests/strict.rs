@@ -6,7 +6,7 @@ use std::ptr;
 use super::engine::{Bound, DECODE, INDICES, K_CACHE, OUTPUT};
 use super::{Client, hex};
 use crate::DEVICE_ID;
-use crate::control::SoftwareCard;
+use crate::control::{SoftwareCard, Trouble};
 use crate::options::CardOptions;
 use crate::testing::{TinyModel, TinySpec, write_tiny_model};
 use crate::violations::Rule;
@@ -22,6 +22,32 @@ fn loading_while_runs_are_queued_is_noticed() {
     client.load(&files.head).expect("a model");
     assert_eq!(client.broken(), [Rule::LoadDuringRun]);
     assert_eq!(axcl!(client.table, axclrtSynchronizeStream(stream)), 0);
+    client.load(&files.head).expect("a model");
+    assert!(client.broken().is_empty());
+}
+
+#[test]
+fn loading_while_another_thread_runs_is_noticed() {
+    let (client, files, _dir) = Client::with_model(&TinySpec::default());
+    let layer = client.bind(&files.layers[0], DECODE);
+    let hang = Trouble::Hang { function: "axclrtEngineExecute".into(), calls: 1.into(), limit: None };
+    client.card.cause(hang);
+    let (table, card, ids) = (client.table, &client.card, (layer.model, layer.context, layer.io.addr()));
+    std::thread::scope(|scope| {
+        let run = scope.spawn(move || {
+            let _attached = card.attach();
+            assert_eq!(axcl!(table, axclrtSetDevice(DEVICE_ID)), 0);
+            let io = ptr::without_provenance_mut(ids.2);
+            axcl!(table, axclrtEngineExecute(ids.0, ids.1, DECODE, io))
+        });
+        while card.hanging() == 0 {
+            std::thread::yield_now();
+        }
+        client.load(&files.head).expect("a model");
+        assert_eq!(client.broken(), [Rule::LoadDuringRun]);
+        card.release();
+        assert_eq!(run.join().expect("a code"), 0);
+    });
     client.load(&files.head).expect("a model");
     assert!(client.broken().is_empty());
 }

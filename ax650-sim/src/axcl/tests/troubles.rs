@@ -153,6 +153,24 @@ fn a_card_of_another_version_says_so_and_loads_nothing() {
     cause(&client, "firmware-mismatch");
     assert!(version().starts_with("V3.6.5"));
     assert_eq!(client.load(&files.head).map_err(hex), Err(0x8030_0709));
+    assert_eq!(hex(axcl!(client.table, axclrtEngineInit(0))), 0x8030_0709);
+}
+
+#[test]
+fn a_queued_run_that_fails_is_told_where_the_program_waits_for_it() {
+    let (client, files, _dir) = Client::with_model(&TinySpec::default());
+    let layer = client.bind(&files.layers[0], DECODE);
+    let mut stream = ptr::null_mut();
+    assert_eq!(axcl!(client.table, axclrtCreateStream(&raw mut stream)), 0);
+    let (model, context, io) = (layer.model, layer.context, layer.io);
+    let queue = || axcl!(client.table, axclrtEngineExecuteAsync(model, context, DECODE, io, stream));
+    let wait = || hex(axcl!(client.table, axclrtSynchronizeStream(stream)));
+    cause(&client, "run@2=0x8030070C;run@4=0x80060086");
+    assert_eq!([queue(), queue(), queue()], [0; 3]);
+    assert_eq!([wait(), wait()], [0x8030_070C, 0], "the third was dropped");
+    let run = || hex(client.execute(&layer, DECODE));
+    assert_eq!([run(), run(), run()], [0, 0x8006_0086, 0]);
+    assert!(client.broken().is_empty());
 }
 
 #[test]

@@ -18,6 +18,7 @@ use super::{Calls, Mistake, Trouble};
 /// | `axclrtEngineExecute:5-9=0x8030070C` | the fifth to the ninth do |
 /// | `axclrtEngineExecute:5-=0x8030070C` | the fifth and all after it do |
 /// | `axclrtEngineExecute:*=0x8030070C` | every call of it does |
+/// | `run@5=0x8030070C` | the fifth next run fails on the card; if it was queued, the call that waits for it has the code |
 /// | `lost@100` | the card drops off the bus at the hundredth next call of any function, and stays away |
 /// | `lost@axclrtEngineExecute:40` | at the fortieth next call of the function |
 /// | `lost@axclrtEngineExecute:40=back` | a program that begins anew after it finds the card, empty |
@@ -85,6 +86,10 @@ fn read(text: &str) -> Result<Trouble, String> {
         None if text == "noasync" => Ok(Trouble::NoAsync),
         None if text == "firmware-mismatch" => Ok(Trouble::FirmwareMismatch),
         None => failure(text),
+        Some(("run", failing)) => {
+            let (runs, number) = split(failing, '=', "5=0x8030070C")?;
+            Ok(Trouble::FailRun { runs: calls(runs)?, code: code(number)? })
+        }
         Some(("lost", when)) => lost(when),
         Some(("hang", call)) => hang(call),
         Some(("cmm", layer)) => {
@@ -101,22 +106,26 @@ fn read(text: &str) -> Result<Trouble, String> {
             let found = Mistake::ALL.into_iter().find(|mistake| mistake.name() == name);
             found.map(Trouble::Wrong).ok_or_else(|| format!("`{name}` is none of {}", names()))
         }
-        Some((kind, _)) => Err(format!("`{kind}@` is none of lost@, hang@, cmm@, nan@ and wrong@")),
+        Some((kind, _)) => Err(format!("`{kind}@` is none of run@, lost@, hang@, cmm@, nan@ and wrong@")),
     }
 }
 
 fn failure(text: &str) -> Result<Trouble, String> {
-    let (call, code) = split(text, '=', "axclrtMalloc:1=0x800B0018")?;
+    let (call, number) = split(text, '=', "axclrtMalloc:1=0x800B0018")?;
     let (name, which) = split(call, ':', "axclrtMalloc:1")?;
-    let number = match code.strip_prefix("0x") {
+    Ok(Trouble::Fail { function: function(name)?, calls: calls(which)?, code: code(number)? })
+}
+
+fn code(text: &str) -> Result<i32, String> {
+    let number = match text.strip_prefix("0x") {
         Some(digits) => i64::from_str_radix(digits, 16),
-        None => code.parse(),
+        None => text.parse(),
     };
     let code = number.ok().and_then(|number| {
         i32::try_from(number).ok().or_else(|| u32::try_from(number).ok().map(u32::cast_signed))
     });
-    let code = code.filter(|code| *code != 0).ok_or("the code is no number of 32 bits other than 0")?;
-    Ok(Trouble::Fail { function: function(name)?, calls: calls(which)?, code })
+    let code = code.filter(|code| *code != 0);
+    code.ok_or_else(|| format!("`{text}` is no code: a number of 32 bits other than 0"))
 }
 
 fn lost(text: &str) -> Result<Trouble, String> {
@@ -202,6 +211,7 @@ mod tests {
         let cases = [
             ("noasync", Trouble::NoAsync),
             ("firmware-mismatch", Trouble::FirmwareMismatch),
+            ("run@2-=0x8030070C", Trouble::FailRun { runs: (2..).into(), code }),
             ("cmm@layer7", Trouble::MemoryFull { models: 7 }),
             ("hang@axclrtEngineExecute:3", hang(3.into(), None)),
             ("hang@axclrtEngineExecute:3-4=500ms", hang((3..=4).into(), limit)),
@@ -262,8 +272,10 @@ mod tests {
             ("axclInit:2-1=1", "ends before it begins"),
             ("axclInit:-1=1", "`` is no count"),
             ("axclInit:1-*=1", "`*` is no count"),
-            ("axclInit:1=0", "the code is no number"),
-            ("axclInit:1=0x1FFFFFFFF", "the code is no number"),
+            ("axclInit:1=0", "`0` is no code"),
+            ("axclInit:1=0x1FFFFFFFF", "`0x1FFFFFFFF` is no code"),
+            ("run@5", "not of the form 5=0x8030070C"),
+            ("run@5=", "`` is no code"),
             ("lost@", "`` is no count"),
             ("lost@*", "`*` is no count"),
             ("lost@3=gone", "`=gone` is not `=back`"),
@@ -272,7 +284,7 @@ mod tests {
             ("hang@3", "not of the form axclrtEngineExecute:3"),
             ("nan@output", "not of the form output:4"),
             ("wrong@everything", "none of kv-decode-at-base"),
-            ("found@1", "none of lost@"),
+            ("found@1", "none of run@, lost@"),
         ];
         for (text, reason) in cases {
             let error = format!("noasync; {text}").parse::<Troubles>().unwrap_err().to_string();
