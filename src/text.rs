@@ -32,6 +32,7 @@ pub use families::Family;
 pub use gguf_vocab::{GgufTokenizer, adds_bos, build_tokenizer};
 pub use message::{Message, RenderOptions};
 pub use model::TextModel;
+pub(crate) use model::template_of;
 pub use stop::{StopMatcher, StopOutcome};
 pub use template::ChatTemplate;
 pub use thinking::{Parts, ThinkingSplitter};

@@ -15,6 +15,7 @@ mod models {
         pub mod sampling;
         pub mod script;
         pub mod settings;
+        pub mod window;
     }
 }
 

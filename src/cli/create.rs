@@ -87,7 +87,10 @@ impl Arguments {
                 let Registered { model, notes } = self.register(&store, &name, source)?;
                 (model, notes)
             }
-            (Some(source), None) => (self.import(&store, &name, source)?, Vec::new()),
+            (Some(source), None) => {
+                refuse_part(source)?;
+                (self.import(&store, &name, source)?, Vec::new())
+            }
             (None, None) => bail!("nothing to make '{name}' from; give --from or --synthetic"),
         };
         report(&model, &notes, start.elapsed())
@@ -153,6 +156,22 @@ fn report(model: &Model, notes: &[String], took: Duration) -> anyhow::Result<Exi
 fn is_package(source: &Path) -> bool {
     let is_script = source.extension().is_some_and(|end| end.eq_ignore_ascii_case("sh"));
     source.is_dir() || is_script || source.file_name().is_some_and(|name| name == CONFIG_FILE)
+}
+
+/// Says what to give instead of one of the other files of such a directory.
+fn refuse_part(source: &Path) -> anyhow::Result<()> {
+    let end = source.extension().unwrap_or_default().to_ascii_lowercase();
+    let what = match end.to_str() {
+        Some("axmodel") => "one layer of a model compiled for the NPU",
+        Some("json" | "txt" | "bin" | "py") => "one file of a model",
+        _ => return Ok(()),
+    };
+    let dir = source.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    bail!(
+        "{} is {what}; give its directory ({}), a run script of it, or a .gguf file",
+        source.display(),
+        dir.display()
+    )
 }
 
 fn show(bar: &ProgressBar, progress: &Progress<'_>) {

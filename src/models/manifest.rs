@@ -14,6 +14,8 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 pub const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 /// Key of `model_info` with the directory that a registered model's weights stay in.
 pub const SOURCE_KEY: &str = "ax650.source";
+/// End of the key of `model_info` with the window of attention, in tokens; the family stands before it, as in GGUF.
+pub const WINDOW_KEY: &str = ".attention.sliding_window";
 /// The schema this build writes and reads.
 pub const SCHEMA: u32 = 1;
 
@@ -128,6 +130,12 @@ impl Manifest {
     /// The directory that the weights stay in, if the model only links to them.
     pub fn source(&self) -> Option<&str> {
         self.model_info.get(SOURCE_KEY).and_then(Value::as_str)
+    }
+
+    /// Tokens that a token sees at most, if the model was trained with a window.
+    pub fn window(&self) -> Option<usize> {
+        let tokens = self.model_info.get(&format!("{}{WINDOW_KEY}", self.family))?.as_u64()?;
+        usize::try_from(tokens).ok().filter(|tokens| *tokens > 0)
     }
 
     /// Bytes of all files together.

@@ -16,6 +16,7 @@ pub mod sampling;
 pub mod script;
 pub mod settings;
 mod tokenizer;
+pub mod window;
 
 use std::path::PathBuf;
 

@@ -205,7 +205,7 @@ fn read_json(path: PathBuf) -> Result<Value, TextError> {
 }
 
 /// A template is a string, or a list of named ones of which "default" is the one for chats.
-fn template_of(value: &Value) -> Option<String> {
+pub(crate) fn template_of(value: &Value) -> Option<String> {
     if let Some(source) = value.as_str() {
         return Some(source.to_owned());
     }

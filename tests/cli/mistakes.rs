@@ -57,6 +57,13 @@ fn bad_files_are_refused_and_leave_nothing() {
     let text = stderr(&program.run(&["create", "broken", "--from", "/nowhere/x.gguf"]).code(1));
     assert!(text.contains("/nowhere/x.gguf"), "{text}");
 
+    for (name, what) in [("l0.axmodel", "one layer"), ("post_config.json", "one file")] {
+        let file = program.path(name);
+        std::fs::write(&file, "x").unwrap();
+        let text = stderr(&program.run(&["create", "broken", "--from", file.to_str().unwrap()]).code(1));
+        assert!(text.contains(name) && text.contains(what) && text.contains("directory"), "{text}");
+    }
+
     let left: Vec<_> = walk(&program.models());
     assert!(left.is_empty(), "left behind: {left:?}");
 }

@@ -59,6 +59,10 @@ fn pointers_and_empty_files() {
     damaged(|p| p.write("config.json", POINTER), &["config.json", "git lfs pull"]);
     damaged(|p| p.write("config.json", "{\"a\": "), &["config.json", "line 1"]);
     damaged(|p| p.write("post_config.json", "{"), &["post_config.json", "correct it"]);
+    damaged(
+        |p| p.write("post_config.json", r#"{"enable_temperature": true, "temperature": -3}"#),
+        &["post_config.json", "temperature = -3", "from 0", "correct it"],
+    );
 }
 
 #[test]
@@ -122,16 +126,22 @@ fn what_is_not_supported_is_named() {
     damaged(with("full_attention_interval", json!(4)), &["full_attention_interval", "not supported"]);
     damaged(with("is_embedding", json!(true)), &["is_embedding", "embedding model"]);
     damaged(with("layer_types", json!(["sliding_attention"])), &["layer_types", "sliding_attention"]);
+    damaged(with("sliding_window", json!(199)), &["config.json", "sliding_window = 199", "context of 200"]);
     damaged(
-        |p| {
-            p.write("qwen3_tokenizer/tokenizer.json", fs::read(p.model.dir.join("tokenizer.json")).unwrap());
-            p.write(
-                "qwen3_tokenizer/config.json",
-                json!({"text_config": {"full_attention_interval": 4}}).to_string(),
-            );
-        },
-        &["full_attention_interval"],
+        described(json!({"text_config": {"full_attention_interval": 4}})),
+        &["qwen3_tokenizer/config.json", "full_attention_interval"],
     );
+    // As Gemma 3 describes itself, with a window that the test's small context does not fit in.
+    let gemma = json!({"model_type": "gemma3_text", "sliding_window": 128, "sliding_window_pattern": 6});
+    damaged(described(gemma), &["qwen3_tokenizer/config.json", "sliding_window = 128", "not supported"]);
+}
+
+/// Puts a tokenizer with a description beside it into the package.
+fn described(description: Value) -> impl FnOnce(&Publisher) {
+    move |p| {
+        p.write("qwen3_tokenizer/tokenizer.json", fs::read(p.model.dir.join("tokenizer.json")).unwrap());
+        p.write("qwen3_tokenizer/config.json", description.to_string());
+    }
 }
 
 #[test]

@@ -114,6 +114,83 @@ fn a_template_comes_from_the_package_or_the_family() {
     assert!(render(&model, Some(false)).ends_with("<|im_start|>assistant\n"));
 }
 
+/// The answer to `Q` in the template's words.
+fn rendered(model: &ax650::models::model::Model) -> String {
+    model.text().unwrap().render(&[Message::new("user", "Q")], &RenderOptions::default()).unwrap()
+}
+
+#[test]
+fn a_cache_of_links_is_read_by_its_names() {
+    let publisher = Publisher::new("flat");
+    publisher.generation_c(3);
+    publisher.write("chat_template.jinja", "cached: {{ messages[0].content }}");
+    publisher.write("generation_config.json", json!({"eos_token_id": [65]}).to_string());
+    // As Hugging Face's tools keep it: files by their digest, and a snapshot of links with their names.
+    let cache = publisher.dir.parent().unwrap().join("models--AXERA-TECH--Qwen3-4B");
+    let (blobs, snapshot) = (cache.join("blobs"), cache.join("snapshots/0123abcd"));
+    fs::create_dir_all(&blobs).unwrap();
+    fs::create_dir_all(&snapshot).unwrap();
+    for (index, file) in files(&publisher.dir).iter().enumerate() {
+        let blob = format!("{index:040x}");
+        fs::rename(file, blobs.join(&blob)).unwrap();
+        let name = file.file_name().unwrap();
+        std::os::unix::fs::symlink(format!("../../blobs/{blob}"), snapshot.join(name)).unwrap();
+    }
+    let registered = publisher.register_from("cached", &snapshot).unwrap();
+    let text = registered.model.text().unwrap();
+    assert_eq!(rendered(&registered.model), "cached: Q", "{:?}", registered.notes);
+    assert!(text.end_ids().contains(&65), "{:?}", text.end_ids());
+    assert!(!registered.notes.iter().any(|note| note.contains("template")), "{:?}", registered.notes);
+    assert_links(&registered.model.dir);
+
+    // A tokenizer as Hugging Face has it is known by its name, too; and a package without a name of its own has the
+    // cache's.
+    let blob = blobs.join("tokenizer");
+    fs::copy(publisher.model.dir.join("tokenizer.json"), &blob).unwrap();
+    std::os::unix::fs::symlink(&blob, snapshot.join("tokenizer.json")).unwrap();
+    let mut keys = config();
+    keys["url_tokenizer_model"] = json!("tokenizer.json");
+    keys["model_name"] = json!("");
+    fs::remove_file(snapshot.join("config.json")).unwrap();
+    fs::write(snapshot.join("config.json"), keys.to_string()).unwrap();
+    let registered = publisher.register_from("named", &snapshot).unwrap();
+    assert_eq!(rendered(&registered.model), "cached: Q", "{:?}", registered.notes);
+    assert_eq!(registered.model.config.model_name, "AXERA-TECH/Qwen3-4B");
+}
+
+#[test]
+fn the_template_of_a_processor_counts_where_there_is_no_other() {
+    let publisher = Publisher::new("Qwen2.5-VL-3B");
+    publisher.generation_b();
+    let processor = json!({"chat_template": "processor: {{ messages[0].content }}"});
+    publisher.write("qwen3_tokenizer/chat_template.json", processor.to_string());
+    let registered = publisher.register("m").unwrap();
+    assert_eq!(rendered(&registered.model), "processor: Q");
+    assert!(!registered.notes.iter().any(|note| note.contains("template")), "{:?}", registered.notes);
+    publisher.write("qwen3_tokenizer/chat_template.jinja", "file: {{ messages[0].content }}");
+    assert_eq!(rendered(&publisher.register("m").unwrap().model), "file: Q");
+}
+
+#[test]
+fn a_window_as_wide_as_the_context_makes_no_difference() {
+    let publisher = Publisher::new("Gemma");
+    publisher.generation_c(3);
+    let mut keys = config();
+    keys["sliding_window"] = json!(200);
+    publisher.write("config.json", keys.to_string());
+    assert_eq!(publisher.register("m").unwrap().model.manifest.window(), Some(200));
+}
+
+#[test]
+fn layers_without_weights_are_called_so() {
+    let publisher = Publisher::new("timing");
+    let shape = ax650::models::import::SyntheticShape::Qwen3_0_6b;
+    let model = publisher.workshop.store.synthesise(&"shape".parse().unwrap(), shape).unwrap();
+    let registered = publisher.register_from("again", &model.dir).unwrap();
+    assert!(registered.model.is_synthetic());
+    assert!(registered.model.take_warning().is_some());
+}
+
 #[test]
 fn removing_the_model_leaves_the_package() {
     let publisher = Publisher::new("Qwen3-4B");

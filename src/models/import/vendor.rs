@@ -15,8 +15,8 @@ use serde_json::{Map, Value as Json, json};
 
 use self::text::{PackageText, read_text};
 use super::super::config::{Config, LayerPattern};
-use super::super::layer_file::{FileHead, read_head};
-use super::super::manifest::{MANIFEST_FILE, Manifest, SCHEMA, SOURCE_KEY};
+use super::super::layer_file::{FileHead, SYNTHETIC, read_head};
+use super::super::manifest::{MANIFEST_FILE, Manifest, SCHEMA, SOURCE_KEY, WINDOW_KEY};
 use super::super::model::Model;
 use super::super::name::ModelName;
 use super::super::store::Store;
@@ -83,7 +83,7 @@ fn family(package: &Package) -> Option<&'static Family> {
     let (weights, layers) = pattern.rsplit_once('/').unwrap_or(("", &pattern));
     let names = [
         settings.model_name.clone().unwrap_or_default(),
-        file_name(&package.dir).unwrap_or_default(),
+        package.name.clone(),
         weights.to_owned(),
         file_name(&package.settings_file).unwrap_or_default(),
         settings.tokenizer_type.clone(),
@@ -118,7 +118,7 @@ fn link_weights(staging: &mut Staging, package: &Package) -> Result<Config, Impo
     staging.link(&head, &package.head)?;
     staging.link(&embedding, &package.embedding)?;
     Ok(Config {
-        model_name: settings.model_name.clone().unwrap_or_else(|| file_stem(package)),
+        model_name: settings.model_name.clone().unwrap_or_else(|| package.name.clone()),
         tokenizer_type: settings.tokenizer_type.clone(),
         url_tokenizer_model: "tokenizer.json".to_owned(),
         template_filename_axmodel: layers,
@@ -133,14 +133,14 @@ fn link_weights(staging: &mut Staging, package: &Package) -> Result<Config, Impo
     })
 }
 
-fn file_stem(package: &Package) -> String {
-    package.dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
 /// What the weight files and the package's names say of the model.
 struct Facts {
     context: usize,
     kv_width: Option<usize>,
+    /// Narrowest window of attention, in tokens; no narrower than the context.
+    window: Option<usize>,
+    /// Whether the layers or the head are without weights.
+    is_synthetic: bool,
     weights: String,
     parameters: (u64, String),
 }
@@ -149,6 +149,11 @@ impl Facts {
     fn read(package: &Package, notes: &mut Vec<String>) -> Result<Self, ImportError> {
         let path = &package.layers[0];
         let head = read_head(path).map_err(|reason| VendorError::File { path: path.clone(), reason })?;
+        let output = read_head(&package.head)
+            .map_err(|reason| VendorError::File { path: package.head.clone(), reason })?;
+        let is_synthetic = [&head, &output]
+            .iter()
+            .any(|head| matches!(head, FileHead::Software(head) if head.is_synthetic()));
         let mut weights = None;
         let cache = match &head {
             FileHead::Vendor(head) => head.cache_shape(),
@@ -167,10 +172,17 @@ impl Facts {
                 "the layer files do not say how long the context is; until they are loaded it is taken as {USUAL_CONTEXT}"
             ));
         }
+        let context = context.unwrap_or(USUAL_CONTEXT);
+        for (path, window) in &package.windows {
+            let about = |source| VendorError::Settings { path: path.clone(), source };
+            window.check(context).map_err(about)?;
+        }
         let by_name = || if names.contains("int4") || names.contains("w4a16") { "W4A16" } else { "W8A16" };
         Ok(Self {
-            context: context.unwrap_or(USUAL_CONTEXT),
+            context,
             kv_width: cache.map(|(_, width)| width),
+            window: package.windows.iter().filter_map(|(_, window)| window.tokens).min(),
+            is_synthetic,
             weights: weights.unwrap_or_else(|| by_name().to_owned()),
             parameters: named_parameters(&names),
         })
@@ -182,7 +194,8 @@ fn named_context(names: &str) -> Option<usize> {
     let (_, rest) = names.rsplit_once("ctx")?;
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let number: usize = rest[..digits].parse().ok()?;
-    let context = if rest[digits..].starts_with('k') { number.checked_mul(1024)? - 1 } else { number };
+    let context =
+        if rest[digits..].starts_with('k') { number.checked_mul(1024)?.checked_sub(1)? } else { number };
     (16..=1 << 20).contains(&context).then_some(context)
 }
 
@@ -228,11 +241,14 @@ fn manifest(
     if let Some(width) = facts.kv_width {
         set("ax650.kv_dim".into(), width.into());
     }
+    if let Some(tokens) = facts.window {
+        set(format!("{family}{WINDOW_KEY}"), tokens.into());
+    }
     set("ax650.generation".into(), generation.into());
     set(SOURCE_KEY.into(), package.dir.to_string_lossy().into());
     Manifest {
         schema: SCHEMA,
-        format: "axmodel".to_owned(),
+        format: if facts.is_synthetic { SYNTHETIC } else { "axmodel" }.to_owned(),
         family: family.to_owned(),
         parameter_count: facts.parameters.0,
         parameter_size: facts.parameters.1.clone(),
@@ -258,6 +274,7 @@ mod tests {
         assert_eq!(named_context("qwen3.5-4b-ctx12k"), Some(12_287));
         assert_eq!(named_context("qwen2.5-1.5b-ctx-int8"), None);
         assert_eq!(named_context("qwen3"), None);
+        assert_eq!(named_context("qwen3-ctx0k"), None);
         assert_eq!(named_parameters("/models/qwen3-0.6b-ax650"), (600_000_000, "0.6B".into()));
         assert_eq!(named_parameters("/home/b/smollm2-360m-instruct l%d"), (360_000_000, "360M".into()));
         assert_eq!(named_parameters("/models/model"), (0, String::new()));

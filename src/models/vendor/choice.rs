@@ -111,7 +111,7 @@ fn first_generation(script: &Script) -> Option<String> {
 }
 
 fn has_files(folder: &Folder, settings: &Settings) -> bool {
-    let is_there = |key, name: &str| matches!(folder.find(key, name), Ok(Found::File(..)));
+    let is_there = |key, name: &str| matches!(folder.find(key, name), Ok(Found::File { .. }));
     is_there("template_filename_axmodel", &settings.layers.file_name(0))
         && is_there("filename_post_axmodel", &settings.head)
 }

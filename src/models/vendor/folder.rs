@@ -22,8 +22,15 @@ pub(super) struct Folder {
 /// What a look at a file finds.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The file, without links, and its length.
-    File(PathBuf, u64),
+    /// A file.
+    File {
+        /// Where the package has it: what belongs to it lies beside this, and this has its ending.
+        named: PathBuf,
+        /// The same without links. In the cache of Hugging Face's tools it has a digest for a name.
+        real: PathBuf,
+        /// Its length.
+        bytes: u64,
+    },
     /// Not there.
     Missing,
     /// A placeholder of git-lfs.
@@ -71,13 +78,26 @@ impl Folder {
         let mut front = Vec::with_capacity(POINTER.len());
         let file = File::open(&real).map_err(fail)?;
         file.take(POINTER.len() as u64).read_to_end(&mut front).map_err(fail)?;
-        Ok(if front == POINTER { Found::Pointer } else { Found::File(real, data.len()) })
+        Ok(if front == POINTER {
+            Found::Pointer
+        } else {
+            Found::File { named: path, real, bytes: data.len() }
+        })
     }
 
     /// The directory `name`, if it is one and inside.
     pub(super) fn directory(&self, name: &str) -> Option<PathBuf> {
         let real = self.root.join(name).canonicalize().ok()?;
         (real.starts_with(&self.limit) && real.is_dir()).then_some(real)
+    }
+
+    /// The name of the package: of its directory, or of the model whose cache it is.
+    pub(super) fn name(&self) -> String {
+        let of = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if self.limit == self.root {
+            return of(&self.root);
+        }
+        of(&self.limit).trim_start_matches("models--").replace("--", "/")
     }
 
     /// Names of all entries, sorted.
@@ -189,7 +209,10 @@ mod tests {
         symlink("../../blobs/123", root.join("a")).unwrap();
         symlink("../../../secret", root.join("b")).unwrap();
         let folder = Folder::open(&root).unwrap();
-        assert!(matches!(folder.find("k", "a").unwrap(), Found::File(_, 1)));
+        let found =
+            Found::File { named: folder.root().join("a"), real: folder.limit.join("blobs/123"), bytes: 1 };
+        assert_eq!(folder.find("k", "a").unwrap(), found);
         assert!(folder.find("k", "b").is_err());
+        assert_eq!(folder.name(), "x/y");
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::folder::{Folder, Found, POINTER, has_end};
 use super::settings::{Settings, check_supported};
+use super::window::Window;
 use super::{VendorError, choice};
 use crate::models::config::MAX_CONFIG_BYTES;
 
@@ -27,29 +28,33 @@ pub enum TokenizerSource {
     Text(PathBuf),
 }
 
-/// A vendor's model directory, complete and unchanged. All paths are without links.
+/// A vendor's model directory, complete and unchanged.
 #[derive(Debug)]
 pub struct Package {
-    /// The directory.
+    /// The directory, without links.
     pub dir: PathBuf,
+    /// Its name; in the cache of Hugging Face's tools that of the model, because the directory is called by a digest.
+    pub name: String,
     /// What it is made for.
     pub generation: Generation,
     /// The file that the settings come from.
     pub settings_file: PathBuf,
     /// The settings.
     pub settings: Settings,
-    /// Layer files, in order.
+    /// Layer files, in order, without links; so are the next two.
     pub layers: Vec<PathBuf>,
     /// Final norm and output head.
     pub head: PathBuf,
     /// bf16 embedding table; its length fits vocabulary and hidden size.
     pub embedding: PathBuf,
-    /// The tokenizer.
+    /// The tokenizer, where the package has it.
     pub tokenizer: TokenizerSource,
     /// Content of the file with the sampling defaults.
     pub post_config: Option<(PathBuf, Vec<u8>)>,
     /// The model's description as Hugging Face has it; empty if there is none.
     pub description: Map<String, Value>,
+    /// Windows of attention that the settings and the description name, and the files that do.
+    pub windows: Vec<(PathBuf, Window)>,
     /// What a person should know: choices made, parts left out.
     pub notes: Vec<String>,
     folder: Folder,
@@ -130,20 +135,31 @@ impl Package {
         };
         // The vendor's program looks there, too, for what a layer computes.
         let beside = beside.filter(|dir| *dir != folder.root()).map(|dir| dir.join("config.json"));
-        if let (true, Some(path)) = (description.is_empty(), beside)
+        let mut windows: Vec<_> =
+            settings.window.iter().map(|window| (settings_file.clone(), window.clone())).collect();
+        let mut check = |path: PathBuf, keys: &Map<String, Value>| match check_supported(keys) {
+            Ok(window) => {
+                windows.extend(window.map(|window| (path, window)));
+                Ok(())
+            }
+            Err(source) => Err(VendorError::Settings { path, source }),
+        };
+        check(folder.root().join("config.json"), &description)?;
+        if let Some(path) = beside
             && let Some(bytes) = folder.read(&path.to_string_lossy(), MAX_CONFIG_BYTES)?
             && let Ok(Value::Object(keys)) = serde_json::from_slice(&bytes)
         {
-            description = keys;
+            check(path, &keys)?;
+            if description.is_empty() {
+                description = keys;
+            }
         }
-        check_supported(&description)
-            .map_err(|source| VendorError::Settings { path: folder.root().join("config.json"), source })?;
         if folder.directory("kvcache").is_some() && !notes.iter().any(|note| note.contains("kvcache")) {
             notes.push("stored key/value caches (kvcache/) are not used: prompts are computed".to_owned());
         }
         let post_config = match folder.find("post_config_path", &settings.post_config)? {
-            Found::File(path, _) => {
-                folder.read(&path.to_string_lossy(), MAX_CONFIG_BYTES)?.map(|bytes| (path, bytes))
+            Found::File { named, .. } => {
+                folder.read(&named.to_string_lossy(), MAX_CONFIG_BYTES)?.map(|bytes| (named, bytes))
             }
             Found::Pointer => return Err(pointers(&folder, &[settings.post_config])),
             Found::Missing => None,
@@ -151,6 +167,7 @@ impl Package {
         let Files { layers, head, embedding } = files;
         Ok(Self {
             dir: folder.root().to_owned(),
+            name: folder.name(),
             generation,
             settings_file,
             settings,
@@ -160,6 +177,7 @@ impl Package {
             tokenizer,
             post_config,
             description,
+            windows,
             notes,
             folder,
         })
@@ -212,7 +230,7 @@ fn files(folder: &Folder, settings: &Settings) -> Result<Files, VendorError> {
     let (mut missing, mut pointing) = (Vec::new(), Vec::new());
     let mut look = |key, name: String| -> Result<(PathBuf, u64), VendorError> {
         Ok(match folder.find(key, &name)? {
-            Found::File(path, bytes) => (path, bytes),
+            Found::File { real, bytes, .. } => (real, bytes),
             Found::Missing => {
                 missing.push(name);
                 (PathBuf::new(), 1)
@@ -265,7 +283,7 @@ fn twin(folder: &Folder, name: &str) -> Option<String> {
     let twins = [".float32.bin", ".npy", ".float32.npy"].map(|end| format!("{stem}{end}"));
     let found = twins
         .into_iter()
-        .find(|twin| matches!(folder.find("filename_tokens_embed", twin), Ok(Found::File(..))))?;
+        .find(|twin| matches!(folder.find("filename_tokens_embed", twin), Ok(Found::File { .. })))?;
     Some(format!("; {found} is there, but that is an intermediate form, the card's table is in bf16"))
 }
 

@@ -7,6 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::super::config::{LayerPattern, MAX_HIDDEN, MAX_LAYERS, MAX_VOCAB};
+use super::window::{FULL, SLIDING, Window, layer_types};
 
 /// A package's settings, checked one by one but not yet against its files.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,8 @@ pub struct Settings {
     pub system: Option<String>,
     /// File with the sampling defaults.
     pub post_config: String,
+    /// Window of attention that these settings name.
+    pub window: Option<Window>,
     /// What is left out, for people.
     pub notes: Vec<String>,
 }
@@ -64,7 +67,7 @@ pub enum SettingsError {
         /// Its value, shortened.
         found: String,
         /// What would go wrong.
-        reason: &'static str,
+        reason: String,
     },
 }
 
@@ -114,7 +117,7 @@ impl Settings {
     /// Reads the keys. They are those of `config.json`, or a script's flags as texts.
     pub fn read(keys: &Map<String, Value>) -> Result<Self, SettingsError> {
         let mut notes = Vec::new();
-        check_supported(keys)?;
+        let window = check_supported(keys)?;
         for (names, note) in LEFT_OUT {
             if names.iter().any(|name| is_on(keys.get(*name))) {
                 notes.push((*note).to_owned());
@@ -146,6 +149,7 @@ impl Settings {
             hidden: count(keys, "tokens_embed_size", MAX_HIDDEN)?,
             system: optional(keys, "system_prompt")?,
             post_config: optional(keys, "post_config_path")?.unwrap_or_else(|| "post_config.json".to_owned()),
+            window,
             notes,
         })
     }
@@ -159,12 +163,15 @@ impl Settings {
     }
 }
 
-/// Refuses what is not computed, be it written in `config.json` or in the model's description beside the tokenizer.
-pub fn check_supported(keys: &Map<String, Value>) -> Result<(), SettingsError> {
+/// Refuses what is not computed, be it written in `config.json` or in the model's description beside the tokenizer. A
+/// window of attention is returned, the narrowest if there are several: whether it matters depends on the context.
+pub fn check_supported(keys: &Map<String, Value>) -> Result<Option<Window>, SettingsError> {
     let nested = keys.get("text_config").and_then(Value::as_object);
-    let refuse = |what, key: &str, value: &Value, reason| {
-        Err(SettingsError::Unsupported { what, key: key.to_owned(), found: shorten(value), reason })
+    let refuse = |what, key: &str, value: &Value, reason: &str| {
+        let (key, found) = (key.to_owned(), shorten(value));
+        Err(SettingsError::Unsupported { what, key, found, reason: reason.to_owned() })
     };
+    let mut window: Option<Window> = None;
     for keys in std::iter::once(keys).chain(nested) {
         for (names, what, reason) in NOT_COMPUTED {
             for name in *names {
@@ -180,24 +187,19 @@ pub fn check_supported(keys: &Map<String, Value>) -> Result<(), SettingsError> {
                 return refuse("this kind of package", name, value, "it is not a language model");
             }
         }
-        let kinds = keys.get("layer_types").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        if let Some(kind) = kinds.iter().find(|kind| kind.as_str() != Some("full_attention")) {
+        let known = |kind: &&Value| matches!(kind.as_str(), Some(FULL | SLIDING));
+        if let Some(kind) = layer_types(keys).iter().find(|kind| !known(kind)) {
             let reason = "only layers that attend to the whole context are computed";
             return refuse("a model with layers of several kinds", "layer_types", kind, reason);
         }
-        // A description has a window that it may not use; a runtime configuration has it only where it counts.
-        let windowed =
-            keys.get("use_sliding_window").map_or_else(|| Settings::is_runtime(keys), |on| is_on(Some(on)));
-        if let Some(value) = keys.get("sliding_window").filter(|value| windowed && is_on(Some(value))) {
-            let reason = "it would attend to more than it was trained for";
-            return refuse("a sliding window", "sliding_window", value, reason);
-        }
+        let both = window.into_iter().chain(Window::of(keys));
+        window = both.min_by_key(|window| window.tokens);
     }
-    Ok(())
+    Ok(window)
 }
 
 /// Whether a value switches something on: true, a number but 0, a text but an empty one, `none` or a number 0.
-fn is_on(value: Option<&Value>) -> bool {
+pub(super) fn is_on(value: Option<&Value>) -> bool {
     match value {
         None | Some(Value::Null | Value::Bool(false)) => false,
         Some(Value::Number(number)) => number.as_f64() != Some(0.0),
@@ -251,7 +253,7 @@ fn count(keys: &Map<String, Value>, key: &'static str, limit: usize) -> Result<u
     number.filter(|number| (1..=limit).contains(number)).ok_or_else(|| wrong(key, value, wanted()))
 }
 
-fn shorten(value: &Value) -> String {
+pub(super) fn shorten(value: &Value) -> String {
     let text = value.to_string();
     if text.chars().count() <= 80 { text } else { text.chars().take(77).chain("...".chars()).collect() }
 }
@@ -318,7 +320,7 @@ mod tests {
         for (key, value) in [
             ("full_attention_interval", json!(4)),
             ("layer_types", json!(["full_attention", "linear_attention"])),
-            ("sliding_window", json!(512)),
+            ("layer_types", json!(["sliding_attention", "chunked_attention"])),
             ("num_kv_shared_layers", json!("10")),
             ("hidden_size_per_layer_input", json!(256)),
             ("is_embedding", json!(true)),
@@ -329,10 +331,6 @@ mod tests {
             assert!(matches!(error, SettingsError::Unsupported { .. }), "{key} = {value}: {error}");
             assert!(error.to_string().contains("not supported"), "{error}");
         }
-        // Qwen2's description names a window and does not use it.
-        let description =
-            json!({"model_type": "qwen2", "sliding_window": 32768, "use_sliding_window": false});
-        assert!(check_supported(description.as_object().unwrap()).is_ok());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::package::pointers;
 use super::{TokenizerSource, VendorError};
 
 /// Finds the tokenizer. `named` is what the settings say: a file, or the address of a server that does the work there.
+/// What is returned is where the package has it, links or not: its companions lie beside that.
 ///
 /// A folder with `tokenizer.json` goes first: it has everything, and the vendor's file was made from it. `vocab.json`
 /// with `merges.txt` comes last.
@@ -19,7 +20,7 @@ pub(super) fn find(
     let key = "url_tokenizer_model";
     let file = match named {
         Some(name) => match folder.find(key, name)? {
-            Found::File(path, _) => Some(path),
+            Found::File { named, .. } => Some(named),
             Found::Pointer => return Err(pointers(folder, &[name.to_owned()])),
             Found::Missing => None,
         },
@@ -53,9 +54,9 @@ pub(super) fn find(
     }
     let text = |name: &&String| has_end(name, "txt") && name.contains("tokenizer");
     if let Some(name) = folder.names().iter().find(text)
-        && let Found::File(path, _) = folder.find(key, name)?
+        && let Found::File { named, .. } = folder.find(key, name)?
     {
-        return Ok(TokenizerSource::Text(path));
+        return Ok(TokenizerSource::Text(named));
     }
     let (missing, nearest) = match named {
         Some(name) => (name.to_owned(), folder.nearest(name)),

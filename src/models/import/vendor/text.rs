@@ -10,7 +10,7 @@ use super::super::super::vendor::{Package, TokenizerSource, VendorError};
 use super::super::ImportError;
 use super::super::documents::pretty;
 use crate::text::vendor_vocab::{self, read};
-use crate::text::{Family, GgufTokenizer, TextError, TextModel, TokenId, build_tokenizer};
+use crate::text::{Family, GgufTokenizer, TextError, TextModel, TokenId, build_tokenizer, template_of};
 
 /// Longest tokenizer file that is read, in bytes.
 const MAX_TOKENIZER_BYTES: u64 = read::MAX_FILE_BYTES;
@@ -234,7 +234,8 @@ fn pair(
     Ok(build_tokenizer(&parts).map_err(about)?)
 }
 
-/// The template file, else the one in the configuration. A list has the one for chats under "default".
+/// The template file, else the one in the tokenizer's configuration, else that of the processor, which packages with
+/// pictures have (Qwen2.5-VL).
 fn template(
     package: &Package,
     dir: &Path,
@@ -244,14 +245,11 @@ fn template(
         let text = String::from_utf8_lossy(&bytes).into_owned();
         return Ok(Some(text).filter(|text| !text.trim().is_empty()));
     }
-    let found = config.get("chat_template").and_then(|value| match value {
-        Value::Array(named) => {
-            named.iter().find(|entry| entry["name"] == "default").or_else(|| named.first())?["template"]
-                .as_str()
-        }
-        other => other.as_str(),
-    });
-    Ok(found.map(str::to_owned))
+    if let Some(found) = config.get("chat_template").and_then(template_of) {
+        return Ok(Some(found));
+    }
+    let processor = object(package, &dir.join("chat_template.json"))?;
+    Ok(processor.get("chat_template").and_then(template_of))
 }
 
 fn object(package: &Package, path: &Path) -> Result<Map<String, Value>, ImportError> {
