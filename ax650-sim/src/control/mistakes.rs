@@ -169,7 +169,11 @@ pub(crate) fn spoil(
 ) {
     let mut mistakes = call.card.mistakes.lock();
     let small = mistakes.makes(Mistake::SmallGroup) && is_small(signature, group);
+    let rounds = mistakes.makes(Mistake::DecodeRounds) && rows(signature, group) == Some(1);
     for (tensor, (range, result)) in signature.outputs.iter().zip(results) {
+        if rounds {
+            result.iter_mut().step_by(2).for_each(|byte| *byte ^= 1);
+        }
         if small && tensor.is(c"output") {
             result.iter_mut().step_by(2).for_each(|byte| *byte ^= 0x40);
         }

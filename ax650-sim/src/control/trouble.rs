@@ -136,6 +136,9 @@ pub enum Mistake {
     PinnedLate,
     /// Decode groups other than the largest have wrong results.
     SmallGroup,
+    /// Decode groups round otherwise than prefill groups: a prompt whose last rows are decode steps has other rows. The
+    /// one mistake that also changes what a program on the plain path computes.
+    DecodeRounds,
     /// A decode step that follows another one without a head between them, as in the tail of a prompt, is computed
     /// at the position of that one.
     StalePosition,
@@ -143,7 +146,7 @@ pub enum Mistake {
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::KvDecodeAtBase,
         Self::KvPrefillAtBase,
         Self::StaleHidden,
@@ -151,6 +154,7 @@ impl Mistake {
         Self::AsyncOrder,
         Self::PinnedLate,
         Self::SmallGroup,
+        Self::DecodeRounds,
         Self::StalePosition,
     ];
 
@@ -164,6 +168,7 @@ impl Mistake {
             Self::AsyncOrder => "async-order",
             Self::PinnedLate => "pinned-late",
             Self::SmallGroup => "small-group",
+            Self::DecodeRounds => "decode-rounds",
             Self::StalePosition => "stale-position",
         }
     }

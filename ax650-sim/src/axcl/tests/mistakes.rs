@@ -248,3 +248,17 @@ fn a_step_behind_a_step_without_a_head_has_its_position() {
     assert_eq!(run_at(4), fourth);
     pair.end();
 }
+
+#[test]
+fn decode_groups_round_otherwise() {
+    let outcomes = [DECODE, 1].map(|group| {
+        let pair = Pair::new(TinySpec::default(), group);
+        let results = || [pair.run(0, group), pair.client.read(pair.layers[0].outputs[K_OUT].0, 64)];
+        let before = results();
+        pair.wrong(Mistake::DecodeRounds);
+        let same = results().iter().zip(&before).map(|(after, before)| after == before).collect::<Vec<_>>();
+        pair.end();
+        same
+    });
+    assert_eq!(outcomes, [[false, false], [true, true]]);
+}
