@@ -32,6 +32,7 @@ mod python;
 pub(crate) mod reference;
 mod runner;
 mod runs;
+mod troubles;
 
 fn hex(code: i32) -> u32 {
     code.cast_unsigned()

@@ -5,24 +5,24 @@ use super::*;
 use crate::last_error;
 
 const INDICES: usize = 2;
-const INPUT: usize = 3;
+pub(super) const INPUT: usize = 3;
 const MASK: usize = 4;
 const K_OUT: usize = 0;
-const OUTPUT: usize = 2;
+pub(super) const OUTPUT: usize = 2;
 /// One in bf16.
 const ONE: [u8; 2] = [0x80, 0x3F];
 
 /// The first layer, its decode group bound to cached buffers of its own, cleared and flushed.
-struct Layer {
-    handle: *mut c_void,
+pub(super) struct Layer {
+    pub(super) handle: *mut c_void,
     context: *mut c_void,
-    inputs: Vec<AX_ENGINE_IO_BUFFER_T>,
-    outputs: Vec<AX_ENGINE_IO_BUFFER_T>,
-    blocks: (Vec<Buffer>, Vec<Buffer>),
+    pub(super) inputs: Vec<AX_ENGINE_IO_BUFFER_T>,
+    pub(super) outputs: Vec<AX_ENGINE_IO_BUFFER_T>,
+    pub(super) blocks: (Vec<Buffer>, Vec<Buffer>),
 }
 
 impl Layer {
-    fn open(client: &Client, files: &TinyModel) -> Self {
+    pub(super) fn open(client: &Client, files: &TinyModel) -> Self {
         let (handle, context) = client.load(&files.layers[0]);
         let make = |tensor: &Tensor| {
             let block = client.allocate(tensor.size, true);
@@ -42,13 +42,13 @@ impl Layer {
         io_of(&mut self.inputs, &mut self.outputs)
     }
 
-    fn run(&mut self, client: &Client) -> u32 {
+    pub(super) fn run(&mut self, client: &Client) -> u32 {
         let mut io = self.io();
         hex(ax!(client.table, AX_ENGINE_RunGroupIOSync(self.handle, self.context, 0, &raw mut io)))
     }
 
     /// The hidden state as the CPU sees it after an invalidation.
-    fn result(&self, client: &Client) -> Vec<u8> {
+    pub(super) fn result(&self, client: &Client) -> Vec<u8> {
         let block = self.blocks.1[OUTPUT];
         assert_eq!(client.invalidate(block), 0);
         block.read(0, usize::try_from(block.size).unwrap())
@@ -62,7 +62,7 @@ impl Layer {
     }
 }
 
-fn opened() -> (Client, Layer, TinyModel, tempfile::TempDir) {
+pub(super) fn opened() -> (Client, Layer, TinyModel, tempfile::TempDir) {
     let (files, dir) = model(&TinySpec::default());
     let client = Client::new();
     let layer = Layer::open(&client, &files);
