@@ -45,6 +45,8 @@ impl Model {
 pub(crate) struct Engines {
     /// Virtual NPU kind, once initialised.
     kind: Option<u32>,
+    /// Initialisations without their finalisation.
+    users: u32,
     pub(crate) pool: Option<Pool>,
     pub(crate) models: BTreeMap<u64, Model>,
     pub(crate) infos: BTreeMap<u64, Arc<Signature>>,
@@ -63,8 +65,8 @@ impl Engines {
         Self { compute, ..Self::default() }
     }
 
-    /// `axclrtEngineInit`. Once more in the same mode changes nothing; in another one it fails, as the
-    /// on-board library does.
+    /// `axclrtEngineInit`. Once more in the same mode only counts; in another one it fails, as the on-board library
+    /// does.
     pub(crate) fn init(&mut self, kind: u32, threads: usize) -> Result<(), Fault> {
         if kind > 3 {
             let code = status::common(Part::Engine, Common::IllegalParam);
@@ -75,16 +77,21 @@ impl Engines {
             return Err(Fault::plain(code, format!("the engine runs in kind {active}, not in {kind}")));
         }
         self.kind = Some(kind);
+        self.users += 1;
         self.pool.get_or_insert_with(|| Pool::new(threads));
         Ok(())
     }
 
-    /// `axclrtEngineFinalize`. Models stay listed (the caller should have unloaded them) but cannot run.
-    pub(crate) fn finalize(&mut self) -> Result<(), Fault> {
-        self.kind()?;
-        self.kind = None;
-        self.pool = None;
-        Ok(())
+    /// `axclrtEngineFinalize`. With the last one, models stay listed (the caller should have unloaded them) but cannot
+    /// run. Returns whether there was anything to finalise.
+    pub(crate) fn finalize(&mut self) -> bool {
+        let any = self.users > 0;
+        self.users = self.users.saturating_sub(1);
+        if self.users == 0 {
+            self.kind = None;
+            self.pool = None;
+        }
+        any
     }
 
     /// The virtual NPU kind in force.

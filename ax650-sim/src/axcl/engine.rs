@@ -14,6 +14,7 @@ use crate::fault::Fault;
 use crate::run;
 use crate::status::{self, Common, Part};
 use crate::stream::Task;
+use crate::violations::Rule;
 
 const COMPILER_VERSION: &std::ffi::CStr = c"software card, layer format 1";
 const ALL_CORES: u32 = 0b111;
@@ -36,10 +37,15 @@ pub(super) unsafe extern "C" fn kind(kind: *mut u32) -> i32 {
     })
 }
 
+/// Counted, and nothing without an initialisation: on the card it is `AX_ENGINE_Deinit` (axcl-runtime,
+/// `device/worker/runtime/engine/engine_init_final.cpp`). Programs initialise once for each of their models.
 pub(super) unsafe extern "C" fn finalize() -> i32 {
-    call("axclrtEngineFinalize", |state, _| {
+    call("axclrtEngineFinalize", |state, call| {
         state.require_context()?;
-        state.engines.finalize()
+        if state.engines.finalize() {
+            return Ok(());
+        }
+        call.warn(Rule::EngineNotReady, "finalised more often than it was initialised".to_owned())
     })
 }
 

@@ -39,29 +39,26 @@ pub(crate) unsafe extern "C" fn init<F: Face>(attributes: *mut AX_ENGINE_NPU_ATT
         }
         // SAFETY: not null, so the caller points at attributes; C need not align them.
         let mode = unsafe { attributes.read_unaligned() }.eHardMode;
-        let found_up = state.engines.kind().is_ok();
         state.engines.init(mode, call.card.options.thread_count())?;
-        if !state.board.npu.any() {
-            state.board.npu_of_others = found_up;
-        }
         state.board.npu.enter();
         Ok(())
     })
 }
 
-/// The last one takes the NPU down, with the models that are left; without `AX_ENGINE_Init` it does nothing.
+/// The last one takes the NPU down, unless the runtime has it up too, and the models that are left; without
+/// `AX_ENGINE_Init` it does nothing.
 pub(crate) unsafe extern "C" fn deinit<F: Face>() -> i32 {
     call::<F>(npu!(Deinit), |state, call| {
-        if !state.board.npu.leave() {
+        let Device { engines, memory, board, .. } = &mut **state;
+        if board.npu.any() {
+            engines.finalize();
+        }
+        if !board.npu.leave() {
             return Ok(());
         }
-        let Device { engines, memory, board, .. } = &mut **state;
         let left = board.handles.len();
         while let Some((handle, _)) = board.handles.pop_first() {
             engines.unload(memory, handle)?;
-        }
-        if !board.npu_of_others {
-            engines.finalize()?;
         }
         if left > 0 {
             call.warn(Rule::Leak, format!("{left} handles left"))?;

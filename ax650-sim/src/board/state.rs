@@ -75,8 +75,6 @@ pub(crate) struct Board {
     pub(crate) sys: Users,
     /// Of `AX_ENGINE_Init`.
     pub(crate) npu: Users,
-    /// The NPU was up already, through the runtime's interface, which will also take it down.
-    pub(crate) npu_of_others: bool,
     pub(crate) handles: BTreeMap<u64, Handle>,
     pub(crate) mappings: Vec<Mapping>,
     /// Freed blocks that are still mapped, by their base address, and blocks that were left behind: programs may hold
@@ -90,7 +88,6 @@ impl Default for Board {
         Self {
             sys: Users::default(),
             npu: Users::default(),
-            npu_of_others: false,
             handles: BTreeMap::new(),
             mappings: Vec::new(),
             kept: Vec::new(),

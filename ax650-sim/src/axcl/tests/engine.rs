@@ -298,6 +298,22 @@ fn the_engine_must_be_up() {
     assert_eq!(kind, 1);
 }
 
+/// As programs do that initialise for each of their models.
+#[test]
+fn the_engine_is_up_until_the_last_user_finalises_it() {
+    let (client, files, _dir) = Client::with_model(&TinySpec::default());
+    let layer = client.bind(&files.layers[0], DECODE);
+    assert_eq!(axcl!(client.table, axclrtEngineInit(0)), 0);
+    assert_ne!(axcl!(client.table, axclrtEngineInit(1)), 0);
+    assert_eq!(axcl!(client.table, axclrtEngineFinalize()), 0);
+    assert_eq!(client.execute(&layer, DECODE), 0);
+    assert_eq!(axcl!(client.table, axclrtEngineFinalize()), 0);
+    assert!(client.broken().is_empty());
+    assert_eq!(axcl!(client.table, axclrtEngineFinalize()), 0);
+    assert_eq!(client.broken(), [Rule::EngineNotReady]);
+    assert_eq!(axcl!(client.table, axclrtEngineInit(1)), 0);
+}
+
 #[test]
 fn a_cache_that_nobody_cleared_is_noticed() {
     let spec = TinySpec::default();
