@@ -33,7 +33,13 @@ SETS = {
          "axcl_rt_stream.h", "axcl_rt_event.h", "axcl_rt_engine.h", "axcl_rt_usrwork.h", "axcl_rt_control.h",
          "axcl_rt_p2p.h", "axcl_rt.h", "axcl.h"],
     ),
-    "AXCL internals": (["axcl_internal.h"], ["axcl_rt_internal.h"]),
+    "AXCL internals": (
+        ["axcl_internal.h"],
+        ["axcl_rt_type_internal.h", "axcl_rt_context_internal.h", "axcl_rt_stream_internal.h",
+         "axcl_rt_device_internal.h", "axcl_rt_control_internal.h", "axcl_rt_latency_internal.h",
+         "axcl_rt_log_internal.h", "axcl_rt_task.h", "axcl_rt_config.h", "axcl_rt_p2p_internal.h",
+         "axcl_rt_engine_internal.h"],
+    ),
     "AXCL native": (["axcl_sys.h", "axcl_npu.h"], ["axcl_sys.h", "axcl_npu.h"]),
 }
 
@@ -43,6 +49,10 @@ UNPUBLISHED = re.compile(
     r"|AX_CHIP_TYPE_E|AX_SYS_Log|AX_SYS_[MU]sleep|AX_SYS_\w+PTSBuffer|AX_SYS_RecordPTS|AX_POOL_(Record|Clear)Time"
     r"|axclrtGetDefaultContext|AXCL_ERR_(TASK_SUBMIT|CONFIG_LOAD)"
 )
+# What some of the vendor's headers include or use without including it, because only C++ programs do.
+CXX = {"cstdint": "stdint.h", "cstddef": "stddef.h", "cstdio": "stdio.h", "cstdbool": "stdbool.h"}
+# The board's SDK has fields there for ARM only, so on another machine the structures are shorter.
+ARM_ONLY = re.compile(r"defined *\(? *__aarch64__")
 # Declared by us as one header set, by the vendor as another: looked up wherever they are.
 EVERYWHERE = [name for _, theirs in SETS.values() for name in theirs]
 
@@ -109,7 +119,9 @@ class Compiler:
             self.flags.remove("-fmax-errors=0")
         else:
             self.flags.remove("-ferror-limit=0")
-        self.flags += [f"-I{directory}" for directory in directories]
+        self.flags += [f"-I{directory}" for directory in directories] + [f"-I{scratch}"]
+        for name, header in CXX.items():
+            (scratch / name).write_text(f"#include <{header}>\n")
 
     def errors(self, source):
         """Lines of the probe with an error, and errors elsewhere, which are a header's own."""
@@ -127,7 +139,7 @@ class Compiler:
 
     def evaluate(self, includes, checks):
         """The value of each check, None where it does not compile."""
-        top = "".join(f'#include "{header}"\n' for header in includes)
+        top = including(includes)
         first = top.count("\n") + 1
         lines = [f"const long long abi_probe_{i} = (long long)({c.expression});" for i, c in enumerate(checks)]
         bad, _ = self.errors(top + "\n".join(lines) + "\n")
@@ -150,6 +162,11 @@ class Compiler:
         return [found.get(i) for i in range(len(checks))]
 
 
+def including(headers):
+    """The top of a probe."""
+    return "#include <stdbool.h>\n" + "".join(f'#include "{header}"\n' for header in headers)
+
+
 def directories_with_headers(roots):
     """Directories below the roots that hold one of the vendor's headers, those nearer to the top first."""
     names = set(EVERYWHERE) | {name for ours, _ in SETS.values() for name in ours}
@@ -158,18 +175,26 @@ def directories_with_headers(roots):
 
 
 def usable_headers(compiler, directories, names):
-    """The headers that are there and compile; tells about those that do not."""
+    """The headers that are there and compile after those before them; tells about those that do not."""
     usable = []
     for name in names:
         if not any((directory / name).is_file() for directory in directories):
             continue
-        lines, elsewhere = compiler.errors(f'#include "{name}"\n')
+        lines, elsewhere = compiler.errors(including(usable + [name]))
         if lines or elsewhere:
             message = elsewhere[0] if elsewhere else next(iter(lines.values()))
             print(f"{name}: does not compile, left out: {message}")
         else:
             usable.append(name)
     return usable
+
+
+def has_arm_fields(compiler, directories):
+    """Whether a header of the vendor's has fields that this compiler does not see."""
+    headers = (directory / "ax_engine_type.h" for directory in directories)
+    text = "".join(header.read_text(errors="replace") for header in headers if header.is_file())
+    probe = "#if defined(__aarch64__) || defined(__arm__)\n#error ARM\n#endif\n"
+    return bool(ARM_ONLY.search(text)) and not compiler.errors(probe)[0]
 
 
 def show(check, value):
@@ -222,6 +247,8 @@ def main(roots):
                 continue
             differences, names = compare(title, headers, ours, theirs, everything)
             total, compared = total + differences, compared + names
+        if total and has_arm_fields(theirs, directories):
+            print("(ax_engine_type.h has fields for ARM only: set CC=aarch64-linux-gnu-gcc to see what the board has)")
     print(f"abi_check: {compared} names compared, {total} differences")
     if compared == 0:
         return 2

@@ -50,6 +50,43 @@ says "AXCL_ERR_CONTEXT_NO_BIND_CONTEXT: value is 0x80300285 there, 0x80300284 he
 says "ax_pool.h: does not compile, left out:"
 says "AX_POOL_GetBlock: not there"
 
+# As the vendor writes headers: for C++, in need of others, in conflict with each other, with fields for one machine.
+theirs=$work/theirs/include
+mkdir -p "$theirs/internal" "$theirs/external"
+cat >"$theirs/external/axcl_base.h" <<'END'
+#include <stdint.h>
+#define AXCL_EXPORT __attribute((visibility("default")))
+typedef int32_t axclError;
+END
+cat >"$theirs/internal/axcl_rt_latency_internal.h" <<'END'
+#include <cstdint>
+AXCL_EXPORT axclError axclrtLatencyLoopback(const void *data, uint32_t size, bool check, int mode);
+struct shared { int one; };
+END
+cat >"$theirs/internal/axcl_rt_log_internal.h" <<'END'
+struct shared { int two; };
+END
+cat >"$theirs/internal/axcl_rt_config.h" <<'END'
+AXCL_EXPORT int64_t axclrtConfigGetDmaBufSize();
+END
+cat >"$theirs/ax_engine_type.h" <<'END'
+typedef struct {
+    int eHardMode;
+    unsigned reserve[8];
+#if defined(__aarch64__)
+    long more;
+#endif
+} AX_ENGINE_NPU_ATTR_T;
+END
+check 1 "$work/theirs"
+says "axcl_rt_log_internal.h: does not compile, left out:"
+says "axclrtConfigGetDmaBufSize: signature is another there, as declared here"
+grep -qF "axclrtLatencyLoopback" "$work/out" && fail "does not find axclrtLatencyLoopback"
+case $(${CC:-cc} -dumpmachine) in
+aarch64-* | arm*) ;;
+*) says "(ax_engine_type.h has fields for ARM only" ;;
+esac
+
 # The board's SDK knows nothing of AXCL.
 rm "$sdk"/axcl_*.h
 check 1 "$work/sdk"
