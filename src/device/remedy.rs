@@ -17,8 +17,12 @@ pub(super) fn remedy(call: &str, code: VendorCode, software: bool) -> &'static s
             "try again, and report it if it happens again"
         };
     }
+    // What the runtime makes of the chip's own code, and what a load says when there is no room to send the file to
+    // (axcl-runtime, host/runtime/memory/memory.cpp, engine/engine_load_unload.cpp).
+    let is_allocation = starts(&["axclrtMalloc"]) || is_load;
     match Class::of(code) {
         Class::CardMemory => CARD_MEMORY,
+        _ if is_allocation && code.bits() == v::AXCL_ERR_MEMORY_EXECUTE_FAIL => CARD_MEMORY,
         // Seen when the card's memory ran out during a load: the far side fails and answers nothing that makes sense.
         Class::Versions if is_load && is_code(code, v::AXCL_ERR_DECODE) => LOAD_DECODE,
         Class::Setup if starts(&["AX_"]) => BOARD_SETUP,
@@ -134,6 +138,9 @@ mod tests {
             ("axclrtEngineGetInputDims (mask, group 1)", 0x8030_0709, "one version"),
             ("axclrtEngineLoadFromFile", 0x8030_0709, "too little free memory"),
             ("axclrtEngineLoadFromFile", 0x8030_0703, "compiled for this chip"),
+            ("axclrtEngineLoadFromFile", 0x8030_050C, "exhausted"),
+            ("axclrtMalloc", 0x8030_050C, "exhausted"),
+            ("axclrtMemcpy", 0x8030_050C, "try again"),
             ("AX_ENGINE_CreateHandleV2", 0x8006_0081, "compiled for this chip"),
             ("AX_ENGINE_CreateHandleV2", 0x800B_0018, "exhausted"),
             ("axclrtEngineExecute", 0x8006_0086, "exhausted"),
