@@ -1,11 +1,13 @@
 //! Embeds the git revision, so that `ax650 version` names the exact source a binary was built from.
 
+use std::path::{Path, PathBuf};
 use std::{env, fs, process::Command};
 
 /// What a binary is made of. Changes elsewhere make no other binary, and are not watched.
 const SOURCES: [&str; 6] = ["build.rs", "Cargo.toml", "Cargo.lock", "src", "ax650-sim", "ax650-sys"];
 
 fn main() {
+    find_sdk();
     for path in SOURCES {
         println!("cargo:rerun-if-changed={path}");
     }
@@ -23,6 +25,20 @@ fn main() {
         .or_else(revision_of_repository)
         .unwrap_or_else(|| "no revision".to_owned());
     println!("cargo:rustc-env=AX650_REVISION={revision}");
+}
+
+/// Lets the program find the vendor's libraries that it was linked with (`ax650-sys/build.rs`) where they were then. On
+/// other machines the system's search path counts too.
+fn find_sdk() {
+    println!("cargo::rerun-if-env-changed=AX650_SDK_DIR");
+    let Some(directory) = env::var_os("AX650_SDK_DIR").filter(|directory| !directory.is_empty()) else {
+        return;
+    };
+    for place in [directory.clone().into(), Path::new(&directory).join("lib")] {
+        if let Ok(place) = fs::canonicalize::<PathBuf>(place) {
+            println!("cargo::rustc-link-arg=-Wl,-rpath,{}", place.display());
+        }
+    }
 }
 
 /// The commit that is checked out, marked if the sources differ from it.

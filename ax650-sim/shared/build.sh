@@ -6,6 +6,8 @@ cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-target}
 triple=${CARGO_BUILD_TARGET:-}
 unset CARGO_BUILD_TARGET
+# They are what others link with.
+unset AX650_SDK_DIR
 profile=debug
 for argument in "$@"; do
     if [ "$argument" = --release ]; then profile=release; fi

@@ -1,4 +1,5 @@
-//! Finding and opening the vendor's libraries at run time.
+//! Finding and opening the vendor's libraries at run time. A build that is linked with them uses those, unless another
+//! place is named.
 //!
 //! A machine without them is the usual case, so absence is a value like any other: the error lists every
 //! place that was tried and what the system said there.
@@ -12,6 +13,10 @@ use std::sync::Arc;
 use libloading::Library;
 use libloading::os::unix::{Library as UnixLibrary, RTLD_LAZY, RTLD_LOCAL};
 
+#[cfg(linked_board)]
+use crate::table::linked_board;
+#[cfg(linked_pcie)]
+use crate::table::linked_pcie;
 use crate::table::{resolve_board, resolve_pcie};
 use crate::vendor::{ax_board_table, ax_pcie_table};
 
@@ -96,6 +101,10 @@ impl fmt::Display for Tried<'_> {
 
 /// Opens AXCL, the library of PCIe and M.2 cards. `driver_path` is the library or its directory.
 pub fn load_pcie(driver_path: Option<&Path>) -> Result<Loaded<ax_pcie_table>, LoadError> {
+    #[cfg(linked_pcie)]
+    if named(driver_path).next().is_none() {
+        return Ok(linked(PCIE_LIBRARY, c"axclrtGetFullVersion", linked_pcie));
+    }
     let (path, libraries) = find(PCIE_LIBRARY, driver_path)?;
     let version = text_from(&libraries, c"axclrtGetFullVersion");
     let table = resolve_pcie(&borrow(&libraries)).map_err(|missing| LoadError::Incompatible {
@@ -109,6 +118,10 @@ pub fn load_pcie(driver_path: Option<&Path>) -> Result<Loaded<ax_pcie_table>, Lo
 /// Opens `AX_SYS` and `AX_ENGINE`, the libraries of the chip's own Linux.
 pub fn load_board(driver_path: Option<&Path>) -> Result<Loaded<ax_board_table>, LoadError> {
     let [engine, system] = BOARD_LIBRARIES;
+    #[cfg(linked_board)]
+    if named(driver_path).next().is_none() {
+        return Ok(linked(engine, c"AX_ENGINE_GetVersion", linked_board));
+    }
     // The engine needs the system library: opened first, its name is known when the engine asks for it.
     let (_, mut libraries) = find(system, driver_path)?;
     let (path, engine) = find(engine, driver_path)?;
@@ -120,6 +133,16 @@ pub fn load_board(driver_path: Option<&Path>) -> Result<Loaded<ax_board_table>, 
         missing,
     })?;
     Ok(Loaded { table, path, version, libraries: Libraries(libraries) })
+}
+
+/// The libraries that are in the process anyway.
+#[cfg(any(linked_pcie, linked_board))]
+fn linked<T>(library: &str, version: &CStr, table: fn(&Library) -> T) -> Loaded<T> {
+    let process = Arc::new(UnixLibrary::this().into());
+    let table = table(&process);
+    let libraries = vec![process];
+    let version = text_from(&libraries, version);
+    Loaded { table, path: library.into(), version, libraries: Libraries(libraries) }
 }
 
 fn borrow(libraries: &[Arc<Library>]) -> Vec<&Library> {
@@ -138,9 +161,14 @@ fn find(name: &'static str, driver_path: Option<&Path>) -> Result<(PathBuf, Vec<
     Err(LoadError::NotFound { library: name, tried })
 }
 
-fn places(name: &str, driver_path: Option<&Path>) -> Vec<PathBuf> {
+/// Where the user wants them looked for.
+fn named(driver_path: Option<&Path>) -> impl Iterator<Item = PathBuf> {
     let variable = std::env::var_os(PATH_VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let named = driver_path.map(Path::to_path_buf).into_iter().chain(variable);
+    driver_path.map(Path::to_path_buf).into_iter().chain(variable)
+}
+
+fn places(name: &str, driver_path: Option<&Path>) -> Vec<PathBuf> {
+    let named = named(driver_path);
     let mut places: Vec<PathBuf> =
         named.map(|path| if path.is_dir() { path.join(name) } else { path }).collect();
 

@@ -1,4 +1,4 @@
-//! Filling a function table from shared libraries.
+//! Filling a function table from shared libraries, opened or linked.
 //!
 //! The fields of a table bear the names of the vendor's functions, so one list per table says both what to
 //! look up and what may be absent. A field that is in neither list, or in both, does not compile.
@@ -33,7 +33,7 @@ pub struct Symbols<'a> {
 }
 
 macro_rules! vendor_table {
-    ($(#[$meta:meta])* $resolve:ident, $(#[$names_meta:meta])* $names:ident -> $table:ident { required { $($required:ident)* } optional { $($optional:ident)* } }) => {
+    ($(#[$meta:meta])* $resolve:ident, $(#[$linked_meta:meta])* $linked:ident($module:ident), $(#[$names_meta:meta])* $names:ident -> $table:ident { required { $($required:ident)* } optional { $($optional:ident)* } }) => {
         $(#[$meta])*
         pub(crate) fn $resolve(libraries: &[&Library]) -> Result<$table, Vec<&'static str>> {
             let mut missing = Vec::new();
@@ -54,6 +54,17 @@ macro_rules! vendor_table {
             if missing.is_empty() { Ok(table) } else { Err(missing) }
         }
 
+        $(#[$linked_meta])*
+        pub(crate) fn $linked(process: &Library) -> $table {
+            $table {
+                $($required: Some(crate::linked::$module::$required),)*
+                $($optional: {
+                    // SAFETY: as above.
+                    unsafe { symbol(&[process], name(concat!(stringify!($optional), "\0"))) }
+                },)*
+            }
+        }
+
         $(#[$names_meta])*
         pub const $names: Symbols<'static> = Symbols {
             required: &[$(stringify!($required)),*],
@@ -69,6 +80,9 @@ fn name(with_nul: &'static str) -> &'static CStr {
 vendor_table! {
     /// All of AXCL that ax650 knows, or the names of the required functions that are missing.
     resolve_pcie,
+    /// The functions of the AXCL that this is linked with; `process` stands for what it is linked with.
+    #[cfg(linked_pcie)]
+    linked_pcie(pcie),
     /// The functions of AXCL.
     PCIE -> ax_pcie_table {
         required {
@@ -118,6 +132,9 @@ vendor_table! {
     /// All of `AX_SYS`, `AX_POOL` and `AX_ENGINE` that ax650 knows, or the names of the required functions that are
     /// missing.
     resolve_board,
+    /// The functions of the board's libraries that this is linked with.
+    #[cfg(linked_board)]
+    linked_board(board),
     /// The functions of `AX_SYS`, `AX_POOL` and `AX_ENGINE`.
     BOARD -> ax_board_table {
         required {

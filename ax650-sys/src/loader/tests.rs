@@ -17,6 +17,8 @@ fn library(directory: &Path, name: &str, source: &str) {
     assert!(status.success());
 }
 
+// A library that is linked is there by its name, whatever is looked for.
+#[cfg(not(linked_pcie))]
 #[test]
 fn absence_names_every_place_that_was_tried() {
     let directory = tempfile::tempdir().unwrap();
@@ -91,6 +93,7 @@ fn an_old_engine_loads_without_shape_groups() {
     assert!(table.AX_ENGINE_RunSync.is_some() && table.AX_POOL_GetBlock.is_some());
 }
 
+#[cfg(not(linked_pcie))]
 #[test]
 fn a_file_that_is_no_library_is_told_as_such() {
     let directory = tempfile::tempdir().unwrap();
@@ -112,6 +115,7 @@ fn board_functions_may_be_in_either_library() {
     assert!(missing.contains(&"AX_SYS_MemAlloc"));
 }
 
+#[cfg(not(linked_pcie))]
 #[test]
 fn nothing_is_opened_from_the_working_directory() {
     let here = std::env::current_dir().unwrap();
@@ -136,4 +140,31 @@ fn libraries_kept_with_the_program_are_found() {
     for program in ["/src/ax650/target/release/ax650", "/src/ax650/target/debug/deps/engine-1f"] {
         assert!(of(program).contains(&"/src/ax650/vendor/lib".into()), "{program}");
     }
+}
+
+#[cfg(linked_pcie)]
+#[test]
+fn a_linked_library_needs_no_search_and_gives_way_to_a_named_one() {
+    let loaded = load_pcie(None).unwrap();
+    assert_eq!(loaded.path, Path::new("libaxcl_rt.so"));
+    assert!(loaded.version.is_some_and(|version| !version.is_empty()));
+    assert!(loaded.table.axclrtEngineExecute.is_some() && loaded.table.axclrtEngineExecuteAsync.is_some());
+    let mut version = [0; 3];
+    let [major, minor, patch] = &mut version;
+    // SAFETY: three places for an integer each; the function needs no initialisation.
+    let code = unsafe { loaded.table.axclrtGetVersion.unwrap()(major, minor, patch) };
+    assert!(code == 0 && version[0] > 0, "{version:?}");
+
+    let directory = tempfile::tempdir().unwrap();
+    library(directory.path(), "libaxcl_rt.so", "");
+    assert!(matches!(load_pcie(Some(directory.path())), Err(LoadError::Incompatible { .. })));
+}
+
+#[cfg(linked_board)]
+#[test]
+fn the_boards_libraries_can_be_linked_too() {
+    let loaded = load_board(None).unwrap();
+    assert_eq!(loaded.path, Path::new("libax_engine.so"));
+    assert!(loaded.version.is_some_and(|version| !version.is_empty()));
+    assert!(loaded.table.AX_SYS_MemAlloc.is_some() && loaded.table.AX_ENGINE_RunGroupIOSync.is_some());
 }
