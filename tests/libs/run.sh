@@ -2,7 +2,7 @@
 # usage: tests/libs/run.sh DIRECTORY      the directory with the software card's libraries
 # Compiles programs that do what those written for the vendor do, against the headers in vendor/include and linked as the
 # vendor's are, and runs them on the libraries; then the same in Python. Their answers must be the one that
-# ax650-sim/shared/examples/story.rs computes without any of these functions.
+# ax650-sim/shared/examples/story.rs computes without any of these functions. Last, runners that others publish.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 libraries=$(realpath "$1")
@@ -85,4 +85,5 @@ fi
 for provider in axcl board both; do
     LD_LIBRARY_PATH=$libraries "$cache/venv/bin/python" "$here/binding.py" "$work" "$provider"
 done
+"$here/sherpa.sh" "$libraries" "$work"
 echo "libs: all programs passed"

@@ -1,0 +1,2 @@
+/* The name under which programs for the vendor's SDK include it. */
+#include "ax_engine.h"
