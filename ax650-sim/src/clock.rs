@@ -45,7 +45,7 @@ pub struct ClockReading {
     pub now_ns: u64,
     /// Time in runs.
     pub npu_busy_ns: u64,
-    /// Time outside runs in which the next one waited for a copy.
+    /// Time of copies outside runs: the next run waited for them.
     pub npu_stall_ns: u64,
     /// The rest: time in which the NPU had nothing to do.
     pub npu_idle_ns: u64,
@@ -99,10 +99,8 @@ struct Inner {
 struct DeviceTime {
     npu: Timeline,
     link: Timeline,
-    /// Gaps between runs, as far as they are stalls.
+    /// Copies, as far as no run keeps the NPU busy meanwhile.
     stalls: Timeline,
-    /// Copies since the last run was over.
-    waited_ns: u64,
     counted: ClockReading,
 }
 
@@ -215,7 +213,7 @@ impl Inner {
             Resource::None => begin_ns + duration,
             Resource::Memory => {
                 let end = begin_ns + duration;
-                device.waited_for(begin_ns, end);
+                device.waited_for(now_ns, begin_ns, end);
                 end
             }
         }
@@ -224,31 +222,27 @@ impl Inner {
 
 impl DeviceTime {
     fn run(&mut self, now_ns: u64, begin_ns: u64, duration: u64, work: &Work) -> u64 {
-        let free = self.npu.free_ns();
         let end = self.npu.add(now_ns, begin_ns, duration);
-        let gap = (end - duration).saturating_sub(free);
-        self.stalls.add(now_ns, free, std::mem::take(&mut self.waited_ns).min(gap));
+        self.stalls.cut(now_ns, end - duration, end);
         work.count(&mut self.counted);
         end
     }
 
     fn copy(&mut self, now_ns: u64, begin_ns: u64, duration: u64, work: &Work) -> u64 {
         let end = self.link.add(now_ns, begin_ns, duration);
-        self.waited_for(end - duration, end);
+        self.waited_for(now_ns, end - duration, end);
         work.count(&mut self.counted);
         end
     }
 
-    /// A copy from `begin_ns` to `end_ns`: the part of it after the last run may be what the next run waits for.
-    fn waited_for(&mut self, begin_ns: u64, end_ns: u64) {
-        self.waited_ns += end_ns.saturating_sub(begin_ns.max(self.npu.free_ns()));
+    /// A copy from `begin_ns` to `end_ns`: the part of it after the last run is what the next run waits for.
+    fn waited_for(&mut self, now_ns: u64, begin_ns: u64, end_ns: u64) {
+        self.stalls.cover(now_ns, begin_ns.max(self.npu.free_ns()), end_ns);
     }
 
     fn reading(&mut self, now_ns: u64) -> ClockReading {
         let npu_busy_ns = self.npu.busy_ns(now_ns);
-        // What was copied since the last run counts at once, so that no reading takes back an earlier one.
-        let waited_ns = self.waited_ns.min(now_ns.saturating_sub(self.npu.free_ns()));
-        let npu_stall_ns = self.stalls.busy_ns(now_ns) + waited_ns;
+        let npu_stall_ns = self.stalls.busy_ns(now_ns);
         ClockReading {
             now_ns,
             npu_busy_ns,

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use proptest::prelude::*;
+
 use super::*;
 
 const US: u64 = 1000;
@@ -137,4 +139,62 @@ fn heads_and_chunks_have_figures_of_their_own() {
     assert_eq!(Work::Cache { bytes: 24_000 }.device_ns(&board), US);
     assert_eq!(Work::Load { bytes: 98 }.device_ns(&board), US);
     assert_eq!(Work::OnDevice { bytes: 9200 }.device_ns(&board), US);
+}
+
+/// What a program does next.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Waits for work.
+    Charge(Work),
+    /// Queues work in one of two streams.
+    Enqueue(u64, Work),
+    /// Waits for a stream.
+    Wait(u64),
+    /// Does something else, for so many microseconds.
+    Pass(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let up = Work::ToDevice { bytes: 90_000, pinned: true };
+    let down = Work::FromDevice { bytes: 300_000, pinned: false };
+    let works = vec![LAYER, up, down, Work::OnDevice { bytes: 10_000_000 }, Work::Message];
+    let work = || prop::sample::select(works.clone());
+    let step = prop_oneof![
+        work().prop_map(Step::Charge),
+        (0..2_u64, work()).prop_map(|(stream, work)| Step::Enqueue(stream, work)),
+        (0..2_u64).prop_map(Step::Wait),
+        (0..3000_u64).prop_map(Step::Pass),
+    ];
+    prop::collection::vec(step, 0..40)
+}
+
+proptest! {
+    #[test]
+    fn time_and_its_parts_only_grow(steps in steps()) {
+        let (clock, host) = clock(Pace::Virtual);
+        let parts = |reading: ClockReading| {
+            let ClockReading { now_ns, npu_busy_ns, npu_stall_ns, npu_idle_ns, link_busy_ns, .. } = reading;
+            [now_ns, npu_busy_ns, npu_stall_ns, npu_idle_ns, link_busy_ns]
+        };
+        let mut before = parts(clock.reading(0));
+        for step in steps {
+            match step {
+                Step::Pass(us) => drop(host.fetch_add(us * US, Ordering::SeqCst)),
+                call => {
+                    let at = clock.enter();
+                    clock.leave(match call {
+                        Step::Charge(work) => clock.charge(0, at, &work),
+                        Step::Enqueue(stream, work) => clock.enqueue(0, stream, at, &work),
+                        Step::Wait(stream) => clock.wait(stream, at),
+                        Step::Pass(_) => at,
+                    });
+                }
+            }
+            let now = parts(clock.reading(0));
+            prop_assert!(now.iter().zip(&before).all(|(now, before)| now >= before), "{before:?}, then {now:?}");
+            let [time, busy, stall, idle, _] = now;
+            prop_assert_eq!(busy + stall + idle, time);
+            before = now;
+        }
+    }
 }
