@@ -105,10 +105,15 @@ impl Engines {
     /// Loads a layer or head file and books its weights. `id` becomes the model's.
     pub(crate) fn load(&mut self, memory: &mut DeviceMemory, path: &Path, id: u64) -> Result<(), Fault> {
         self.kind()?;
-        let file = fs::metadata(path).map_err(|error| {
-            let code = status::common(Part::Engine, Common::Open);
-            Fault::plain(code, format!("cannot open {}: {error}", path.display()))
-        })?;
+        // What is no file is a wrong argument (axcl-runtime, host/runtime/engine/engine_load_unload.cpp).
+        let no_file = |reason: &str| {
+            let code = status::common(Part::Engine, Common::IllegalParam);
+            Fault::plain(code, format!("cannot open {}: {reason}", path.display()))
+        };
+        let file = fs::metadata(path).map_err(|error| no_file(&error.to_string()))?;
+        if !file.is_file() {
+            return Err(no_file("not a file"));
+        }
         // The weights take about the size of the file: what cannot fit is refused before it is read.
         memory.reserve(file.len())?;
         memory.release(file.len());

@@ -29,7 +29,6 @@ pub(crate) enum Common {
     Unsupported = 0x04,
     NoMemory = 0x07,
     Decode = 0x09,
-    Open = 0x0B,
     ExecuteFail = 0x0C,
 }
 

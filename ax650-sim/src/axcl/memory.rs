@@ -8,9 +8,10 @@ use crate::call::Call;
 use crate::card::State;
 use crate::clock::Work;
 use crate::fault::Fault;
-use crate::status::Part;
+use crate::status::{self, Common, Part};
 use crate::stream::Task;
 use crate::transfer;
+use crate::violations::Rule;
 
 pub(super) unsafe extern "C" fn malloc(pointer: *mut *mut c_void, size: usize, _policy: u32) -> i32 {
     call("axclrtMalloc", |state, _| {
@@ -27,8 +28,18 @@ pub(super) unsafe extern "C" fn malloc_cached(pointer: *mut *mut c_void, size: u
     })
 }
 
+/// The card counts the bytes in 32 bits: what is longer would get less memory than it asked for, and no error
+/// (axcl-runtime, device/worker/runtime/memory/memory.cpp). Here it is refused.
 fn allocate(state: &mut State, out: Out<*mut c_void>, size: usize) -> Result<(), Fault> {
     state.require_context()?;
+    if u32::try_from(size).is_err() {
+        let reason = format!("an allocation of {size} bytes, which the card would cut to 32 bits");
+        return Err(Fault::breach(
+            status::common(Part::Memory, Common::IllegalParam),
+            Rule::OutOfRange,
+            reason,
+        ));
+    }
     out.set(opaque(state.memory.allocate(size as u64)?));
     Ok(())
 }
@@ -52,10 +63,16 @@ pub(super) unsafe extern "C" fn invalidate(pointer: *mut c_void, size: usize) ->
     call("axclrtMemInvalidate", |state, call| maintain(state, call, pointer, size))
 }
 
-/// Cache maintenance has nothing to do but its range must be right.
+/// Cache maintenance has nothing to do but its range must be right: from the beginning of an allocation, because the
+/// vendor's library looks the address up (axcl-runtime, host/runtime/memory/memory.cpp).
 fn maintain(state: &State, call: &Call<'_>, pointer: *mut c_void, size: usize) -> Result<(), Fault> {
     state.require_context()?;
-    state.memory.bytes(address(pointer), size as u64)?;
+    let address = address(pointer);
+    state.memory.bytes(address, size as u64)?;
+    if state.memory.containing(address).is_some_and(|(base, _)| base != address) {
+        let reason = format!("{address:#x} is inside an allocation, not where it begins");
+        return Err(Fault::breach(status::MEMORY_NOT_DEVICE, Rule::UnknownAddress, reason));
+    }
     call.charge(Work::Cache { bytes: size as u64 });
     Ok(())
 }

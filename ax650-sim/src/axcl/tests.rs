@@ -232,6 +232,20 @@ fn exhausted_memory_is_the_devices_code() {
 }
 
 #[test]
+fn an_allocation_is_flushed_from_its_beginning_and_shorter_than_4_gib() {
+    let client = Client::new();
+    let block = client.malloc(256);
+    assert_eq!(axcl!(client.table, axclrtMemFlush(block, 256)), 0);
+    assert_eq!(axcl!(client.table, axclrtMemInvalidate(block, 1)), 0);
+    let inside = block.wrapping_byte_add(128);
+    assert_eq!(hex(axcl!(client.table, axclrtMemFlush(inside, 128))), 0x8030_0581);
+    assert_eq!(hex(axcl!(client.table, axclrtMemInvalidate(inside, 1))), 0x8030_0581);
+    let mut pointer = ptr::null_mut();
+    assert_eq!(hex(axcl!(client.table, axclrtMalloc(&raw mut pointer, 1 << 32, 0))), 0x8030_0503);
+    assert_eq!(client.broken(), [Rule::UnknownAddress, Rule::UnknownAddress, Rule::OutOfRange]);
+}
+
+#[test]
 fn leaks_and_late_calls_are_found() {
     let client = Client::new();
     let block = client.malloc(1);

@@ -101,7 +101,8 @@ fn files_that_are_no_layers_are_explained() {
         (write("lfs.axmodel", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), 0x8030_0709),
         (write("vendor.axmodel", b"\x08\x07\x12\x07Pulsar2 and more bytes of a compiled model"), 0x8030_0709),
         (write("empty.axmodel", b""), 0x8030_0709),
-        (dir.path().join("absent.axmodel"), 0x8030_070B),
+        (dir.path().join("absent.axmodel"), 0x8030_0703),
+        (dir.path().to_owned(), 0x8030_0703),
     ];
     for (path, code) in cases {
         assert_eq!(client.load(&path).map_err(hex), Err(code), "{}", path.display());
