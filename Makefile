@@ -52,7 +52,7 @@ check-bindings: ## fail if the checked-in bindings differ from vendor/include
 sim-libs: ## the software card as the vendor's shared libraries, into target/sim
 	@ax650-sim/shared/build.sh
 
-libs: ## those, with programs as they are written for the vendor's
+libs: ## those, with programs written for the vendor and the conformance tests on them
 	@.ci/libs.sh
 
 loop: ## the C loop under AddressSanitizer and UBSan, and the test of abi-check

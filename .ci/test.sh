@@ -3,7 +3,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(check-fmt lint unit doc deny check-bindings loop libs aarch64 fuzz clients smoke)
+[ ${#steps[@]} -gt 0 ] || steps=(check-fmt lint unit doc deny check-bindings loop aarch64 fuzz clients smoke libs)
 
 deploy/deps.sh test || exit 1
 # Where rustup puts what deps.sh may just have installed.

@@ -67,6 +67,8 @@ expect "$said" env "AX650_SIM_MEMORY=8 GB" "$work/life" refuse "$libraries"
 }
 expect 'life refuse: every call fails' env AX650_SIM_FAULTS=nonsense "$work/life" refuse "$libraries"
 expect '0x80300705, not 0' env "AX650_SIM_FAULTS=axclrtEngineExecute:3=0x80300705" "$work/pcie" "$work" 2026
+expect 'wrong token at' env AX650_SIM_FAULTS=wrong@kv-decode-at-base "$work/pcie" "$work" 2024
+expect '0x80300181, not 0' env AX650_SIM_FAULTS=lost@200 "$work/pcie" "$work" 2026
 expect '0x800b0018, not 0' env AX650_SIM_MEMORY=100K "$work/board" "$work" plain
 expect '0x800b0018, not 0' env "AX650_SIM_FAULTS=cmm@layer1" "$work/board" "$work" plain
 expect 'violation: axclFinalize: Leak' env AX650_SIM_VIOLATIONS=stderr "$work/life" static "$libraries"
