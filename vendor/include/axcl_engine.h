@@ -73,12 +73,20 @@ typedef struct {
     int32_t dims[AXCLRT_ENGINE_MAX_DIM_CNT];
 } axclrtEngineIODims;
 
-/* Init fails when the NPU is already up; clients then ask for the kind in force. */
+/*
+ * Init fails when the NPU is already up in another mode; clients then ask for the kind in force. In the same mode it is
+ * counted, and so is Finalize, which without Init does nothing: on the card they are AX_ENGINE_Init and _Deinit
+ * (axcl-runtime, device/worker/runtime/engine/engine_init_final.cpp).
+ */
 axclError axclrtEngineInit(axclrtEngineVNpuKind kind);
 axclError axclrtEngineGetVNpuKind(axclrtEngineVNpuKind *kind);
 axclError axclrtEngineFinalize(void);
 
-/* LoadFromMem takes a device address. A context has no destroy call: it dies with its model. */
+/*
+ * LoadFromMem takes a device address. LoadFromFile allocates device memory for the whole file until the model is made
+ * from it, so loading takes both; it answers 0x8030050C where there is none (axcl-runtime,
+ * host/runtime/engine/engine_load_unload.cpp). A context has no destroy call: it dies with its model.
+ */
 axclError axclrtEngineLoadFromFile(const char *path, uint64_t *model);
 axclError axclrtEngineLoadFromMem(const void *device_ptr, uint64_t size, uint64_t *model);
 axclError axclrtEngineUnload(uint64_t model);
@@ -129,6 +137,10 @@ axclError axclrtEngineSetInputBufferByIndex(axclrtEngineIO io, uint32_t index, c
                                             uint64_t size);
 axclError axclrtEngineSetOutputBufferByIndex(axclrtEngineIO io, uint32_t index, const void *device_ptr,
                                              uint64_t size);
+/*
+ * By name: V3.10.2 compares the name with itself, so these four take the first tensor, whatever they are asked for
+ * (axcl-runtime, host/runtime/engine/engine_io.cpp). The software card takes the one of that name.
+ */
 axclError axclrtEngineSetInputBufferByName(axclrtEngineIO io, const char *name, const void *device_ptr,
                                            uint64_t size);
 axclError axclrtEngineSetOutputBufferByName(axclrtEngineIO io, const char *name, const void *device_ptr,
@@ -143,7 +155,11 @@ axclError axclrtEngineGetOutputBufferByName(axclrtEngineIO io, const char *name,
                                             uint64_t *size);
 axclError axclrtEngineSetDynamicBatchSize(axclrtEngineIO io, uint32_t batch_size);
 
-/* ExecuteAsync returns on submission; its errors surface when the stream is synchronised. */
+/*
+ * ExecuteAsync returns on submission, with the addresses that the IO object has then: the message to the card carries
+ * them (V3.10.2, host/runtime/engine/engine_run.cpp). Its errors surface when the stream is synchronised. Stream NULL
+ * is the default stream of the calling thread's context; with another the thread needs none.
+ */
 axclError axclrtEngineExecute(uint64_t model, uint64_t context, uint32_t group, axclrtEngineIO io);
 axclError axclrtEngineExecuteAsync(uint64_t model, uint64_t context, uint32_t group, axclrtEngineIO io,
                                    axclrtStream stream);

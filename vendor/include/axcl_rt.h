@@ -8,7 +8,10 @@
  * public header are in axcl_internal.h.
  *
  * A thread without a bound context gets AXCL_ERR_CONTEXT_NO_BIND_CONTEXT; SetDevice binds the
- * device's default context to the calling thread.
+ * device's default context to the calling thread. In V3.10.2 only the SetDevice that activates the device does so
+ * (host/runtime/device/device_manager.cpp): a second thread calls SetCurrentContext or CreateContext too.
+ * GetDeviceProperties ends with a ResetDevice, after which the thread has its context still but no device: calls about
+ * events fail until SetDevice.
  */
 #ifndef AX650_VENDOR_AXCL_RT_H
 #define AX650_VENDOR_AXCL_RT_H
@@ -228,7 +231,11 @@ axclError axclrtSetCurrentContext(axclrtContext context);
 axclError axclrtGetCurrentContext(axclrtContext *context);
 axclError axclrtGetDefaultContext(axclrtContext *context, int32_t device);
 
-/* Fresh device memory is not zeroed. Free takes the address that Malloc gave, nothing else. */
+/*
+ * Fresh device memory is not zeroed. Free, MemFlush and MemInvalidate take the address that Malloc gave, nothing else.
+ * The card reads sizes as 32 bits. What it refuses is AXCL_ERR_MEMORY_EXECUTE_FAIL, exhausted memory too. MallocHost
+ * and FreeHost are malloc and free (axcl-runtime V3.10.2, host/runtime/memory, device/worker/runtime/memory).
+ */
 axclError axclrtMalloc(void **device_ptr, size_t size, axclrtMemMallocPolicy policy);
 axclError axclrtMallocCached(void **device_ptr, size_t size, axclrtMemMallocPolicy policy);
 axclError axclrtFree(void *device_ptr);
