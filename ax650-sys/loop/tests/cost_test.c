@@ -77,9 +77,10 @@ static void a_token_on_the_board_touches_next_to_nothing(void)
     CHECK(cost.bytes_copied == ROW + INDEX + LINE + LOGITS);
     CHECK(cost.bytes_to_device == 0 && cost.bytes_from_device == 0 && cost.bytes_on_device == 0);
 
-    /* K and V: what was computed is invalidated, the row flushed. Hidden states: invalidated, the head's flushed. */
+    /* K and V: what was computed and the row's lines are invalidated, the row flushed. Hidden states: what was computed
+     * is invalidated, the head's lines are too, and flushed. */
     cost = token(BOARD, 0);
-    CHECK(cost.cache_calls == 4u * FAKE_MAX_LAYERS + FAKE_MAX_LAYERS + 1 + 1);
+    CHECK(cost.cache_calls == 6u * FAKE_MAX_LAYERS + FAKE_MAX_LAYERS + 2 + 1);
 }
 
 /* The mask is changed where it has to be: not at all, by a line, and by as much as another sequence is longer. */
