@@ -48,7 +48,8 @@ typedef struct axl_engine {
 /* The buffers that all groups with the same number of rows share, in all layers. */
 typedef struct axl_stage {
     axl_buffer indices;
-    axl_buffer input;  /* of layer 0; also what every other layer writes when hidden states are aliased */
+    axl_buffer rows;   /* of a chunk: what layer 0 reads, and nothing else touches; none in the decode stage */
+    axl_buffer input;  /* of the other layers, and of layer 0 in a decode step; every other layer writes it when aliased */
     axl_buffer output;
     axl_buffer k_out;
     axl_buffer v_out;
@@ -108,6 +109,7 @@ struct axl_model {
     axl_own_inputs *own; /* [layers]; NULL while inputs are shared */
     axl_staging staging;
     uint64_t buffer_bytes;
+    uint32_t ahead;   /* rows in the staging that are on the card already, as those of the next chunk; 0: none are */
     uint32_t capable; /* paths that the files allow */
     uint32_t paths;   /* that are wanted and were available when they were set */
     uint32_t sequences;
@@ -176,8 +178,16 @@ axl_status axl_decode_row(axl_seq *seq, uint32_t history, const uint16_t *row, u
                           const int32_t *cancel);
 
 /* prefill.c */
-axl_status axl_prefill_chunk(axl_seq *seq, axl_group *group, const uint16_t *rows, uint32_t count, uint16_t *logits,
-                             const int32_t *cancel);
+typedef struct axl_chunk {
+    const uint16_t *rows;
+    uint32_t count;
+    uint16_t *logits;     /* NULL: not wanted */
+    const uint16_t *next; /* NULL, or the rows that are likely to follow */
+    uint32_t next_count;
+    const int32_t *cancel;
+} axl_chunk;
+
+axl_status axl_prefill_chunk(axl_seq *seq, axl_group *group, const axl_chunk *chunk);
 
 /* mask.c */
 void axl_mask_decode(uint16_t *mask, uint32_t columns, uint32_t visible);

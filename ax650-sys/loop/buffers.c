@@ -29,6 +29,7 @@ static axl_status open_stage(axl_model *model, const axl_shape *shapes, axl_stag
 static axl_status close_stage(axl_model *model, axl_stage *stage)
 {
     axl_status status = drop(model, &stage->indices);
+    axl_keep_first(&status, drop(model, &stage->rows));
     axl_keep_first(&status, drop(model, &stage->input));
     axl_keep_first(&status, drop(model, &stage->output));
     axl_keep_first(&status, drop(model, &stage->k_out));
@@ -53,7 +54,9 @@ axl_status axl_buffers_open(axl_model *model)
     const axl_shape (*shapes)[AXL_ROLES] = (const axl_shape (*)[AXL_ROLES])model->engines[0].shapes;
     AXL_TRY(open_stage(model, shapes[model->groups[0].index], &model->decode));
     if (model->decode_count < model->group_count) {
-        AXL_TRY(open_stage(model, shapes[model->groups[model->decode_count].index], &model->prefill));
+        const axl_shape *prefill = shapes[model->groups[model->decode_count].index];
+        AXL_TRY(open_stage(model, prefill, &model->prefill));
+        AXL_TRY(make(model, AXL_USE_INPUT, prefill[AXL_HIDDEN_IN].bytes, &model->prefill.rows));
     }
     for (uint32_t g = 0; g < model->group_count; g++) {
         AXL_TRY(open_group(model, &model->groups[g]));

@@ -161,30 +161,47 @@ static axl_status decode_rows(axl_seq *seq, const uint16_t *rows, uint32_t count
  * Behind the last prefill group's reach, and in models without one, a chunk is a row of tokens. So is a short
  * one, where that costs less than a padded chunk.
  */
-static axl_status prefill(axl_seq *seq, const uint16_t *rows, uint32_t count, uint16_t *logits,
-                          const int32_t *cancel)
+static axl_status prefill(axl_seq *seq, const axl_chunk *chunk)
 {
     const axl_model *model = seq->model;
     axl_group *group = axl_groups_prefill(model, seq->len);
-    const bool is_short = count <= AXL_SHORT_TAIL && (axl_paths_on(model) & AXL_PATH_SHORT_TAIL) != 0;
+    const bool is_short = chunk->count <= AXL_SHORT_TAIL && (axl_paths_on(model) & AXL_PATH_SHORT_TAIL) != 0;
     if (group == NULL || is_short) {
-        return decode_rows(seq, rows, count, logits, cancel);
+        return decode_rows(seq, chunk->rows, chunk->count, chunk->logits, chunk->cancel);
     }
-    return axl_prefill_chunk(seq, group, rows, count, logits, cancel);
+    return axl_prefill_chunk(seq, group, chunk);
+}
+
+static axl_status measured_prefill(axl_seq *seq, const axl_chunk *chunk)
+{
+    axl_stats *stats = &seq->model->driver->stats;
+    const uint64_t start = axl_clock_ns();
+    const axl_status status = prefill(seq, chunk);
+    stats->step_ns += axl_clock_ns() - start;
+    if (status.code == AXL_OK) {
+        seq->len += chunk->count;
+    }
+    return status;
 }
 
 axl_status axl_prefill(axl_seq *seq, const uint16_t *rows, uint32_t count, uint16_t *logits,
                        uint32_t logits_len, const int32_t *cancel)
 {
     AXL_TRY(check(seq, rows, count, logits, logits_len));
-    axl_stats *stats = &seq->model->driver->stats;
-    const uint64_t start = axl_clock_ns();
-    const axl_status status = prefill(seq, rows, count, logits, cancel);
-    stats->step_ns += axl_clock_ns() - start;
-    if (status.code == AXL_OK) {
-        seq->len += count;
+    const axl_chunk chunk = {.rows = rows, .count = count, .logits = logits, .cancel = cancel};
+    return measured_prefill(seq, &chunk);
+}
+
+axl_status axl_prefill_before(axl_seq *seq, const uint16_t *rows, uint32_t count, const uint16_t *next,
+                              uint32_t next_count, const int32_t *cancel)
+{
+    AXL_TRY(check(seq, rows, count, NULL, 0));
+    if (next != NULL && (next_count == 0 || next_count > seq->model->chunk)) {
+        return axl_error(AXL_ERR_ARGUMENT, "a step takes between one row and the chunk");
     }
-    return status;
+    const axl_chunk chunk = {
+        .rows = rows, .count = count, .next = next, .next_count = next_count, .cancel = cancel};
+    return measured_prefill(seq, &chunk);
 }
 
 axl_status axl_decode(axl_seq *seq, const uint16_t *row, uint16_t *logits, uint32_t logits_len,

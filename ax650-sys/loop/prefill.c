@@ -41,20 +41,50 @@ static axl_status write_shared_mask(const axl_step *step)
     return axl_ok();
 }
 
-/* Rows of padding are zero, so that nothing of an earlier chunk takes part. */
+/* Into the staging, with zeros for rows of padding, so that nothing of an earlier chunk takes part. */
+static void stage_rows(axl_model *model, const uint16_t *rows, uint32_t count)
+{
+    const uint64_t bytes = (uint64_t)count * model->hidden * AXL_VALUE;
+    model->ahead = 0;
+    memcpy(model->staging.rows, rows, (size_t)bytes);
+    memset(model->staging.rows + bytes, 0, (size_t)(model->prefill.rows.bytes - bytes));
+}
+
 static axl_status write_rows(const axl_step *step, const uint16_t *rows)
 {
     axl_model *model = step->seq->model;
-    const axl_staging *staging = &model->staging;
-    const axl_buffer *input = &step->stage->input;
+    const axl_buffer *target = &step->stage->rows;
     const uint64_t bytes = (uint64_t)step->count * model->hidden * AXL_VALUE;
-    const void *source = rows;
-    if (bytes != input->bytes || staging->pinned) {
-        memcpy(staging->rows, rows, (size_t)bytes);
-        memset(staging->rows + bytes, 0, (size_t)(input->bytes - bytes));
-        source = staging->rows;
+    const uint32_t ahead = model->ahead;
+    model->ahead = 0;
+    if (ahead == step->count && memcmp(model->staging.rows, rows, (size_t)bytes) == 0) {
+        return axl_ok();
     }
-    return model->driver->ops->upload(model->driver, step->lane, input, 0, source, input->bytes);
+    const void *source = rows;
+    if (bytes != target->bytes || model->staging.pinned) {
+        stage_rows(model, rows, step->count);
+        source = model->staging.rows;
+    }
+    return model->driver->ops->upload(model->driver, step->lane, target, 0, source, target->bytes);
+}
+
+/*
+ * While the last layers are computed. Layer 0, which alone reads the buffer, was waited for by then, and so was the copy
+ * that made use of the staging.
+ */
+static axl_status write_ahead(const axl_step *step, const axl_chunk *chunk)
+{
+    axl_model *model = step->seq->model;
+    const axl_buffer *target = &step->stage->rows;
+    if (step->lane == AXL_NOW || chunk->next == NULL || model->layers <= AXL_PREFILL_WINDOW) {
+        return axl_ok();
+    }
+    stage_rows(model, chunk->next, chunk->next_count);
+    model->driver->layer = AXL_NO_LAYER;
+    AXL_TRY(axl_about(model->driver->ops->upload(model->driver, AXL_NOW, target, 0, model->staging.rows, target->bytes),
+                      "rows of the next chunk", AXL_NO_GROUP));
+    model->ahead = chunk->next_count;
+    return axl_ok();
 }
 
 static axl_status write_inputs(const axl_step *step, const uint16_t *rows)
@@ -84,23 +114,23 @@ static bool fits_in_place(const axl_seq *seq, const axl_group *group)
 }
 
 /* The last layers are left to be waited for. */
-static axl_status submit(const axl_step *step, const uint16_t *rows, uint16_t *logits)
+static axl_status submit(const axl_step *step, const axl_chunk *chunk)
 {
     const axl_model *model = step->seq->model;
     if (axl_is_cancelled(step)) {
         return axl_at_layer(axl_error(AXL_ERR_CANCELLED, "cancel flag"), 0);
     }
-    AXL_TRY(write_inputs(step, rows));
+    AXL_TRY(write_inputs(step, chunk->rows));
     for (uint32_t layer = 0; layer < model->layers; layer++) {
         if (layer != 0 && layer % AXL_PREFILL_WINDOW == 0) {
             AXL_TRY(axl_step_wait(step, layer - AXL_PREFILL_WINDOW, layer - 1));
         }
         AXL_TRY(axl_at_layer(axl_step_layer(step, layer), layer));
     }
-    if (logits == NULL) {
+    if (chunk->logits == NULL) {
         return axl_ok();
     }
-    return axl_at_layer(axl_step_head(step, logits), model->layers);
+    return axl_at_layer(axl_step_head(step, chunk->logits), model->layers);
 }
 
 /* The first layer that was not waited for when the last one to be queued was `last`. */
@@ -111,38 +141,39 @@ static uint32_t window_of(const axl_model *model, uint32_t last)
 }
 
 /* Also after a failure, and when cancelled: nothing may stay on the queue. */
-static axl_status finish(const axl_step *step, axl_status status, uint16_t *logits)
+static axl_status finish(const axl_step *step, axl_status status, const axl_chunk *chunk)
 {
-    const axl_model *model = step->seq->model;
+    axl_model *model = step->seq->model;
     if (step->lane == AXL_QUEUED) {
-        uint32_t last = logits != NULL ? model->layers : model->layers - 1;
+        uint32_t last = chunk->logits != NULL ? model->layers : model->layers - 1;
         if (status.code != AXL_OK) {
             last = status.layer > 0 ? (uint32_t)status.layer : 0;
+        } else {
+            status = write_ahead(step, chunk);
         }
         axl_keep_first(&status, axl_step_wait(step, window_of(model, last), last));
         if (status.code == AXL_OK && axl_is_cancelled(step)) {
             status = axl_error(AXL_ERR_CANCELLED, "cancel flag");
         }
-        if (status.code == AXL_OK && logits != NULL) {
-            memcpy(logits, model->staging.logits, (size_t)model->head_output.bytes);
+        if (status.code == AXL_OK && chunk->logits != NULL) {
+            memcpy(chunk->logits, model->staging.logits, (size_t)model->head_output.bytes);
         }
     }
     model->driver->layer = AXL_NO_LAYER;
     return status;
 }
 
-static axl_status run(const axl_step *step, const uint16_t *rows, uint16_t *logits)
+static axl_status run(const axl_step *step, const axl_chunk *chunk)
 {
-    const axl_status status = finish(step, submit(step, rows, logits), logits);
+    const axl_status status = finish(step, submit(step, chunk), chunk);
     if (status.code != AXL_OK) {
         step->group->known = false;
     }
     return status;
 }
 
-/* Computes `count` rows in one run per layer; the sequence's length is the caller's to change. */
-axl_status axl_prefill_chunk(axl_seq *seq, axl_group *group, const uint16_t *rows, uint32_t count, uint16_t *logits,
-                             const int32_t *cancel)
+/* Computes a chunk in one run per layer; the sequence's length is the caller's to change. */
+axl_status axl_prefill_chunk(axl_seq *seq, axl_group *group, const axl_chunk *chunk)
 {
     const axl_model *model = seq->model;
     const uint32_t paths = axl_paths_on(model);
@@ -151,18 +182,18 @@ axl_status axl_prefill_chunk(axl_seq *seq, axl_group *group, const uint16_t *row
         .group = group,
         .stage = &model->prefill,
         .history = seq->len,
-        .count = count,
+        .count = chunk->count,
         .paths = paths,
         .in_place = (paths & AXL_PATH_KV_IN_PLACE_PREFILL) != 0 && fits_in_place(seq, group),
         .lane = (paths & AXL_PATH_ASYNC) != 0 ? AXL_QUEUED : AXL_NOW,
-        .cancel = cancel,
+        .cancel = chunk->cancel,
     };
-    axl_status status = run(&step, rows, logits);
+    axl_status status = run(&step, chunk);
     if (step.lane == AXL_QUEUED && status.code == AXL_ERR_UNSUPPORTED) {
         /* The library offers a queue and refuses it; the driver has taken note. */
         step.lane = AXL_NOW;
         step.paths &= ~(uint32_t)AXL_PATH_ASYNC;
-        status = run(&step, rows, logits);
+        status = run(&step, chunk);
     }
     return status;
 }

@@ -11,8 +11,10 @@ typedef struct span {
     uint64_t bytes;  /* of each of them */
 } span;
 
+/* The staging is theirs from here on. */
 static span span_of(axl_model *model, uint32_t first, uint32_t count)
 {
+    model->ahead = 0;
     const uint64_t row = (uint64_t)model->kv_dim * AXL_VALUE;
     return (span){model, row * first, row * count};
 }

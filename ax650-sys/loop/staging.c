@@ -99,6 +99,7 @@ axl_status axl_staging_close(axl_model *model, axl_staging *staging)
 void axl_staging_use(axl_model *model, const axl_staging *staging)
 {
     model->staging = *staging;
+    model->ahead = 0;
     uint64_t end = 0;
     for (uint32_t g = 0; g < model->decode_count; g++) {
         axl_group *group = &model->groups[g];

@@ -48,6 +48,9 @@ static const axl_buffer *hidden_out(const axl_step *step, uint32_t layer)
 
 static const axl_buffer *hidden_in(const axl_step *step, uint32_t layer)
 {
+    if (!is_decode(step) && layer == 0) {
+        return &step->stage->rows;
+    }
     const bool swapped = is_on(step, AXL_PATH_ALIASED_HIDDEN) && layer % 2 == 1;
     return swapped ? &step->stage->output : &step->stage->input;
 }

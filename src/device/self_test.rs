@@ -177,12 +177,10 @@ impl Bench<'_> {
     fn prompt(&self) -> Result<Sample, DeviceError> {
         let mut sequence = self.model.new_sequence()?;
         let mut logits = vec![0; self.model.vocab()];
-        let mut at = 0;
-        for count in CHUNKS {
-            let wanted = (at + count == PROMPT).then_some(logits.as_mut_slice());
-            sequence.prefill(&self.rows(at, count), wanted, self.cancel)?;
-            at += count;
-        }
+        let [first, second] = CHUNKS;
+        let next = self.rows(first, second);
+        sequence.prefill_before(&self.rows(0, first), &next, self.cancel)?;
+        sequence.prefill(&next, Some(&mut logits), self.cancel)?;
         sample(vec![logits], &sequence)
     }
 

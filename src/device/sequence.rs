@@ -59,12 +59,7 @@ impl Sequence {
         logits: Option<&mut [u16]>,
         cancel: &CancelFlag,
     ) -> Result<(), DeviceError> {
-        let hidden = self.model.info.hidden as usize;
-        let tokens = rows.len() / hidden;
-        if !rows.len().is_multiple_of(hidden) {
-            return Err(DeviceError::Internal(format!("{} values are not whole rows", rows.len())));
-        }
-        let count = u32::try_from(tokens).unwrap_or(u32::MAX);
+        let (tokens, count) = self.whole_rows(rows)?;
         let (logits, logits_len) = logits.map_or((std::ptr::null_mut(), 0), |l| (l.as_mut_ptr(), l.len()));
         let logits_len = u32::try_from(logits_len).unwrap_or(u32::MAX);
         // SAFETY: the sequence is open and this is its thread. `rows` holds `count` rows of the model's hidden
@@ -74,6 +69,44 @@ impl Sequence {
             c::axl_prefill(self.raw.as_ptr(), rows.as_ptr(), count, logits, logits_len, cancel.as_ptr())
         };
         self.context(tokens).check(status)
+    }
+
+    /// Computes a chunk that another one follows, like [`prefill`](Self::prefill) without logits.
+    ///
+    /// `next`, `[1..=chunk_len, hidden]`, are the embeddings that the next chunk will most likely be given, of whatever
+    /// sequence. Where runs are queued, they cross to the card while it computes; what another chunk is computed from are
+    /// its own rows all the same.
+    pub fn prefill_before(
+        &mut self,
+        rows: &[u16],
+        next: &[u16],
+        cancel: &CancelFlag,
+    ) -> Result<(), DeviceError> {
+        let (tokens, count) = self.whole_rows(rows)?;
+        let (_, next_count) = self.whole_rows(next)?;
+        // SAFETY: the sequence is open and this is its thread. `rows` and `next` hold `count` and `next_count` rows of
+        // the model's hidden size and are only read, and the flag outlives the call.
+        let status = unsafe {
+            c::axl_prefill_before(
+                self.raw.as_ptr(),
+                rows.as_ptr(),
+                count,
+                next.as_ptr(),
+                next_count,
+                cancel.as_ptr(),
+            )
+        };
+        self.context(tokens).check(status)
+    }
+
+    /// How many rows of embeddings these are.
+    fn whole_rows(&self, rows: &[u16]) -> Result<(usize, u32), DeviceError> {
+        let hidden = self.model.info.hidden as usize;
+        if !rows.len().is_multiple_of(hidden) {
+            return Err(DeviceError::Internal(format!("{} values are not whole rows", rows.len())));
+        }
+        let tokens = rows.len() / hidden;
+        Ok((tokens, u32::try_from(tokens).unwrap_or(u32::MAX)))
     }
 
     /// Computes one token behind the sequence: `row` is its embedding, `[hidden]`; `logits` is `[vocab]`.

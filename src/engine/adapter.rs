@@ -32,6 +32,9 @@ pub(crate) struct DeviceSequence {
     embedding: Arc<EmbeddingTable>,
     /// Embedding rows of one step, `[tokens, hidden]` bf16; kept to spare an allocation per token.
     rows: Vec<u16>,
+    /// Those of the chunk that is likely to come next, and the tokens that they belong to.
+    next_rows: Vec<u16>,
+    next: Vec<TokenId>,
 }
 
 impl DeviceCard {
@@ -96,7 +99,13 @@ impl CardModel for DeviceModel {
 
     fn new_sequence(&self) -> Result<DeviceSequence, Fault> {
         let sequence = self.model.new_sequence()?;
-        Ok(DeviceSequence { sequence, embedding: Arc::clone(&self.embedding), rows: Vec::new() })
+        Ok(DeviceSequence {
+            sequence,
+            embedding: Arc::clone(&self.embedding),
+            rows: Vec::new(),
+            next_rows: Vec::new(),
+            next: Vec::new(),
+        })
     }
 
     fn is_end(&self, token: TokenId) -> bool {
@@ -113,10 +122,20 @@ impl CardModel for DeviceModel {
 }
 
 impl DeviceSequence {
+    /// Fills `rows`, with what was looked up for a chunk to come where these are its tokens.
     fn look_up(&mut self, tokens: &[TokenId]) -> Result<(), Fault> {
-        self.rows.resize(tokens.len() * self.embedding.hidden(), 0);
-        self.embedding.read_rows(tokens, &mut self.rows).map_err(|error| Fault::Request(error.to_string()))
+        if !tokens.is_empty() && self.next == tokens {
+            std::mem::swap(&mut self.rows, &mut self.next_rows);
+            self.next.clear();
+            return Ok(());
+        }
+        read_rows(&self.embedding, tokens, &mut self.rows)
     }
+}
+
+fn read_rows(embedding: &EmbeddingTable, tokens: &[TokenId], rows: &mut Vec<u16>) -> Result<(), Fault> {
+    rows.resize(tokens.len() * embedding.hidden(), 0);
+    embedding.read_rows(tokens, rows).map_err(|error| Fault::Request(error.to_string()))
 }
 
 impl CardSequence for DeviceSequence {
@@ -136,6 +155,19 @@ impl CardSequence for DeviceSequence {
     ) -> Result<(), Fault> {
         self.look_up(tokens)?;
         Ok(self.sequence.prefill(&self.rows, logits, cancel)?)
+    }
+
+    fn prefill_before(
+        &mut self,
+        tokens: &[TokenId],
+        next: &[TokenId],
+        cancel: &CancelFlag,
+    ) -> Result<(), Fault> {
+        self.look_up(tokens)?;
+        self.next.clear();
+        read_rows(&self.embedding, next, &mut self.next_rows)?;
+        self.next.extend_from_slice(next);
+        Ok(self.sequence.prefill_before(&self.rows, &self.next_rows, cancel)?)
     }
 
     fn decode(&mut self, token: TokenId, logits: &mut [u16], cancel: &CancelFlag) -> Result<(), Fault> {

@@ -75,6 +75,17 @@ pub(crate) trait CardSequence {
         logits: Option<&mut [u16]>,
         cancel: &CancelFlag,
     ) -> Result<(), Fault>;
+    /// Computes `chunk_len` tokens, after which `next` (as many at most) will follow if nothing comes in between: a card
+    /// may make use of that.
+    fn prefill_before(
+        &mut self,
+        tokens: &[TokenId],
+        next: &[TokenId],
+        cancel: &CancelFlag,
+    ) -> Result<(), Fault> {
+        let _ = next;
+        self.prefill(tokens, None, cancel)
+    }
     /// Computes one token and the logits after it (bf16).
     fn decode(&mut self, token: TokenId, logits: &mut [u16], cancel: &CancelFlag) -> Result<(), Fault>;
 }

@@ -153,7 +153,8 @@ impl<M: CardModel> Run<M> {
         let rest = &self.tokens[self.sequence.len()..self.prompt_len];
         let chunk_len = model.sizes().chunk_len;
         if rest.len() > chunk_len {
-            self.sequence.prefill(&rest[..chunk_len], None, cancel)?;
+            let (chunk, next) = rest.split_at(chunk_len);
+            self.sequence.prefill_before(chunk, &next[..next.len().min(chunk_len)], cancel)?;
             return Ok(false);
         }
         let logits = (self.limit > 0).then_some(logits);

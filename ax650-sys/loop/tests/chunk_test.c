@@ -200,6 +200,138 @@ static void a_refused_queue_is_done_without(bool late, bool chunk_first)
     close_fixture(&it);
 }
 
+static axl_status prefill_before(const fixture *it, uint32_t from, uint32_t count, uint32_t next_from, uint32_t next)
+{
+    uint16_t rows[FAKE_CHUNK * FAKE_HIDDEN];
+    uint16_t *ahead = malloc((next + 1) * FAKE_HIDDEN * sizeof *ahead);
+    fill(rows, from, count);
+    fill(ahead, next_from, next);
+    const axl_status status = axl_prefill_before(it->seq, rows, count, next == 0 ? NULL : ahead, next, NULL);
+    free(ahead);
+    return status;
+}
+
+/* The rows of the next chunk are on the card when it begins, where they were the ones that were announced. */
+static void rows_cross_while_the_chunk_before_is_computed(void)
+{
+    uint16_t expected[FAKE_VOCAB];
+    uint16_t logits[FAKE_VOCAB];
+    expect(expected);
+    static const struct {
+        uint32_t from, count; /* announced */
+        bool is_right;
+    } cases[] = {{FAKE_CHUNK, FAKE_CHUNK, true}, {FAKE_CHUNK + 1, FAKE_CHUNK, false}, {FAKE_CHUNK, FAKE_CHUNK - 1, false}};
+    for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fixture it = open_deep(AXL_PATHS_ALL);
+        OK(prefill_before(&it, 0, FAKE_CHUNK, cases[i].from, cases[i].count));
+        CHECK(fake.overtaking == 1 && axl_seq_len(it.seq) == FAKE_CHUNK);
+        axl_stats before = stats_of(&it);
+        OK(prefill(it.seq, FAKE_CHUNK, FAKE_CHUNK, logits, NULL));
+        CHECK(memcmp(logits, expected, sizeof logits) == 0);
+        const uint64_t mask = FAKE_CHUNK * 2 * FAKE_CHUNK * 2; /* of the group with a history of one chunk */
+        CHECK(stats_of(&it).bytes_to_device - before.bytes_to_device == INDICES + mask + (cases[i].is_right ? 0 : ROWS));
+        /* They are not announced for good. */
+        OK(axl_seq_truncate(it.seq, FAKE_CHUNK));
+        before = stats_of(&it);
+        OK(prefill(it.seq, FAKE_CHUNK, FAKE_CHUNK, logits, NULL));
+        CHECK(stats_of(&it).bytes_to_device - before.bytes_to_device == INDICES + ROWS);
+        CHECK(memcmp(logits, expected, sizeof logits) == 0);
+        close_fixture(&it);
+    }
+}
+
+/* What comes between two chunks may use the same memory. */
+static void announced_rows_do_not_outlive_their_memory(uint32_t what)
+{
+    uint16_t expected[FAKE_VOCAB];
+    uint16_t logits[FAKE_VOCAB];
+    expect(expected);
+    fixture it = open_deep(AXL_PATHS_ALL);
+    OK(prefill_before(&it, 0, FAKE_CHUNK, FAKE_CHUNK, FAKE_CHUNK));
+    axl_seq *other = open_seq(it.model);
+    const uint64_t bytes = FAKE_CHUNK * axl_model_row_bytes(it.model);
+    void *rows = malloc((size_t)bytes);
+    if (what == 0) {
+        OK(axl_seq_export(it.seq, 0, FAKE_CHUNK, rows, bytes));
+    } else if (what == 1) {
+        OK(axl_model_set_paths(it.model, AXL_PATHS_ALL & ~(uint32_t)AXL_PATH_PINNED));
+    } else if (what == 2) {
+        OK(prefill(other, 90, FAKE_CHUNK - 1, NULL, NULL));
+        OK(prefill(other, 90, FAKE_CHUNK, NULL, NULL));
+    } else if (what == 3) {
+        OK(decode(other, 90, logits));
+    } else {
+        /* Rows that end like the next chunk begins, when others were announced. */
+        OK(axl_seq_truncate(it.seq, 0));
+        OK(prefill_before(&it, 0, FAKE_CHUNK, 90, FAKE_CHUNK));
+        memset(rows, 0, (size_t)bytes);
+        fill((void *)((unsigned char *)rows + bytes - FAKE_CHUNK * FAKE_KV * 2u), FAKE_CHUNK, FAKE_CHUNK);
+        OK(axl_seq_import(other, 0, FAKE_CHUNK, rows, bytes));
+    }
+    OK(prefill(it.seq, FAKE_CHUNK, FAKE_CHUNK, logits, NULL));
+    CHECK(memcmp(logits, expected, sizeof logits) == 0);
+    free(rows);
+    OK(axl_seq_close(other));
+    close_fixture(&it);
+}
+
+/* Not without a queue, not with so few layers that the first may still be on it; and limits are kept. */
+static void rows_are_announced_in_vain(void)
+{
+    uint16_t expected[FAKE_VOCAB];
+    uint16_t logits[FAKE_VOCAB];
+    expect(expected);
+    fixture it = open_deep(AXL_PATHS_ALL & ~(uint32_t)AXL_PATH_ASYNC);
+    OK(prefill_before(&it, 0, FAKE_CHUNK, FAKE_CHUNK, FAKE_CHUNK));
+    CHECK(fake.overtaking == 0);
+    OK(prefill(it.seq, FAKE_CHUNK, FAKE_CHUNK, logits, NULL));
+    CHECK(memcmp(logits, expected, sizeof logits) == 0);
+    OK(axl_seq_truncate(it.seq, 0));
+    CHECK(prefill_before(&it, 0, FAKE_CHUNK, 0, FAKE_CHUNK + 1).code == AXL_ERR_ARGUMENT);
+    CHECK(prefill_before(&it, 0, 0, 0, 1).code == AXL_ERR_ARGUMENT && axl_seq_len(it.seq) == 0);
+    OK(prefill_before(&it, 0, FAKE_CHUNK, 0, 0));
+    close_fixture(&it);
+
+    for (uint32_t more = 0; more < 2; more++) {
+        fake_reset();
+        fake.layers = AXL_PREFILL_WINDOW + more;
+        it = open_fixture(PCIE, AXL_PATHS_ALL);
+        OK(prefill_before(&it, 0, FAKE_CHUNK, FAKE_CHUNK, FAKE_CHUNK));
+        CHECK(fake.overtaking == more);
+        close_fixture(&it);
+    }
+}
+
+/* Every call fails of a chunk that announces the next one, which comes out right all the same. */
+static void failures_between_chunks_spoil_nothing(void)
+{
+    uint16_t expected[FAKE_VOCAB];
+    uint16_t logits[FAKE_VOCAB];
+    expect(expected);
+    fixture it = open_deep(AXL_PATHS_ALL);
+    uint32_t ahead = 0;
+    for (uint32_t call = 1;; call++) {
+        OK(axl_seq_truncate(it.seq, 0));
+        OK(prefill_before(&it, 0, FAKE_CHUNK, FAKE_CHUNK, FAKE_CHUNK));
+        OK(axl_seq_truncate(it.seq, 0));
+        fake.fail_at = fake.calls + call;
+        const axl_status status = prefill_before(&it, 0, FAKE_CHUNK, FAKE_CHUNK, FAKE_CHUNK);
+        fake.fail_at = 0;
+        CHECK(fake.queued == 0);
+        if (status.code == AXL_OK) {
+            break;
+        }
+        CHECK(axl_seq_len(it.seq) == 0);
+        ahead += strcmp(status.detail, "rows of the next chunk") == 0;
+        OK(axl_seq_truncate(it.seq, 0));
+        OK(prefill(it.seq, 0, FAKE_CHUNK, NULL, NULL));
+        OK(prefill(it.seq, FAKE_CHUNK, FAKE_CHUNK, logits, NULL));
+        CHECK(memcmp(logits, expected, sizeof logits) == 0);
+    }
+    CHECK(ahead == 1);
+    close_fixture(&it);
+}
+
 /* What another thread would read while a wait is going on. */
 static void the_watchdog_sees_which_layers_are_waited_for(void)
 {
@@ -241,5 +373,11 @@ void test_chunks(void)
     for (uint32_t i = 0; i < 4; i++) {
         a_refused_queue_is_done_without(i % 2 != 0, i / 2 != 0);
     }
+    rows_cross_while_the_chunk_before_is_computed();
+    for (uint32_t what = 0; what < 5; what++) {
+        announced_rows_do_not_outlive_their_memory(what);
+    }
+    rows_are_announced_in_vain();
+    failures_between_chunks_spoil_nothing();
     the_watchdog_sees_which_layers_are_waited_for();
 }

@@ -50,6 +50,7 @@ typedef struct fake_card {
     bool late_refusal;     /* a refused run is told when it is waited for */
     uint32_t fail_queued;  /* the task of this number, from 1, fails when it is waited for; 0: none */
     uint32_t queued;       /* tasks not yet done */
+    uint32_t overtaking;   /* copies to the card while work was queued that has nothing to do with them */
     uint32_t unpinned;     /* copies from or to host memory that is not pinned */
     const axl_activity *watched; /* NULL, or what is read in each wait from then on */
     int32_t waited_layers[8];    /* in the first waits */

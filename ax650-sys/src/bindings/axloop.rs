@@ -367,6 +367,16 @@ unsafe extern "C" {
     ) -> axl_status;
 }
 unsafe extern "C" {
+    pub fn axl_prefill_before(
+        seq: *mut axl_seq,
+        rows: *const u16,
+        count: u32,
+        next: *const u16,
+        next_count: u32,
+        cancel: *const i32,
+    ) -> axl_status;
+}
+unsafe extern "C" {
     pub fn axl_decode(
         seq: *mut axl_seq,
         row: *const u16,

@@ -30,6 +30,7 @@ pub(super) struct Bench<'a> {
     sequence: Sequence,
     sampler: Sampler,
     rows: Vec<u16>,
+    next_rows: Vec<u16>,
     logits: Vec<u16>,
     started: Instant,
     cancel: &'a CancelFlag,
@@ -52,6 +53,7 @@ impl<'a> Bench<'a> {
             sequence: model.new_sequence()?,
             sampler: Sampler::new(greedy, model.vocab(), model.context_len()),
             rows: vec![0; model.chunk_len() * model.hidden()],
+            next_rows: vec![0; model.chunk_len() * model.hidden()],
             logits: vec![0; model.vocab()],
             started: Instant::now(),
             cancel,
@@ -100,13 +102,20 @@ impl<'a> Bench<'a> {
     /// The prompt in chunks; the logits behind it are there afterwards.
     fn prefill(&mut self, prompt: &[TokenId]) -> anyhow::Result<()> {
         let hidden = self.model.hidden();
-        let chunks = prompt.chunks(self.model.chunk_len());
-        let last = chunks.len().saturating_sub(1);
-        for (index, chunk) in chunks.enumerate() {
-            let rows = &mut self.rows[..chunk.len() * hidden];
-            self.embedding.read_rows(chunk, rows)?;
-            let logits = (index == last).then_some(&mut self.logits[..]);
-            self.sequence.prefill(rows, logits, self.cancel)?;
+        let mut chunks = prompt.chunks(self.model.chunk_len()).peekable();
+        if let Some(first) = chunks.peek() {
+            self.embedding.read_rows(first, &mut self.next_rows[..first.len() * hidden])?;
+        }
+        while let Some(chunk) = chunks.next() {
+            std::mem::swap(&mut self.rows, &mut self.next_rows);
+            let rows = &self.rows[..chunk.len() * hidden];
+            if let Some(next) = chunks.peek() {
+                let next_rows = &mut self.next_rows[..next.len() * hidden];
+                self.embedding.read_rows(next, next_rows)?;
+                self.sequence.prefill_before(rows, next_rows, self.cancel)?;
+            } else {
+                self.sequence.prefill(rows, Some(&mut self.logits), self.cancel)?;
+            }
         }
         Ok(())
     }
