@@ -12,6 +12,7 @@ import ctypes.util
 import mmap
 import struct
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cffi import FFI
@@ -401,8 +402,10 @@ def tell(directory, provider, from_memory):
         floats = struct.unpack(f"<{len(logits) // 2}f", b"".join(b"\0\0" + logits[i : i + 2] for i in range(0, len(logits), 2)))
         return max(range(len(floats)), key=floats.__getitem__)
 
-    for first in range(0, len(prompt), CHUNK):
-        token = read(prompt[first : first + CHUNK], first)
+    # Not on the thread that opened the models.
+    with ThreadPoolExecutor(1) as pool:
+        for first in range(0, len(prompt), CHUNK):
+            token = pool.submit(read, prompt[first : first + CHUNK], first).result()
     for position, expected in enumerate(answer, len(prompt)):
         assert token == expected, f"token {token} at {position}, not {expected}"
         token = read([token], position)

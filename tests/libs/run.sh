@@ -32,10 +32,10 @@ build life -ldl
 # Programs that keep the vendor's contract do so to the letter.
 strict() { AX650_SIM_VIOLATIONS=fatal "$@"; }
 
-for style in plain 2026 uncached dynamic slots; do
+for style in plain runsync 2026 uncached dynamic slots; do
     strict "$work/board" "$work" "$style"
 done
-for style in 2026 2024 pair; do
+for style in 2026 2024 async pair; do
     "$work/pcie" "$work" "$style"
 done
 liked=$(for program in sherpa-card sherpa-board samples run-model; do
@@ -68,6 +68,8 @@ expect "$said" env "AX650_SIM_MEMORY=8 GB" "$work/life" refuse "$libraries"
 expect 'life refuse: every call fails' env AX650_SIM_FAULTS=nonsense "$work/life" refuse "$libraries"
 expect '0x80300705, not 0' env "AX650_SIM_FAULTS=axclrtEngineExecute:3=0x80300705" "$work/pcie" "$work" 2026
 expect 'wrong token at' env AX650_SIM_FAULTS=wrong@kv-decode-at-base "$work/pcie" "$work" 2024
+expect '0x80300704, not 0' env AX650_SIM_FAULTS=noasync "$work/pcie" "$work" async
+expect 'wrong token at' env AX650_SIM_FAULTS=wrong@async-order "$work/pcie" "$work" async
 expect '0x80300181, not 0' env AX650_SIM_FAULTS=lost@200 "$work/pcie" "$work" 2026
 expect '0x800b0018, not 0' env AX650_SIM_MEMORY=100K "$work/board" "$work" plain
 expect '0x800b0018, not 0' env "AX650_SIM_FAULTS=cmm@layer1" "$work/board" "$work" plain

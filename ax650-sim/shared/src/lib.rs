@@ -2,7 +2,8 @@
 //!
 //! It exports the vendor's function tables, filled. The libraries under the vendor's names, which `make sim-libs` builds beside
 //! it, hold one jump through a table for each of the vendor's functions; so arguments pass as they are, variable ones
-//! too. The cards are those of the process ([`ax650_sim::process`]); [`settings`] says how the environment describes them.
+//! too. The cards are those of the process ([`ax650_sim::process`]); the module `settings` says how the environment describes
+//! them.
 
 mod report;
 mod settings;

@@ -3,6 +3,7 @@
  * how it ends. usage: board DIRECTORY STYLE
  *
  *   plain     CreateHandle and both kinds of context on each model; everything flushed and invalidated
+ *   runsync   the same, with the run that knows no groups wherever the first one is meant
  *   2026      CreateHandleV2 and CreateContextV2; of the K/V caches only written rows are flushed
  *   uncached  the same, no memory cached
  *   dynamic   layers destroyed and loaded again between the tokens, on their old buffers and descriptions of tensors
@@ -38,7 +39,7 @@ struct runner {
 
 static struct story story;
 static struct runner runners[MAX_LAYERS + 1];
-static bool both_contexts, partial_flush, uncached, dynamic;
+static bool both_contexts, run_sync, partial_flush, uncached, dynamic;
 
 static bool is_cache(const char *name) {
     return strcmp(name, "K_cache") == 0 || strcmp(name, "V_cache") == 0;
@@ -212,7 +213,7 @@ static void run(size_t layer, size_t group) {
         /* Uncached memory too. */
         OK(AX_SYS_MflushCache(buffer->phyAddr, buffer->pVirAddr, buffer->nSize));
     }
-    if (runner->count == 1) {
+    if (runner->count == 1 || (run_sync && group == 0)) {
         /* Also where only CreateContextV2 was called. */
         OK(AX_ENGINE_RunSync(runner->handle, &g->io));
     } else {
@@ -279,7 +280,8 @@ int main(int argc, char **argv) {
     CHECK(argc == 3);
     const char *style = argv[2];
     story = read_story(argv[1]);
-    both_contexts = strcmp(style, "plain") == 0;
+    run_sync = strcmp(style, "runsync") == 0;
+    both_contexts = run_sync || strcmp(style, "plain") == 0;
     partial_flush = strcmp(style, "2026") == 0 || strcmp(style, "uncached") == 0;
     uncached = strcmp(style, "uncached") == 0;
     dynamic = strcmp(style, "dynamic") == 0;
