@@ -16,6 +16,8 @@ pub const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 pub const SOURCE_KEY: &str = "ax650.source";
 /// End of the key of `model_info` with the window of attention, in tokens; the family stands before it, as in GGUF.
 pub const WINDOW_KEY: &str = ".attention.sliding_window";
+/// Key of `model_info` with whether a model thinks aloud where a request does not say.
+pub const THINK_KEY: &str = "ax650.think";
 /// The schema this build writes and reads.
 pub const SCHEMA: u32 = 1;
 
@@ -135,6 +137,11 @@ impl Manifest {
     /// Tokens that a token sees at most, if the model was trained with a window.
     pub fn window(&self) -> Option<usize> {
         let tokens = self.model_info.get(&format!("{}{WINDOW_KEY}", self.family))?.as_u64()?;
+    /// Whether the model thinks aloud where a request does not say; yes, unless its package says otherwise.
+    pub fn thinks_by_default(&self) -> bool {
+        self.model_info.get(THINK_KEY).and_then(Value::as_bool).unwrap_or(true)
+    }
+
         usize::try_from(tokens).ok().filter(|tokens| *tokens > 0)
     }
 

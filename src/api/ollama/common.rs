@@ -98,9 +98,11 @@ impl Common {
         }
     }
 
-    /// Whether the model thinks aloud for this request: what it says, or yes. `None` for a model that cannot.
+    /// Whether the model thinks aloud for this request: what it says, else what the model's package says, else yes. `None` for a model that cannot.
     pub(crate) fn thinks(&self, model: &Model) -> Option<bool> {
-        capabilities(model).contains(&"thinking").then(|| self.think.enabled.unwrap_or(true))
+        capabilities(model)
+            .contains(&"thinking")
+            .then(|| self.think.enabled.unwrap_or_else(|| model.manifest.thinks_by_default()))
     }
 
     /// What the chat template is told besides the messages.

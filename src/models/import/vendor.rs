@@ -16,7 +16,7 @@ use serde_json::{Map, Value as Json, json};
 use self::text::{PackageText, read_text};
 use super::super::config::{Config, LayerPattern};
 use super::super::layer_file::{FileHead, SYNTHETIC, read_head};
-use super::super::manifest::{MANIFEST_FILE, Manifest, SCHEMA, SOURCE_KEY, WINDOW_KEY};
+use super::super::manifest::{MANIFEST_FILE, Manifest, SCHEMA, SOURCE_KEY, THINK_KEY, WINDOW_KEY};
 use super::super::model::Model;
 use super::super::name::ModelName;
 use super::super::store::Store;
@@ -49,6 +49,11 @@ pub(in crate::models) fn register(
     let text = read_text(&package, family)?;
     let mut notes = package.notes.clone();
     notes.extend(text.notes.iter().cloned());
+    if package.settings.bos == Some(false) && text.adds_bos {
+        notes.push(
+            "bos = false is ignored: the tokenizer begins every prompt as the model was trained".to_owned(),
+        );
+    }
     let mut parameters = Map::new();
     if let Some((path, bytes)) = &package.post_config {
         parameters = sampling::parameters(bytes).map_err(|reason| VendorError::File {
@@ -72,6 +77,12 @@ pub(in crate::models) fn register(
     let manifest = manifest(&package, &text, &facts, parameters, &staging);
     staging.write(MANIFEST_FILE, &pretty(&json!(manifest))?)?;
     let model = staging.complete(store, name, &target)?;
+    if package.settings.think.is_some() && !model.capabilities().contains(&"thinking") {
+        notes.push(
+            "the package's setting for thinking is ignored: its chat template has no switch for it"
+                .to_owned(),
+        );
+    }
     Ok(Registered { model, notes })
 }
 
@@ -243,6 +254,9 @@ fn manifest(
     }
     if let Some(tokens) = facts.window {
         set(format!("{family}{WINDOW_KEY}"), tokens.into());
+    }
+    if let Some(think) = settings.think {
+        set(THINK_KEY.into(), think.into());
     }
     set("ax650.generation".into(), generation.into());
     set(SOURCE_KEY.into(), package.dir.to_string_lossy().into());

@@ -1,7 +1,8 @@
 //! What a package says of itself: the keys of `config.json` or the flags of a run script, which have the same names.
 //!
 //! Values are taken as they are meant, `"1"` for true and `"36"` for 36, because flags are text. What we do not compute
-//! is refused by the name of its key, what we leave out is noted; nothing is quietly replaced by a default.
+//! is refused by the name of its key; what we leave out and could change an answer is noted. Keys about how the vendor's
+//! program loads files and serves clients mean nothing here.
 //! (Source of the keys: the vendor's runtime and its configuration page, <https://github.com/AXERA-TECH/ax-llm>.)
 
 use serde_json::{Map, Value};
@@ -36,6 +37,10 @@ pub struct Settings {
     pub post_config: String,
     /// Window of attention that these settings name.
     pub window: Option<Window>,
+    /// Whether the model thinks aloud where a request does not say.
+    pub think: Option<bool>,
+    /// Whether a token begins every prompt, where the settings say so.
+    pub bos: Option<bool>,
     /// What is left out, for people.
     pub notes: Vec<String>,
 }
@@ -87,6 +92,12 @@ const LEFT_OUT: &[(&[&str], &str)] = &[
         &["dynamic_load_enable", "dynamic_load_axmodel_layer"],
         "swapping layers in and out is not supported: the whole model has to fit on the card",
     ),
+    (&["eos"], "eos is ignored: no token is put after a prompt"),
+    (&["pad_token_id"], "pad_token_id is ignored: no token is ruled out, use a request's options for that"),
+    (
+        &["server_default_max_tokens", "server_max_output_tokens"],
+        "server_default_max_tokens and server_max_output_tokens are ignored: a request limits its answer with num_predict",
+    ),
 ];
 
 /// Keys whose value, if it is not off, changes what a layer computes.
@@ -123,6 +134,12 @@ impl Settings {
                 notes.push((*note).to_owned());
             }
         }
+        if keys.get("kv_cache_slots").and_then(number).is_some_and(|slots| slots > 1) {
+            notes.push(
+                "kv_cache_slots is ignored: OLLAMA_NUM_PARALLEL says how many conversations are kept"
+                    .to_owned(),
+            );
+        }
         if devices(keys) > 1 {
             notes.push(
                 "the model is spread over several cards by its settings; here one card holds all of it"
@@ -150,6 +167,8 @@ impl Settings {
             system: optional(keys, "system_prompt")?,
             post_config: optional(keys, "post_config_path")?.unwrap_or_else(|| "post_config.json".to_owned()),
             window,
+            think: think(keys)?,
+            bos: keys.get("bos").filter(|bos| !bos.is_null()).map(|bos| is_on(Some(bos))),
             notes,
         })
     }
@@ -245,12 +264,32 @@ fn text(keys: &Map<String, Value>, key: &'static str) -> Result<String, Settings
 
 fn count(keys: &Map<String, Value>, key: &'static str, limit: usize) -> Result<usize, SettingsError> {
     let value = keys.get(key).ok_or(SettingsError::Missing(key))?;
-    let number = match value {
+    let wanted = || format!("but a number from 1 to {limit} is needed");
+    number(value).filter(|number| (1..=limit).contains(number)).ok_or_else(|| wrong(key, value, wanted()))
+}
+
+/// A whole number, or the text of one.
+fn number(value: &Value) -> Option<usize> {
+    match value {
         Value::String(text) => text.trim().parse().ok(),
         other => other.as_u64().and_then(|number| usize::try_from(number).ok()),
-    };
-    let wanted = || format!("but a number from 1 to {limit} is needed");
-    number.filter(|number| (1..=limit).contains(number)).ok_or_else(|| wrong(key, value, wanted()))
+    }
+}
+
+/// Whether the model thinks by default; `enable_thinking` goes before `thinking_mode`, as in the vendor's program.
+fn think(keys: &Map<String, Value>) -> Result<Option<bool>, SettingsError> {
+    if let Some(enabled) = keys.get("enable_thinking").filter(|enabled| !enabled.is_null()) {
+        return Ok(Some(is_on(Some(enabled))));
+    }
+    let mode = optional(keys, "thinking_mode")?;
+    match mode.as_deref().map(str::trim) {
+        None | Some("default") => Ok(None),
+        Some("think") => Ok(Some(true)),
+        Some("no_think") => Ok(Some(false)),
+        Some(other) => {
+            Err(wrong("thinking_mode", &other.into(), "but think, no_think or default is needed".to_owned()))
+        }
+    }
 }
 
 pub(super) fn shorten(value: &Value) -> String {
@@ -292,6 +331,8 @@ mod tests {
         assert_eq!(with("axmodel_num", json!("28")).unwrap().layer_count, 28);
         assert_eq!(with("tokenizer_type", json!(2)).unwrap().tokenizer_type, "2");
         assert_eq!(with("system_prompt", json!("  ")).unwrap().system, None);
+        assert_eq!(with("bos", json!("0")).unwrap().bos, Some(false));
+        assert_eq!(with("kv_cache_slots", json!(1)).unwrap().notes, Vec::<String>::new());
     }
 
     #[test]
@@ -334,6 +375,24 @@ mod tests {
     }
 
     #[test]
+    fn thinking_is_as_the_vendor_reads_it() {
+        for (keys, wanted) in [
+            (json!({}), None),
+            (json!({"enable_thinking": false}), Some(false)),
+            (json!({"enable_thinking": "1"}), Some(true)),
+            (json!({"thinking_mode": "no_think"}), Some(false)),
+            (json!({"thinking_mode": "default", "enable_thinking": null}), None),
+            (json!({"thinking_mode": "no_think", "enable_thinking": true}), Some(true)),
+        ] {
+            let mut all = good();
+            all.extend(keys.as_object().unwrap().clone());
+            assert_eq!(Settings::read(&all).unwrap().think, wanted, "{keys}");
+        }
+        let error = with("thinking_mode", json!("often")).unwrap_err().to_string();
+        assert!(error.contains("thinking_mode") && error.contains("no_think"), "{error}");
+    }
+
+    #[test]
     fn what_is_left_out_is_noted() {
         for (key, value, word) in [
             ("vlm_type", json!("Qwen3VL"), "pictures"),
@@ -341,6 +400,10 @@ mod tests {
             ("kvcache_path", json!("./kvcache"), "kvcache"),
             ("devices", json!("0,1"), "several cards"),
             ("dynamic_load_enable", json!(true), "swapping"),
+            ("eos", json!("1"), "eos"),
+            ("pad_token_id", json!(151_643), "pad_token_id"),
+            ("server_default_max_tokens", json!(512), "num_predict"),
+            ("kv_cache_slots", json!(4), "OLLAMA_NUM_PARALLEL"),
         ] {
             let notes = with(key, value).unwrap().notes;
             assert!(notes.len() == 1 && notes[0].contains(word), "{key}: {notes:?}");

@@ -32,6 +32,8 @@ pub(super) struct PackageText {
     pub(super) files: Vec<(&'static str, Vec<u8>)>,
     /// By name, else by vocabulary.
     pub(super) family: Option<&'static Family>,
+    /// Whether the tokenizer puts a token before every text.
+    pub(super) adds_bos: bool,
     /// For people.
     pub(super) notes: Vec<String>,
 }
@@ -92,27 +94,28 @@ pub(super) fn read_text(
     }
     let about = |source| VendorError::Text { path: path.clone(), source };
     let json = tokenizer.to_string(false).map_err(|error| about(TextError::Vocabulary(error.to_string())))?;
-    check(tokenizer, &config, &generation, package.settings.vocab).map_err(about)?;
+    let adds_bos = check(tokenizer, &config, &generation, package.settings.vocab).map_err(about)?;
     let mut files = vec![
         ("tokenizer.json", json.into_bytes()),
         ("tokenizer_config.json", pretty(&Value::Object(config))?),
         ("generation_config.json", pretty(&Value::Object(generation))?),
     ];
     files.extend(template.map(|template| (CHAT_TEMPLATE_FILE, template.into_bytes())));
-    Ok(PackageText { files, family, notes })
+    Ok(PackageText { files, family, adds_bos, notes })
 }
 
-/// Opens the text side as it will be opened later, and compares the vocabulary with the embedding table.
+/// Opens the text side as it will be opened later, and compares the vocabulary with the embedding table. Tells whether
+/// a token is put before every text.
 fn check(
     tokenizer: Tokenizer,
     config: &Map<String, Value>,
     generation: &Map<String, Value>,
     rows: usize,
-) -> Result<(), TextError> {
+) -> Result<bool, TextError> {
     let value = |map: &Map<String, Value>| Value::Object(map.clone());
     let text = TextModel::from_parts(tokenizer, &value(config), &value(generation), None)?;
     if text.vocab_len() <= rows {
-        return Ok(());
+        return Ok(!text.encode("", true)?.is_empty());
     }
     Err(TextError::Vocabulary(format!(
         "it has {} tokens, but the embedding table {rows} rows (tokens_embed_num); it belongs to another model",
