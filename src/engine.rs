@@ -35,7 +35,7 @@ mod scheduler;
 mod status;
 pub mod teacher;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod watchdog;

@@ -37,7 +37,7 @@ pub(crate) struct Memory(Option<OwnedSemaphorePermit>);
 /// The right to prepare one request, with its memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Turn {
-    _share: Arc<(Memory, OwnedSemaphorePermit)>,
+    share: Arc<(Memory, OwnedSemaphorePermit)>,
 }
 
 impl Intake {
@@ -89,11 +89,17 @@ impl Intake {
                 worker.map_err(|_| EngineError::ShuttingDown)?
             }
         };
-        Ok(Turn { _share: Arc::new((memory, worker)) })
+        Ok(Turn { share: Arc::new((memory, worker)) })
     }
 }
 
 impl Turn {
+    /// Gives up the right for as long as the request waits for something else. It keeps its memory.
+    pub(crate) fn pause(self) -> Memory {
+        // Every step has ended, so nobody else holds the share.
+        Arc::try_unwrap(self.share).map_or_else(|_| Memory::default(), |(memory, _)| memory)
+    }
+
     /// Computes a step of the preparation off the async threads. It counts as under way until it has ended, even if
     /// nobody waits for it any more.
     pub(crate) async fn run<T, F>(&self, step: F) -> Result<T, ApiError>

@@ -13,6 +13,8 @@ mod options;
 mod prompt;
 mod records;
 mod show;
+#[cfg(test)]
+mod tests;
 mod think;
 
 pub use show::describe_model;

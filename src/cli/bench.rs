@@ -70,7 +70,9 @@ impl Arguments {
         super::start_logging("warn");
         let model = Store::from_env().resolve(&connect::name(&self.model)?)?;
         // Before a load that may take a minute; the card has the last word below.
-        self.load(model.context_len())?;
+        if model.knows_context() {
+            self.load(model.context_len())?;
+        }
         let cancel = CancelFlag::new();
         let patience = Patience::install(&cancel)?;
         let measured = self.measure(&model, &cancel);
@@ -149,7 +151,7 @@ fn load_with_bar(driver: &Driver, model: &Model, cancel: &CancelFlag) -> anyhow:
         head: model.files.head.clone(),
         hidden: model.hidden(),
         vocab: model.vocab(),
-        digest: model.digest.clone(),
+        digest: model.check_contents()?,
     };
     let loaded = driver.load(&spec, cancel, &mut |load| {
         bar.set_length(load.total as u64);

@@ -61,7 +61,7 @@ impl Card for DeviceCard {
             head: model.files.head.clone(),
             hidden: model.hidden(),
             vocab: model.vocab(),
-            digest: model.digest.clone(),
+            digest: model.check_contents().map_err(|error| Fault::Model(error.to_string()))?,
         };
         let name = model.name.to_string();
         if let Some(warning) = model.take_warning() {
@@ -71,7 +71,8 @@ impl Card for DeviceCard {
             tracing::debug!(model = %name, file = %progress.file.display(), index = progress.index, total = progress.total, "loading");
         })?;
         let sizes = ModelSizes {
-            context_len: loaded.context_len(),
+            // Past a window of attention the layers would compute something else than the model learned.
+            context_len: loaded.context_len().min(model.window()),
             chunk_len: loaded.chunk_len(),
             vocab: loaded.vocab(),
             memory_bytes: loaded.memory_bytes(),

@@ -9,7 +9,7 @@ use crate::{
     },
     models::{
         embedding::{EmbeddingError, EmbeddingTable},
-        model::Model,
+        model::{Model, ModelError},
     },
     text::TokenId,
 };
@@ -21,6 +21,9 @@ pub enum TeacherError {
     /// The card, or loading the model onto it, failed.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// A file of the model is not the one it was.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// A token has no embedding row, or the table cannot be read.
     #[error(transparent)]
     Embedding(#[from] EmbeddingError),
@@ -64,7 +67,7 @@ impl Teacher {
             head: model.files.head.clone(),
             hidden: model.hidden(),
             vocab: model.vocab(),
-            digest: model.digest.clone(),
+            digest: model.check_contents()?,
         };
         let loaded = driver.load(&spec, cancel, &mut |load| progress(load.index, load.total))?;
         let embedding = model.embedding()?;

@@ -403,7 +403,8 @@ pub(crate) fn text_of(token: TokenId) -> char {
     char::from(b'a' + u8::try_from((token + 25) % 26).unwrap())
 }
 
-fn write_model(dir: &Path, name: &str) {
+/// Writes such a directory. Its files do not say how long the context is; the manifest has the card's.
+pub(crate) fn write_model(dir: &Path, name: &str) {
     std::fs::create_dir_all(dir).unwrap();
     let write = |file: &str, bytes: &[u8]| std::fs::write(dir.join(file), bytes).unwrap();
     let config = serde_json::json!({

@@ -1,7 +1,7 @@
 //! `manifest.json`: what a model directory holds, written last by the importer.
 //!
 //! The SHA-256 of this file is the model's digest, as Ollama defines it for its own manifests; since it lists the
-//! digest of every file, it changes whenever any of them does.
+//! digest of every file, it changes whenever any of them is made anew.
 
 use std::path::{Component, Path};
 
@@ -76,6 +76,9 @@ pub struct FileEntry {
     /// read as a whole.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sampled: bool,
+    /// When such a file was last written, in nanoseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<i64>,
 }
 
 /// Why a manifest cannot be used.
@@ -134,14 +137,14 @@ impl Manifest {
         self.model_info.get(SOURCE_KEY).and_then(Value::as_str)
     }
 
-    /// Tokens that a token sees at most, if the model was trained with a window.
-    pub fn window(&self) -> Option<usize> {
-        let tokens = self.model_info.get(&format!("{}{WINDOW_KEY}", self.family))?.as_u64()?;
     /// Whether the model thinks aloud where a request does not say; yes, unless its package says otherwise.
     pub fn thinks_by_default(&self) -> bool {
         self.model_info.get(THINK_KEY).and_then(Value::as_bool).unwrap_or(true)
     }
 
+    /// Tokens that a token sees at most, if the model was trained with a window.
+    pub fn window(&self) -> Option<usize> {
+        let tokens = self.model_info.get(&format!("{}{WINDOW_KEY}", self.family))?.as_u64()?;
         usize::try_from(tokens).ok().filter(|tokens| *tokens > 0)
     }
 

@@ -3,6 +3,10 @@
 //! Opening one reads every file's header and length, a few kilobytes in all, so that what can be wrong with a
 //! directory is said here, by file and key, and not by a driver in the middle of a load.
 
+pub(super) mod contents;
+mod context;
+mod layers;
+
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,11 +15,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 
+use self::context::Context;
+use self::layers::{LayerFacts, check_layers};
 use super::config::{Config, ConfigError, MAX_CONFIG_BYTES};
 use super::embedding::{EmbeddingError, EmbeddingTable};
-use super::layer_file::{FORMAT, FileHead, SYNTHETIC, SoftwareHead, read_head};
+use super::layer_file::SYNTHETIC;
 use super::manifest::{MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 use super::name::ModelName;
 use crate::text::{ChatTemplate, TextError, TextModel};
@@ -40,7 +45,8 @@ pub struct Model {
     pub manifest: Manifest,
     /// Content of `config.json`.
     pub config: Config,
-    /// SHA-256 of `manifest.json`, 64 lower-case hexadecimal digits.
+    /// SHA-256 of `manifest.json`, 64 lower-case hexadecimal digits; with it the dates of files that have another one than
+    /// when the model was made. So it changes whenever a file may have.
     pub digest: String,
     /// When the manifest was written.
     pub modified: SystemTime,
@@ -55,15 +61,8 @@ pub struct Model {
     text: Mutex<Option<Arc<TextModel>>>,
     /// Whether [`Model::take_warning`] has been asked.
     warned: AtomicBool,
-    device: DeviceSizes,
-}
-
-/// Bytes that a model takes on a card.
-#[derive(Debug, Clone, Copy, Default)]
-struct DeviceSizes {
-    weights: u64,
-    /// Keys and values of one conversation.
-    cache: u64,
+    layers: LayerFacts,
+    context: Context,
 }
 
 /// Paths of a model's weights.
@@ -170,15 +169,17 @@ impl Model {
         };
         require(dir, &config.url_tokenizer_model)?;
         EmbeddingTable::open(&files.embedding, config.tokens_embed_num, config.tokens_embed_size)?;
-        let device = check_layers(&files, &config, &manifest)?;
+        let layers = check_layers(&files, &config, &manifest)?;
         check_sizes(dir, &manifest)?;
+        let digest = contents::check(dir, &manifest, &manifest_bytes, contents::Look::Changed)?;
+        let context = Context::open(dir, &digest, &manifest, layers.compiled);
 
         // A template that cannot be used offers nothing; `text` says why.
         let template = TextModel::open_template(dir).ok().flatten();
         Ok(Self {
             name,
             dir: dir.to_owned(),
-            digest: hex(&Sha256::digest(&manifest_bytes)),
+            digest,
             modified,
             size: manifest.total_bytes() + manifest_bytes.len() as u64,
             manifest,
@@ -188,7 +189,8 @@ impl Model {
             uses_thinking: template.as_ref().is_some_and(ChatTemplate::uses_thinking),
             text: Mutex::default(),
             warned: AtomicBool::new(false),
-            device,
+            layers,
+            context,
         })
     }
 
@@ -203,9 +205,38 @@ impl Model {
         Self { dir: dir.to_owned(), files, text: Mutex::default(), ..self }
     }
 
-    /// Tokens whose keys and values fit.
+    /// Tokens whose keys and values fit: what the card said when the model was loaded, now or earlier, else what the
+    /// files say, else a guess.
     pub fn context_len(&self) -> usize {
-        self.manifest.context_length
+        self.context.tokens()
+    }
+
+    /// Whether [`Model::context_len`] is what a card will say. Files compiled for the NPU have it in a form that only
+    /// the driver reads for certain.
+    pub fn knows_context(&self) -> bool {
+        self.context.is_known()
+    }
+
+    /// Takes over the context that a card has for the model, for this process and, where the store can be written, for
+    /// later ones. Past a window of attention it is of no use.
+    pub fn learn_context(&self, tokens: usize) {
+        self.context.learn(&self.dir, &self.digest, tokens.min(self.window()));
+    }
+
+    /// Tokens that a token sees at most; beyond any context if the model has no window.
+    pub fn window(&self) -> usize {
+        self.manifest.window().unwrap_or(usize::MAX)
+    }
+
+    /// Looks at all files that stay where their owner has them, and not only at those whose date has changed. To be
+    /// called before they are loaded: reads some megabytes. Returns what [`Model::digest`] would be now.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::File`] names a file that was exchanged.
+    pub fn check_contents(&self) -> Result<String, ModelError> {
+        let manifest_bytes = read_small(&require(&self.dir, MANIFEST_FILE)?, MAX_MANIFEST_BYTES)?;
+        contents::check(&self.dir, &self.manifest, &manifest_bytes, contents::Look::All)
     }
 
     /// Whether the model has shapes and no weights; its answers mean nothing.
@@ -217,7 +248,7 @@ impl Model {
     /// values for the whole context. Buffers of a chunk, and what the driver needs for itself, come on top; compiled
     /// files that do not say their cache's size count without it.
     pub fn device_bytes_estimate(&self) -> u64 {
-        self.device.weights.saturating_add(self.device.cache)
+        self.layers.weights.saturating_add(self.layers.cache)
     }
 
     /// What whoever loads the model should be told, the first time it is asked.
@@ -333,148 +364,6 @@ fn check_sizes(dir: &Path, manifest: &Manifest) -> Result<(), ModelError> {
             );
             return Err(ModelError::File { path, reason });
         }
-    }
-    Ok(())
-}
-
-/// Checks the headers of all layers and the head against the configuration and against each other.
-fn check_layers(files: &LayerFiles, config: &Config, manifest: &Manifest) -> Result<DeviceSizes, ModelError> {
-    let bad = |path: &Path, reason| ModelError::File { path: path.to_owned(), reason };
-    let mut heads = Vec::with_capacity(files.layers.len());
-    for (index, path) in files.layers.iter().enumerate() {
-        let head = read_head(path).map_err(|reason| bad(path, reason))?;
-        check_layer(&head, heads.first(), index, config, manifest).map_err(|reason| bad(path, reason))?;
-        heads.push(head);
-    }
-    let head = read_head(&files.head).map_err(|reason| bad(&files.head, reason))?;
-    check_head(&head, heads.first(), config).map_err(|reason| bad(&files.head, reason))?;
-
-    let mut sizes = DeviceSizes::default();
-    let paths = files.layers.iter().chain([&files.head]);
-    for (path, head) in paths.zip(heads.iter().chain([&head])) {
-        let length = path.metadata().map_err(|source| ModelError::Io { path: path.clone(), source })?.len();
-        let (weights, cache) = match head {
-            FileHead::Vendor(head) => (length, head.cache_shape()),
-            FileHead::Software(head) => {
-                let number = |key| head.number(key).ok();
-                let width = number("ax650.kv_heads").zip(number("ax650.head_dim"));
-                let width = width.and_then(|(heads, size)| heads.checked_mul(size));
-                // Files without weights name the bytes that the card counts for them.
-                let weights = number("ax650.weight_bytes").map_or(length, |bytes| bytes as u64);
-                (weights, number("ax650.kv_len").zip(width))
-            }
-        };
-        sizes.weights = sizes.weights.saturating_add(weights);
-        let (rows, width) = cache.unwrap_or_default();
-        // Keys and values, two bytes each.
-        let cache = (rows as u64).saturating_mul(width as u64).saturating_mul(4);
-        sizes.cache = sizes.cache.saturating_add(cache);
-    }
-    Ok(sizes)
-}
-
-fn check_layer(
-    head: &FileHead,
-    first: Option<&FileHead>,
-    index: usize,
-    config: &Config,
-    manifest: &Manifest,
-) -> Result<(), String> {
-    check_same_kind(head, first)?;
-    let FileHead::Software(head) = head else { return Ok(()) };
-    let hidden = config.tokens_embed_size;
-    head.expect("ax650.format", FORMAT)?;
-    head.expect("ax650.kind", "layer")?;
-    head.expect("ax650.layer", &index.to_string())?;
-    head.expect("ax650.hidden", &hidden.to_string())?;
-    head.expect("ax650.kv_len", &manifest.context_length.to_string())?;
-    check_layer_shapes(head, hidden)?;
-    match first {
-        Some(FileHead::Software(first)) => check_alike(first, head),
-        _ => Ok(()),
-    }
-}
-
-fn check_head(head: &FileHead, first: Option<&FileHead>, config: &Config) -> Result<(), String> {
-    check_same_kind(head, first)?;
-    let FileHead::Software(head) = head else { return Ok(()) };
-    let hidden = config.tokens_embed_size;
-    head.expect("ax650.format", FORMAT)?;
-    head.expect("ax650.kind", "head")?;
-    head.expect("ax650.hidden", &hidden.to_string())?;
-    head.expect("ax650.vocab", &config.tokens_embed_num.to_string())?;
-    if head.is_synthetic() {
-        return check_synthetic(head);
-    }
-    head.expect_shape("norm", &[hidden])?;
-    head.expect_shape("weight", &[config.tokens_embed_num, hidden])
-}
-
-/// A card takes compiled files, the software card its own; a model cannot be made of both.
-fn check_same_kind(head: &FileHead, first: Option<&FileHead>) -> Result<(), String> {
-    match (first, head) {
-        (Some(FileHead::Vendor(_)), FileHead::Software(_)) => {
-            Err("is a layer file of the software card, but layer 0 is compiled for the NPU".to_owned())
-        }
-        (Some(FileHead::Software(_)), FileHead::Vendor(_)) => {
-            Err("is compiled for the NPU, but layer 0 is a layer file of the software card".to_owned())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_layer_shapes(head: &SoftwareHead, hidden: usize) -> Result<(), String> {
-    let heads = head.number("ax650.heads")?;
-    let kv_heads = head.number("ax650.kv_heads")?;
-    let head_dim = head.number("ax650.head_dim")?;
-    let intermediate = head.number("ax650.intermediate")?;
-    let (Some(q), Some(kv)) = (heads.checked_mul(head_dim), kv_heads.checked_mul(head_dim)) else {
-        return Err("has impossibly many heads".to_owned());
-    };
-    if head.is_synthetic() {
-        return check_synthetic(head);
-    }
-    head.expect_shape("attn_norm", &[hidden])?;
-    head.expect_shape("ffn_norm", &[hidden])?;
-    for (name, rows, columns) in [
-        ("q", q, hidden),
-        ("k", kv, hidden),
-        ("v", kv, hidden),
-        ("o", hidden, q),
-        ("gate", intermediate, hidden),
-        ("up", intermediate, hidden),
-        ("down", hidden, intermediate),
-    ] {
-        head.expect_shape(&format!("{name}.weight"), &[rows, columns])?;
-        if head.shapes.contains_key(&format!("{name}.scale")) {
-            head.expect_shape(&format!("{name}.scale"), &[rows])?;
-        }
-    }
-    Ok(())
-}
-
-/// A file without weights names their bytes and has no tensors.
-fn check_synthetic(head: &SoftwareHead) -> Result<(), String> {
-    head.number("ax650.weight_bytes")?;
-    if head.shapes.is_empty() {
-        return Ok(());
-    }
-    Err("has tensors although it says that it has no weights".to_owned())
-}
-
-/// All layers of a model run with the same cache and the same groups.
-fn check_alike(first: &SoftwareHead, head: &SoftwareHead) -> Result<(), String> {
-    for key in [
-        "ax650.architecture",
-        "ax650.kv_heads",
-        "ax650.head_dim",
-        "ax650.chunk",
-        "ax650.history",
-        "ax650.weights",
-    ] {
-        let wanted =
-            first.metadata.get(key).ok_or_else(|| format!("and layer 0 lack the metadata key {key}"))?;
-        head.expect(key, wanted)?;
     }
     Ok(())
 }

@@ -221,11 +221,81 @@ fn what_happens_to_the_package_later_is_noticed() {
     assert!(error.contains("qwen3_p128_l1_together.axmodel is gone"), "{error}");
     fs::write(&layer, [bytes.as_slice(), b"x"].concat()).unwrap();
     assert!(open().unwrap_err().contains("qwen3_p128_l1_together.axmodel"));
-    fs::write(&layer, bytes).unwrap();
+    // Another layer of the same length.
+    let mut other = bytes.clone();
+    *other.last_mut().unwrap() ^= 1;
+    fs::write(&layer, &other).unwrap();
+    let error = open().unwrap_err();
+    assert!(error.contains("qwen3_p128_l1_together.axmodel") && error.contains("another file"), "{error}");
+    assert!(model.check_contents().is_err(), "a model that is open already is looked at before it is loaded");
+    // The same one again counts, but what was learned of the old file must not be taken for it.
+    fs::write(&layer, &bytes).unwrap();
+    let touched = open().unwrap();
+    assert_ne!(touched.digest, model.digest);
+    assert_eq!(model.check_contents().unwrap(), touched.digest);
+    let date = fs::metadata(publisher.path("qwen3_p128_l0_together.axmodel")).unwrap().modified().unwrap();
+    fs::File::options().write(true).open(&layer).unwrap().set_modified(date).unwrap();
     assert!(open().is_ok());
     fs::remove_dir_all(&publisher.dir).unwrap();
     assert!(open().unwrap_err().contains("is gone"));
     publisher.workshop.store.remove(&model.name).unwrap();
+}
+
+#[test]
+fn files_exchanged_date_and_all_are_noticed_before_a_load() {
+    let publisher = Publisher::new("Qwen3-4B");
+    publisher.generation_c(3);
+    let model = publisher.register("m").unwrap().model;
+    let head = publisher.path("qwen3_post.axmodel");
+    let date = fs::metadata(&head).unwrap().modified().unwrap();
+    let mut bytes = fs::read(&head).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&head, bytes).unwrap();
+    fs::File::options().write(true).open(&head).unwrap().set_modified(date).unwrap();
+    let opened = Store::open(publisher.workshop.root()).resolve(&model.name).unwrap();
+    assert_eq!(opened.digest, model.digest);
+    let error = opened.check_contents().unwrap_err().to_string();
+    assert!(error.contains("qwen3_post.axmodel") && error.contains("another file"), "{error}");
+}
+
+#[test]
+fn the_context_is_what_the_card_says() {
+    let publisher = Publisher::new("Qwen3-4B");
+    publisher.generation_c(3);
+    assert!(publisher.register("m").unwrap().model.knows_context());
+    // Compiled files that hide their shapes.
+    for layer in 0..LAYERS {
+        publisher.write(&format!("qwen3_p128_l{layer}_together.axmodel"), "\x08\x07\x12\x07Pulsar2");
+    }
+    publisher.write("qwen3_post.axmodel", "\x08\x07\x12\x07Pulsar2");
+    let registered = publisher.register("m").unwrap();
+    let model = registered.model;
+    assert!(registered.notes.iter().any(|note| note.contains("2047")), "{:?}", registered.notes);
+    assert_eq!((model.context_len(), model.knows_context()), (2047, false));
+    model.learn_context(4095);
+    assert_eq!((model.context_len(), model.knows_context()), (4095, true));
+    // A later process knows it too, as long as the files are the same.
+    let open = || Store::open(publisher.workshop.root()).resolve(&model.name).unwrap();
+    assert_eq!((open().context_len(), open().knows_context()), (4095, true));
+    assert_eq!(open().digest, model.digest);
+    publisher.write("qwen3_post.axmodel", "\x08\x07\x12\x07Pulsar2");
+    assert_eq!((open().context_len(), open().knows_context()), (2047, false));
+}
+
+#[test]
+fn thinking_is_as_the_package_says() {
+    let publisher = Publisher::new("Qwen3-4B");
+    publisher.generation_c(3);
+    assert!(publisher.register("m").unwrap().model.manifest.thinks_by_default());
+    let mut keys = config();
+    keys["enable_thinking"] = json!(false);
+    publisher.write("config.json", keys.to_string());
+    let registered = publisher.register("m").unwrap();
+    assert!(!registered.model.manifest.thinks_by_default());
+    assert!(!registered.notes.iter().any(|note| note.contains("thinking")), "{:?}", registered.notes);
+    publisher.write("chat_template.jinja", "{{ messages[0].content }}");
+    let notes = publisher.register("m").unwrap().notes;
+    assert!(notes.iter().any(|note| note.contains("no switch")), "{notes:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From the events of a generation to the records of an answer, streamed or in one piece.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue};
@@ -39,6 +40,8 @@ pub(crate) struct Writer {
     pub(crate) route: Route,
     /// What becomes of thoughts.
     pub(crate) thoughts: Thoughts,
+    /// What loading the model took before the engine got the request.
+    pub(crate) loaded_in: Duration,
 }
 
 /// What becomes of the thoughts at the beginning of an answer.
@@ -71,6 +74,11 @@ impl Thoughts {
 }
 
 impl Writer {
+    /// A writer for a request that goes to the engine at once.
+    pub(crate) fn new(model: String, route: Route, thoughts: Thoughts) -> Self {
+        Self { model, route, thoughts, loaded_in: Duration::ZERO }
+    }
+
     /// A piece of the answer; `end` makes it the last record.
     fn record(
         &self,
@@ -81,7 +89,7 @@ impl Writer {
         let logprobs: Vec<Logprob> = logprobs.into_iter().map(Logprob::from).collect();
         let (created_at, done) = (time::created_at(), end.is_some());
         let done_reason = end.map(|summary| done_reason(summary.reason));
-        let metrics = end.map(Metrics::from).unwrap_or_default();
+        let metrics = end.map(|end| Metrics::new(end, self.loaded_in)).unwrap_or_default();
         let model = self.model.as_str();
         let bytes = match &self.route {
             Route::Generate { context } => {

@@ -99,6 +99,7 @@ pub(crate) async fn chat(State(state): State<AppState>, request: Request) -> Res
     if !system.is_empty() && ask.messages.first().is_some_and(|first| first.role != "system") {
         ask.messages.insert(0, Message::new("system", system));
     }
+    let turn = ask.common.learn_context(&state, &model, turn).await?;
     let (truncate, shift) = (ask.common.truncate, ask.common.shift);
     let window = Window::new(model.context_len(), state.settings.context_length, &options, truncate, shift);
     let asked_model = std::sync::Arc::clone(&model);

@@ -1,6 +1,7 @@
 //! The fields that `/api/generate` and `/api/chat` share, and the checks and steps they share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::response::Response;
 use serde_json::{Map, Value};
@@ -12,6 +13,7 @@ use super::think::Think;
 use crate::api::AppState;
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
+use crate::api::intake::Turn;
 use crate::engine::{KeepAlive, Request};
 use crate::models::model::Model;
 use crate::text::RenderOptions;
@@ -49,6 +51,8 @@ pub(crate) struct Common {
     format: Option<Value>,
     /// Show the prompt instead of answering it.
     pub(crate) render_only: bool,
+    /// What loading the model took before the prompt was prepared.
+    loaded_in: Duration,
 }
 
 impl Common {
@@ -68,6 +72,7 @@ impl Common {
             logprobs: fields.boolean("logprobs")?.unwrap_or(false).then_some(top),
             format: fields.take("format"),
             render_only: fields.boolean("_debug_render_only")?.unwrap_or(false),
+            loaded_in: Duration::ZERO,
         })
     }
 
@@ -122,13 +127,30 @@ impl Common {
         route: Route,
     ) -> Result<Response, ApiError> {
         let unload = self.unloads();
-        let writer = Writer { model: self.model, route, thoughts: Thoughts::Untouched };
+        let writer = Writer::new(self.model, route, Thoughts::Untouched);
         if unload {
             state.engine.unload(&model.name).await?;
             return writer.loaded("unload");
         }
         state.engine.load(model, self.keep_alive).await?;
         writer.loaded("load")
+    }
+
+    /// Sees to it that the model's context is known, to which the prompt will be cut: files compiled for the NPU do not
+    /// always tell it, and then the card has to. So the first request of all loads the model before its prompt is
+    /// prepared, and not after; meanwhile others may prepare theirs.
+    pub(crate) async fn learn_context(
+        &mut self,
+        state: &AppState,
+        model: &Arc<Model>,
+        turn: Turn,
+    ) -> Result<Turn, ApiError> {
+        if model.knows_context() || self.render_only {
+            return Ok(turn);
+        }
+        let memory = turn.pause();
+        self.loaded_in = state.engine.load(Arc::clone(model), None).await?.load;
+        state.intake.turn(memory).await
     }
 
     /// Hands a prompt to the engine and answers with what comes back.
@@ -142,11 +164,11 @@ impl Common {
     ) -> Result<Response, ApiError> {
         let Prompt { tokens: prompt, thoughts, spelled_out } = prompt;
         if let Some(prompt) = spelled_out {
-            return Writer { model: self.model, route, thoughts }.rendered(prompt);
+            return Writer::new(self.model, route, thoughts).rendered(prompt);
         }
         let request = Request { model, prompt, options: options.generate, keep_alive: self.keep_alive };
         let generation = state.engine.generate(request).await?;
-        let writer = Writer { model: self.model, route, thoughts };
+        let writer = Writer { loaded_in: self.loaded_in, ..Writer::new(self.model, route, thoughts) };
         if self.stream { writer.stream(generation).await } else { writer.whole(generation).await }
     }
 }

@@ -56,7 +56,7 @@ fn token(fields: &Fields, value: &Value) -> Result<TokenId, ApiError> {
 pub(crate) async fn generate(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let (body, memory) = body::read(&state.intake, request.into_body()).await?;
     let turn = state.intake.turn(memory).await?;
-    let ask = turn.run(move || GenerateRequest::parse(&body)).await?;
+    let mut ask = turn.run(move || GenerateRequest::parse(&body)).await?;
     if ask.common.model.is_empty() {
         return Err(ApiError::ModelNotFound(String::new()));
     }
@@ -73,6 +73,7 @@ pub(crate) async fn generate(State(state): State<AppState>, request: Request) ->
         drop(turn);
         return ask.common.load_or_unload(&state, model, Route::Generate { context: None }).await;
     }
+    let turn = ask.common.learn_context(&state, &model, turn).await?;
     let (truncate, shift) = (ask.common.truncate, ask.common.shift);
     let window = Window::new(model.context_len(), state.settings.context_length, &options, truncate, shift);
     let (raw, asked_model) = (ask.raw, std::sync::Arc::clone(&model));

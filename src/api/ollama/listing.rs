@@ -45,9 +45,10 @@ impl Details {
     }
 
     /// The form of `/api/tags`, with sizes. The context is the compiled one: what a client can really use.
-    fn long(manifest: &Manifest) -> Self {
+    fn long(model: &Model) -> Self {
+        let manifest = &model.manifest;
         Self {
-            context_length: Some(manifest.context_length),
+            context_length: Some(model.context_len()),
             embedding_length: Some(manifest.embedding_length),
             ..Self::short(manifest)
         }
@@ -78,7 +79,7 @@ impl From<&Model> for Stored {
             modified_at: time::local(model.modified),
             size: model.size,
             digest: model.digest.clone(),
-            details: Details::long(&model.manifest),
+            details: Details::long(model),
             capabilities: capabilities(model),
         }
     }

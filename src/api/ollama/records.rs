@@ -3,6 +3,8 @@
 //! "Omitted" fields are absent when empty or zero, never `null`: strict clients declare them optional, and a `null`
 //! number breaks some of them.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::api::time;
@@ -94,11 +96,12 @@ fn is_zero(value: &u64) -> bool {
     *value == 0
 }
 
-impl From<&Summary> for Metrics {
-    fn from(summary: &Summary) -> Self {
+impl Metrics {
+    /// The figures of an answer whose model was loaded in `before` before the engine got the request.
+    pub(crate) fn new(summary: &Summary, before: Duration) -> Self {
         Self {
-            total_duration: time::nanos(summary.total),
-            load_duration: time::nanos(summary.load),
+            total_duration: time::nanos(summary.total + before),
+            load_duration: time::nanos(summary.load + before),
             prompt_eval_count: summary.prompt_tokens as u64,
             prompt_eval_duration: time::nanos(summary.prompt_eval),
             eval_count: summary.eval_tokens as u64,
@@ -196,7 +199,7 @@ mod tests {
         record.done = true;
         record.done_reason = Some(done_reason(summary.reason));
         record.context = &[1, 2, 7, 8];
-        record.metrics = (&summary).into();
+        record.metrics = Metrics::new(&summary, Duration::ZERO);
         record.logprobs.clear();
         assert_eq!(
             serde_json::to_string(&record).unwrap(),
@@ -214,11 +217,11 @@ mod tests {
             done_reason: Some("stop"),
             debug_info: None,
             logprobs: Vec::new(),
-            metrics: (&last_summary()).into(),
+            metrics: Metrics::new(&last_summary(), Duration::from_nanos(2)),
         };
         assert_eq!(
             serde_json::to_string(&record).unwrap(),
-            r#"{"model":"m","created_at":"T","message":{"role":"assistant","content":"","thinking":"hm"},"done":true,"done_reason":"stop","total_duration":9000,"load_duration":1,"prompt_eval_count":4,"prompt_eval_duration":5000,"eval_count":2,"eval_duration":3000}"#
+            r#"{"model":"m","created_at":"T","message":{"role":"assistant","content":"","thinking":"hm"},"done":true,"done_reason":"stop","total_duration":9002,"load_duration":2,"prompt_eval_count":4,"prompt_eval_duration":5000,"eval_count":2,"eval_duration":3000}"#
         );
     }
 }

@@ -290,7 +290,7 @@ fn self_test(
         head: model.files.head.clone(),
         hidden: model.hidden(),
         vocab: model.vocab(),
-        digest: model.digest.clone(),
+        digest: model.check_contents()?,
     };
     watch("loading the model");
     let driver = Driver::open(choice, options)?;

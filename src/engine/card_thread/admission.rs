@@ -147,6 +147,7 @@ impl<C: Card> CardThread<C> {
             self.mailbox.end_step();
             match loaded {
                 Ok(card_model) => {
+                    model.learn_context(card_model.sizes().context_len);
                     let load = began.elapsed().max(Duration::from_nanos(1));
                     tracing::info!(model = %model.name, seconds = load.as_secs_f64(), "loaded a model");
                     let Limits { keep_alive, sequences, .. } = self.limits;

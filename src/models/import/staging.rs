@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::super::manifest::FileEntry;
+use super::super::model::contents::{Sample, sample};
 use super::super::model::{Model, hex};
 use super::super::name::ModelName;
 use super::super::store::Store;
@@ -26,9 +26,6 @@ const PREFIX: &str = ".staging-";
 const ASIDE_PREFIX: &str = ".replaced-";
 /// Directories between the store's folder and a model's files: host, namespace, model, tag.
 const NAME_PARTS: usize = 4;
-/// Pieces of a large file that its sampled digest covers, and the bytes of each.
-const SAMPLES: u64 = 17;
-const SAMPLE_BYTES: u64 = 64 << 10;
 
 /// A staging directory; removed with all content when dropped before [`Staging::publish`].
 #[derive(Debug)]
@@ -78,7 +75,13 @@ impl Staging {
         let end = |source: io::Error| ImportError::write(&path, source);
         let file = writer.into_inner().map_err(|error| end(error.into_error()))?;
         file.sync_all().map_err(end)?;
-        self.entries.push(FileEntry { name, size, sha256: hex(&hash.finalize()), sampled: false });
+        self.entries.push(FileEntry {
+            name,
+            size,
+            sha256: hex(&hash.finalize()),
+            sampled: false,
+            modified: None,
+        });
         Ok(())
     }
 
@@ -93,13 +96,14 @@ impl Staging {
     pub(super) fn link(&mut self, name: &str, target: &Path) -> Result<(), ImportError> {
         let path = self.path().join(name);
         std::os::unix::fs::symlink(target, &path).map_err(|source| ImportError::write(&path, source))?;
-        let fail = |source| ImportError::Open { path: target.to_owned(), source };
-        let size = target.metadata().map_err(fail)?.len();
+        let Sample { size, modified, digest } =
+            sample(target).map_err(|source| ImportError::Open { path: target.to_owned(), source })?;
         self.entries.push(FileEntry {
             name: name.to_owned(),
             size,
-            sha256: sampled_digest(target)?,
+            sha256: digest,
             sampled: true,
+            modified: Some(modified),
         });
         Ok(())
     }
@@ -115,8 +119,9 @@ impl Staging {
         self.entries.push(FileEntry {
             name: name.to_owned(),
             size,
-            sha256: sampled_digest(&path)?,
+            sha256: sample(&path).map_err(|source| ImportError::write(&path, source))?.digest,
             sampled: true,
+            modified: None,
         });
         Ok(())
     }
@@ -168,24 +173,6 @@ impl Staging {
         }
         Ok(())
     }
-}
-
-/// SHA-256 over a file's length and [`SAMPLES`] pieces of it, spread evenly from its first byte to its last: tells
-/// files apart that compilers or downloads made, in milliseconds where reading gigabytes takes minutes.
-fn sampled_digest(path: &Path) -> Result<String, ImportError> {
-    let fail = |source| ImportError::Open { path: path.to_owned(), source };
-    let file = File::open(path).map_err(fail)?;
-    let size = file.metadata().map_err(fail)?.len();
-    let mut hash = Sha256::new();
-    hash.update(size.to_le_bytes());
-    let mut piece = vec![0; usize::try_from(size.min(SAMPLE_BYTES)).unwrap_or(0)];
-    let room = size - piece.len() as u64;
-    for index in 0..SAMPLES {
-        let start = u128::from(room) * u128::from(index) / u128::from(SAMPLES - 1);
-        file.read_exact_at(&mut piece, u64::try_from(start).unwrap_or(0)).map_err(fail)?;
-        hash.update(&piece);
-    }
-    Ok(hex(&hash.finalize()))
 }
 
 /// Takes the lock of a store, which is held while directories appear in it, move or disappear. It ends with the file.

@@ -2,8 +2,8 @@
 //!
 //! The model's directory gets links to the layer files, the head and the embedding table, which stay where their owner
 //! has them, and files of its own for everything small: configuration, tokenizer, template, manifest. Removing the
-//! model removes the links. The manifest has the length and a sampled digest of every file linked to, so that a file that
-//! is exchanged later is noticed when the model is opened.
+//! model removes the links. The manifest has length, date and a sampled digest of every file linked to, so that a file that
+//! is exchanged later is noticed when the model is opened or loaded (see `model::contents`).
 
 mod text;
 
@@ -180,7 +180,7 @@ impl Facts {
         let context = cache.map(|(rows, _)| rows).or_else(|| named_context(&names));
         if context.is_none() {
             notes.push(format!(
-                "the layer files do not say how long the context is; until they are loaded it is taken as {USUAL_CONTEXT}"
+                "the layer files do not say how long the context is; until the first load it is taken as {USUAL_CONTEXT}"
             ));
         }
         let context = context.unwrap_or(USUAL_CONTEXT);
