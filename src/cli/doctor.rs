@@ -26,7 +26,7 @@ mod probe;
 #[command(after_help = "Examples:\n  \
     ax650 doctor\n  \
     ax650 doctor --device pcie --verbose\n  \
-    ax650 doctor --device pcie --model qwen3 --record card.json --profile card.toml\n  \
+    ax650 doctor --device pcie --model qwen3-0.6b --model qwen3-4b --record card.json --profile card.toml\n  \
     ax650 doctor --json | jq '.findings[] | select(.level == \"problem\")'\n  \
     sudo ax650 doctor    also reads what ordinary users may not: kernel log, PCIe registers\n\n\
     Exit code: 0 when ax650 can be used (on the software card, if there is no sign of another), 1 when something keeps it \
@@ -49,13 +49,13 @@ pub(super) struct Arguments {
     patience: u64,
 
     /// Also write what the card really does to FILE (JSON, nothing personal): its properties, the time of each kind of call, and
-    /// with --model shapes, runs and self-test of a model. Nobody else should use the card meanwhile
+    /// with --model shapes, runs and self-test of models. Nobody else should use the card meanwhile
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 
-    /// Model to measure for --record
+    /// Model to measure for --record; with two of different sizes, fixed costs and bandwidth can be told apart
     #[arg(long, value_name = "NAME")]
-    model: Option<String>,
+    model: Vec<String>,
 
     /// Write a profile of the software card to FILE (.toml), made from --recording, or from what --record records
     #[arg(long, value_name = "FILE")]
@@ -86,7 +86,7 @@ impl Arguments {
             self.write_profile(&Recording::read(file)?)?;
             return Ok(ExitCode::SUCCESS);
         }
-        if self.record.is_none() && (self.model.is_some() || self.profile.is_some()) {
+        if self.record.is_none() && (!self.model.is_empty() || self.profile.is_some()) {
             anyhow::bail!(
                 "--model and --profile go with --record FILE, --profile also with --recording FILE"
             );
@@ -110,20 +110,20 @@ impl Arguments {
 
     /// What a child of this command does.
     fn work(&self, file: &Path) -> anyhow::Result<ExitCode> {
-        let model = self.measured_model()?;
-        let work = if self.measure { probe::Work::Measure(model.as_deref()) } else { probe::Work::Open };
+        let models = self.measured_models()?;
+        let work = if self.measure { probe::Work::Measure(&models) } else { probe::Work::Open };
         probe::child(file, &self.card, &work)
     }
 
-    fn measured_model(&self) -> anyhow::Result<Option<Arc<Model>>> {
-        let Some(name) = &self.model else { return Ok(None) };
-        Ok(Some(Store::from_env().resolve(&connect::name(name)?)?))
+    fn measured_models(&self) -> anyhow::Result<Vec<Arc<Model>>> {
+        let store = Store::from_env();
+        self.model.iter().map(|name| Ok(store.resolve(&connect::name(name)?)?)).collect()
     }
 
     fn record(&self, file: &Path, around: &Surroundings, report: &Report) -> anyhow::Result<()> {
-        let model = self.measured_model()?;
-        let measured = probe::measure(&self.card, self.model.as_deref())?;
-        let model = model.map(|model| RecordedModel {
+        let models = self.measured_models()?;
+        let measured = probe::measure(&self.card, &self.model)?;
+        let recorded = models.iter().zip(measured.models).map(|(model, measured)| RecordedModel {
             digest: model.digest.clone(),
             layers: model.files.layers.len(),
             hidden: model.hidden(),
@@ -132,7 +132,7 @@ impl Arguments {
             files: measured.files,
             verdicts: measured.verdicts,
         });
-        let recording = Recording::new(around, report, measured.card, measured.calls, model);
+        let recording = Recording::new(around, report, measured.card, measured.calls, recorded.collect());
         let text = serde_json::to_string_pretty(&recording)? + "\n";
         std::fs::write(file, text).with_context(|| format!("write {}", file.display()))?;
         note(&format!("recorded in {}", file.display()));

@@ -6,6 +6,7 @@
 //! is about to make.
 
 mod board;
+mod board_engine;
 mod engine;
 mod measure;
 mod pcie;
@@ -17,7 +18,7 @@ use ax650_sim::CardOptions;
 use ax650_sim::profile::Profile;
 use ax650_sys::code::VendorCode;
 use ax650_sys::loader::{self, Libraries, LoadError};
-use ax650_sys::vendor::ax_pcie_table;
+use ax650_sys::vendor::{ax_board_table, ax_pcie_table};
 
 use super::{Compute, DeviceChoice, DriverOptions, Interface, ProfileChoice, SoftwareChoice};
 pub use measure::{FileShape, FileToMeasure, GroupShape, Measurement, Tensor, Timing, measure};
@@ -27,6 +28,8 @@ pub use measure::{FileShape, FileToMeasure, GroupShape, Measurement, Tensor, Tim
 pub struct Survey {
     /// `pcie`, `board` or `software`.
     pub kind: &'static str,
+    /// The vendor's interface that was spoken: `pcie` or `board`.
+    pub interface: &'static str,
     /// The library that was opened; `None` for the software card.
     pub library: Option<PathBuf>,
     /// The library's version; empty where it does not tell.
@@ -110,73 +113,87 @@ pub fn survey(
     options: &DriverOptions,
     watch: &mut dyn FnMut(&str),
 ) -> Result<Survey, SurveyError> {
-    if *choice == DeviceChoice::Board {
-        watch("dlopen");
-        let loaded = loader::load_board(options.driver_path.as_deref())?;
-        let found = board::survey(&loaded.table, watch)?;
-        let version = loaded.version.unwrap_or_default();
-        return Ok(Survey { kind: "board", library: Some(loaded.path), version, ..found });
-    }
-    if let DeviceChoice::Software(software_choice) = choice
-        && speaks_board(software_choice)?
-    {
-        let table = ax650_sim::board_table(software(software_choice, options)?);
-        return Ok(Survey { kind: "software", ..board::survey(&table, watch)? });
-    }
-    let (subject, index) = Subject::open(choice, options, watch)?;
-    Ok(subject.describe(pcie::survey(&subject.table, index, watch)?))
+    Ok(match Opened::open(choice, options, watch)? {
+        Opened::Board(subject) => subject.describe(board::survey(&subject.table, watch)?),
+        Opened::Pcie(subject, index) => subject.describe(pcie::survey(&subject.table, index, watch)?),
+    })
 }
 
-/// The board has no calls beside its runs, and those are what a bench times.
-const ONLY_PCIE: &str = "calls are recorded of PCIe cards and of the software card that speaks like one; for a board use `ax650 bench`";
-
 /// A table of functions with what is known of where it came from.
-struct Subject {
+struct Subject<T> {
     kind: &'static str,
-    table: ax_pcie_table,
+    interface: &'static str,
+    table: T,
     library: Option<PathBuf>,
     version: String,
     /// Keeps the code behind the table loaded.
     _libraries: Libraries,
 }
 
-impl Subject {
-    /// The card's functions and the index of the card in the library's list.
+/// The functions of a card, by its interface.
+enum Opened {
+    Board(Box<Subject<ax_board_table>>),
+    /// With the index of the card in the library's list.
+    Pcie(Box<Subject<ax_pcie_table>>, u32),
+}
+
+impl Opened {
     fn open(
         choice: &DeviceChoice,
         options: &DriverOptions,
         watch: &mut dyn FnMut(&str),
-    ) -> Result<(Self, u32), SurveyError> {
-        if let DeviceChoice::Software(choice) = choice {
-            if speaks_board(choice)? {
-                return Err(SurveyError::Unsupported(ONLY_PCIE.to_owned()));
+    ) -> Result<Self, SurveyError> {
+        let path = options.driver_path.as_deref();
+        Ok(match choice {
+            DeviceChoice::Board => {
+                watch("dlopen");
+                Self::Board(Box::new(Subject::loaded("board", "board", loader::load_board(path)?)))
             }
-            let table = ax650_sim::pcie_table(software(choice, options)?);
-            let libraries = Libraries::default();
-            let (kind, version) = ("software", String::new());
-            return Ok((Self { kind, table, library: None, version, _libraries: libraries }, 0));
-        }
-        let index = match choice {
-            DeviceChoice::Pcie(index) => u32::from(*index),
-            DeviceChoice::Board => return Err(SurveyError::Unsupported(ONLY_PCIE.to_owned())),
-            DeviceChoice::Auto | DeviceChoice::Software(_) => 0,
-        };
-        watch("dlopen");
-        let loaded = loader::load_pcie(options.driver_path.as_deref())?;
-        let subject = Self {
-            kind: "pcie",
+            DeviceChoice::Pcie(_) | DeviceChoice::Auto => {
+                watch("dlopen");
+                let index = if let DeviceChoice::Pcie(index) = choice { u32::from(*index) } else { 0 };
+                Self::Pcie(Box::new(Subject::loaded("pcie", "pcie", loader::load_pcie(path)?)), index)
+            }
+            DeviceChoice::Software(wanted) if speaks_board(wanted)? => Self::Board(Box::new(
+                Subject::built_in("board", ax650_sim::board_table(software(wanted, options)?)),
+            )),
+            DeviceChoice::Software(wanted) => Self::Pcie(
+                Box::new(Subject::built_in("pcie", ax650_sim::pcie_table(software(wanted, options)?))),
+                0,
+            ),
+        })
+    }
+}
+
+impl<T> Subject<T> {
+    fn loaded(kind: &'static str, interface: &'static str, loaded: loader::Loaded<T>) -> Self {
+        Self {
+            kind,
+            interface,
             table: loaded.table,
             library: Some(loaded.path),
             version: loaded.version.unwrap_or_default(),
             _libraries: loaded.libraries,
-        };
-        Ok((subject, index))
+        }
+    }
+
+    /// The software card.
+    fn built_in(interface: &'static str, table: T) -> Self {
+        Self {
+            kind: "software",
+            interface,
+            table,
+            library: None,
+            version: String::new(),
+            _libraries: Libraries::default(),
+        }
     }
 
     /// Adds to what the card said where its functions came from.
     fn describe(&self, found: Survey) -> Survey {
         let version = if found.version.is_empty() { self.version.clone() } else { found.version };
-        Survey { kind: self.kind, library: self.library.clone(), version, ..found }
+        let (kind, interface) = (self.kind, self.interface);
+        Survey { kind, interface, library: self.library.clone(), version, ..found }
     }
 }
 
@@ -237,7 +254,7 @@ mod tests {
         let found =
             survey(&choice, &DriverOptions::default(), &mut |call| calls.push(call.to_owned())).unwrap();
         assert_eq!(calls, ["AX_SYS_Init", "AX_SYS_MemQueryStatus", "AX_SYS_Deinit"]);
-        assert_eq!((found.kind, found.total_memory), ("software", 7040 << 20));
+        assert_eq!((found.kind, found.interface, found.total_memory), ("software", "board", 7040 << 20));
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub enum FailureClass {
 pub struct CardFacts {
     /// `pcie`, `board` or `software`.
     pub kind: String,
+    /// The vendor's interface that was spoken: `pcie` or `board`.
+    pub interface: String,
     /// The library that was opened; none for the software card.
     pub library: Option<PathBuf>,
     /// The library's version; empty where it does not tell.

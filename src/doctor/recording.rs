@@ -9,7 +9,10 @@
 //! | `card` | what the card says of itself, see [`CardFacts`]; the library's path is left out |
 //! | `findings` | `id` and `level` of the doctor's findings, without their texts |
 //! | `calls` | calls that involve no model, see [`Timing`]; times in nanoseconds |
-//! | `model` | null, or digest, sizes, shapes and runs of its first layer and its head ([`FileShape`]), and verdicts of the self-test |
+//! | `models` | of each measured model digest, sizes, shapes and runs of its first layer and its head ([`FileShape`]), and verdicts of the self-test; null where there was none, as for synthetic models |
+//!
+//! Times are measured, by the card's own clock where it has one. `weight_bytes` are taken from the file: its length, or what
+//! a synthetic file says that it stands for.
 //!
 //! [`profile`] makes a profile of the software card from one.
 
@@ -50,8 +53,8 @@ pub struct Recording {
     pub findings: Vec<RecordedFinding>,
     /// Calls that involve no model.
     pub calls: Vec<Timing>,
-    /// The model that was measured.
-    pub model: Option<RecordedModel>,
+    /// The models that were measured.
+    pub models: Vec<RecordedModel>,
 }
 
 /// A finding without its texts, which name files.
@@ -80,6 +83,13 @@ pub struct RecordedModel {
     pub files: Vec<FileShape>,
     /// What the self-test has shown; null if it was not run.
     pub verdicts: Option<Verdicts>,
+}
+
+impl RecordedModel {
+    /// The measured file of that role.
+    pub fn file(&self, role: &str) -> Option<&FileShape> {
+        self.files.iter().find(|file| file.role == role)
+    }
 }
 
 /// Why a file is no recording.
@@ -119,7 +129,7 @@ impl Recording {
         report: &Report,
         card: CardFacts,
         calls: Vec<Timing>,
-        model: Option<RecordedModel>,
+        models: Vec<RecordedModel>,
     ) -> Self {
         let findings = report.findings.iter();
         Self {
@@ -130,7 +140,7 @@ impl Recording {
             card: CardFacts { library: None, ..card },
             findings: findings.map(|f| RecordedFinding { id: f.id.clone(), level: f.level }).collect(),
             calls,
-            model,
+            models,
         }
     }
 
@@ -164,8 +174,8 @@ impl Recording {
         self.calls.iter().find(|timing| timing.call == call && timing.bytes == bytes && timing.count > 0)
     }
 
-    /// The measured file of that role.
-    pub fn file(&self, role: &str) -> Option<&FileShape> {
-        self.model.as_ref()?.files.iter().find(|file| file.role == role)
+    /// The measured files of that role, one of each model.
+    pub fn files(&self, role: &str) -> impl Iterator<Item = &FileShape> {
+        self.models.iter().filter_map(move |model| model.file(role))
     }
 }

@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,13 @@ enum Line {
 pub(super) struct Measured {
     pub(super) card: CardFacts,
     pub(super) calls: Vec<Timing>,
+    /// In the order in which they were asked for.
+    pub(super) models: Vec<MeasuredModel>,
+}
+
+/// What was measured of a model.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MeasuredModel {
     pub(super) files: Vec<FileShape>,
     pub(super) verdicts: Option<Verdicts>,
 }
@@ -85,9 +93,9 @@ pub(super) fn open(card: &CardArguments, patience: Duration) -> anyhow::Result<C
 /// # Errors
 ///
 /// What the child met, or that it crashed.
-pub(super) fn measure(card: &CardArguments, model: Option<&str>) -> anyhow::Result<Measured> {
+pub(super) fn measure(card: &CardArguments, models: &[String]) -> anyhow::Result<Measured> {
     let file = tempfile::NamedTempFile::new().context("make a file for the measurement")?;
-    let arguments = model.map_or_else(Vec::new, |model| vec!["--model", model]);
+    let arguments: Vec<&str> = models.iter().flat_map(|model| ["--model", model]).collect();
     let mut child = start(card, file.path(), &[&["--measure"], &arguments[..]].concat())?;
     let output = child.stdout.take().map(collect);
     let errors = child.stderr.take().map(collect);
@@ -222,7 +230,7 @@ pub(super) fn child(file: &Path, card: &CardArguments, work: &Work<'_>) -> anyho
             Ok(found) => CardProbe::Opened(facts(found)),
             Err(error) => failure(&error),
         }),
-        Work::Measure(model) => Line::Measured(Box::new(measured(&choice, &options, *model, &mut watch)?)),
+        Work::Measure(models) => Line::Measured(Box::new(measured(&choice, &options, models, &mut watch)?)),
     };
     tell(&line)?;
     Ok(ExitCode::SUCCESS)
@@ -232,27 +240,30 @@ pub(super) fn child(file: &Path, card: &CardArguments, work: &Work<'_>) -> anyho
 pub(super) enum Work<'a> {
     /// Asks the card what it is.
     Open,
-    /// Times its calls, and the files of a model.
-    Measure(Option<&'a Model>),
+    /// Times its calls, and the files of models.
+    Measure(&'a [Arc<Model>]),
 }
 
 fn measured(
     choice: &DeviceChoice,
     options: &DriverOptions,
-    model: Option<&Model>,
+    models: &[Arc<Model>],
     watch: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Measured> {
-    let files = model.map(files).unwrap_or_default();
-    let found = device::survey::measure(choice, options, &files, watch)?;
-    let verdicts = match model {
+    let wanted: Vec<FileToMeasure> = models.iter().flat_map(|model| files(model)).collect();
+    let found = device::survey::measure(choice, options, &wanted, watch)?;
+    let mut rest = found.files.into_iter();
+    let mut measured = Vec::with_capacity(models.len());
+    for model in models {
+        let files = rest.by_ref().take(files(model).len()).collect();
         // What was measured stands without the test.
-        Some(model) => self_test(choice, options, model, watch).unwrap_or_else(|error| {
+        let verdicts = self_test(choice, options, model, watch).unwrap_or_else(|error| {
             note(&format!("{NO_SELF_TEST}: {error:#}"));
             None
-        }),
-        None => None,
-    };
-    Ok(Measured { card: facts(found.survey), calls: found.timings, files: found.files, verdicts })
+        });
+        measured.push(MeasuredModel { files, verdicts });
+    }
+    Ok(Measured { card: facts(found.survey), calls: found.timings, models: measured })
 }
 
 /// The first layer (all are alike) and the head.
@@ -278,13 +289,22 @@ fn weight_bytes(path: &Path) -> Option<u64> {
     }
 }
 
-/// Loads the whole model, which tests its paths.
+fn is_synthetic(path: &Path) -> bool {
+    matches!(read_head(path), Ok(FileHead::Software(head)) if head.is_synthetic())
+}
+
+/// Loads the whole model, which tests its paths: anew, whatever is known. Where nothing is computed there is nothing to
+/// compare.
 fn self_test(
     choice: &DeviceChoice,
     options: &DriverOptions,
     model: &Model,
     watch: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Option<Verdicts>> {
+    if model.files.layers.first().is_none_or(|layer| is_synthetic(layer)) {
+        return Ok(None);
+    }
+    let options = &DriverOptions { verdicts: None, ..options.clone() };
     let spec = ModelSpec {
         layers: model.files.layers.clone(),
         head: model.files.head.clone(),
@@ -303,6 +323,7 @@ fn self_test(
 fn facts(found: Survey) -> CardFacts {
     CardFacts {
         kind: found.kind.to_owned(),
+        interface: found.interface.to_owned(),
         library: found.library,
         version: found.version,
         soc: found.soc,

@@ -43,7 +43,7 @@ pub(super) fn survey(table: &ax_board_table, watch: &mut dyn FnMut(&str)) -> Res
 }
 
 /// Makes a call, named for whoever watches; an absent function has nothing to fail.
-fn call(
+pub(super) fn call(
     watch: &mut dyn FnMut(&str),
     name: &'static str,
     call: impl FnOnce() -> Option<i32>,

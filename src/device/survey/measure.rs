@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::Engine;
 use super::pcie::{self, Session};
-use super::{Subject, Survey, SurveyError};
+use super::{Opened, Survey, SurveyError, board_engine};
 use crate::device::{DeviceChoice, DriverOptions};
 
 /// Runs of each kind; the first ones warm the card up and do not count.
@@ -17,9 +17,9 @@ const WARM_UP: usize = 2;
 const COUNTED: usize = 9;
 
 /// Bytes of a small copy: a row and a mask have some kilobytes.
-const SMALL: usize = 4 << 10;
+pub(super) const SMALL: usize = 4 << 10;
 /// Bytes of a large copy: enough that its rate is that of the link.
-const LARGE: usize = 4 << 20;
+pub(super) const LARGE: usize = 4 << 20;
 
 /// A compiled file whose shapes and runs are wanted.
 #[derive(Debug, Clone)]
@@ -113,7 +113,13 @@ pub fn measure(
     files: &[FileToMeasure],
     watch: &mut dyn FnMut(&str),
 ) -> Result<Measurement, SurveyError> {
-    let (subject, index) = Subject::open(choice, options, watch)?;
+    let (subject, index) = match Opened::open(choice, options, watch)? {
+        Opened::Pcie(subject, index) => (subject, index),
+        Opened::Board(subject) => {
+            let measured = board_engine::measure(&subject.table, files, watch)?;
+            return Ok(Measurement { survey: subject.describe(measured.survey), ..measured });
+        }
+    };
     let survey = subject.describe(pcie::survey(&subject.table, index, watch)?);
     let mut session = Session { table: &subject.table, watch };
     session.initialise()?;
@@ -151,55 +157,88 @@ fn copies(engine: &mut Engine<'_, '_>) -> Result<Vec<Timing>, SurveyError> {
         let unpinned = unpinned.as_mut_ptr().cast();
         for (kind, host) in [("unpinned", Some(unpinned)), ("pinned", pinned)] {
             let Some(host) = host else { continue };
-            timings.push(time(&format!("axclrtMemcpy to-device {kind}"), bytes, || {
-                engine.upload(one, host, bytes)
-            }));
-            timings.push(time(&format!("axclrtMemcpy from-device {kind}"), bytes, || {
-                engine.download(host, one, bytes)
-            }));
+            timings.push(time(
+                &format!("axclrtMemcpy to-device {kind}"),
+                bytes,
+                || (),
+                || engine.upload(one, host, bytes),
+            ));
+            timings.push(time(
+                &format!("axclrtMemcpy from-device {kind}"),
+                bytes,
+                || (),
+                || engine.download(host, one, bytes),
+            ));
         }
-        timings.push(time("axclrtMemcpy on-device", bytes, || engine.duplicate(other, one, bytes)));
-        timings.push(time("axclrtMemset", bytes, || engine.zero(one, bytes)));
+        timings.push(time("axclrtMemcpy on-device", bytes, || (), || engine.duplicate(other, one, bytes)));
+        timings.push(time("axclrtMemset", bytes, || (), || engine.zero(one, bytes)));
     }
     engine.give_back_to(mark)?;
     Ok(timings)
 }
 
 fn file_shape(engine: &mut Engine<'_, '_>, file: &FileToMeasure) -> Result<FileShape, SurveyError> {
-    let file_bytes = file.path.metadata().map_or(0, |data| data.len());
     let mark = engine.mark();
-    let start = now();
-    let model = engine.load(&file.path)?;
-    let load_ns = now().saturating_sub(start);
-    let load = Timing {
-        call: "axclrtEngineLoadFromFile".to_owned(),
-        bytes: file_bytes,
-        count: 1,
-        least_ns: load_ns,
-        median_ns: load_ns,
-        error: None,
-    };
+    let (model, load) = file.time_load("axclrtEngineLoadFromFile", || engine.load(&file.path))?;
     let mut groups = Vec::new();
     for group in 0..model.groups {
         let mark = engine.mark();
         let (inputs, outputs) = engine.tensors(&model, group)?;
         let io = engine.bind(&model, &inputs, &outputs)?;
-        let run = time("axclrtEngineExecute", 0, || engine.execute(&model, group, io));
+        let run = time("axclrtEngineExecute", 0, || (), || engine.execute(&model, group, io));
         let queued_run = engine.stream()?.map(|stream| {
-            time("axclrtEngineExecuteAsync", 0, || engine.execute_queued(&model, group, io, stream))
+            time("axclrtEngineExecuteAsync", 0, || (), || engine.execute_queued(&model, group, io, stream))
         });
         engine.give_back_to(mark)?;
         groups.push(GroupShape { inputs, outputs, run, queued_run });
     }
     engine.give_back_to(mark)?;
-    Ok(FileShape { role: file.role.to_owned(), file_bytes, weight_bytes: file.weight_bytes, load, groups })
+    Ok(file.shape(load, groups))
 }
 
-/// Times a call some times; the first failure ends it and is what is told.
-fn time(call: &str, bytes: usize, mut run: impl FnMut() -> Result<(), SurveyError>) -> Timing {
+impl FileToMeasure {
+    fn file_bytes(&self) -> u64 {
+        self.path.metadata().map_or(0, |data| data.len())
+    }
+
+    /// Loads the file, once: a load takes long.
+    pub(super) fn time_load<T>(
+        &self,
+        call: &str,
+        load: impl FnOnce() -> Result<T, SurveyError>,
+    ) -> Result<(T, Timing), SurveyError> {
+        let start = now();
+        let loaded = load()?;
+        let ns = now().saturating_sub(start);
+        let timing = Timing {
+            call: call.to_owned(),
+            // A synthetic file stands for a longer one.
+            bytes: self.file_bytes().max(self.weight_bytes),
+            count: 1,
+            least_ns: ns,
+            median_ns: ns,
+            error: None,
+        };
+        Ok((loaded, timing))
+    }
+
+    pub(super) fn shape(&self, load: Timing, groups: Vec<GroupShape>) -> FileShape {
+        let (role, file_bytes) = (self.role.to_owned(), self.file_bytes());
+        FileShape { role, file_bytes, weight_bytes: self.weight_bytes, load, groups }
+    }
+}
+
+/// Times a call some times, each after `prepare`, which does not count; the first failure ends it and is what is told.
+pub(super) fn time(
+    call: &str,
+    bytes: usize,
+    mut prepare: impl FnMut(),
+    mut run: impl FnMut() -> Result<(), SurveyError>,
+) -> Timing {
     let mut spans = Vec::with_capacity(COUNTED);
     let mut error = None;
     for round in 0..WARM_UP + COUNTED {
+        prepare();
         let start = now();
         if let Err(failed) = run() {
             error = Some(match failed {

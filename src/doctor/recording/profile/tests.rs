@@ -33,6 +33,22 @@ fn file(role: &str, bytes: u64, load_ns: u64, groups: Vec<GroupShape>) -> FileSh
     }
 }
 
+/// A model whose head takes so long.
+fn model(layer_bytes: u64, groups: Vec<GroupShape>, head_ns: u64) -> RecordedModel {
+    RecordedModel {
+        digest: "d".into(),
+        layers: 36,
+        hidden: 2560,
+        vocab: 151_936,
+        context: 1000,
+        files: vec![
+            file("layer", layer_bytes, layer_bytes * 10, groups),
+            file("head", head_ns * 10, 1, vec![group(1, 0, head_ns + 100_000)]),
+        ],
+        verdicts: None,
+    }
+}
+
 /// A card of 1000 MB/s up, 500 MB/s down, 100 us a call, 20 GB/s for layers, 10 GB/s for heads, 1 TOPS.
 fn recording() -> Recording {
     let copy = |direction: &str, kind: &str, bytes: u64, mb_per_s: u64, more_us: u64| {
@@ -57,19 +73,24 @@ fn recording() -> Recording {
         card: CardFacts { soc: "AX650N".into(), total_memory: 2944 << 20, ..CardFacts::default() },
         findings: vec![],
         calls,
-        model: Some(RecordedModel {
-            digest: "d".into(),
-            layers: 36,
-            hidden: 2560,
-            vocab: 151_936,
-            context: 1000,
-            files: vec![
-                file("layer", 96_000_000, 960_000_000, vec![decode, chunk]),
-                file("head", 30_000_000, 1, vec![group(1, 0, 3_000_000 + 100_000)]),
-            ],
-            verdicts: None,
-        }),
+        models: vec![model(96_000_000, vec![decode, chunk], 3_000_000)],
     }
+}
+
+/// The same with a smaller model, on a card whose runs have another fixed cost than the known one.
+fn two_models() -> Recording {
+    let mut recording = recording();
+    // 16 MB of weights and 4 MB of cache at 20 GB/s are 1 ms.
+    let small = model(16_000_000, vec![group(1, 1000, 1_000_000 + 123_000 + 100_000)], 1_000_000 + 50_000);
+    let layer = &mut recording.models[0].files[0];
+    layer.groups[0].run.median_ns = 5_000_000 + 123_000 + 100_000;
+    layer.groups[1].run.median_ns = 19_200_000 + 4_800_000 + 123_000 + 100_000;
+    recording.models[0].files[1].groups[0].run.median_ns += 50_000;
+    recording.models.push(RecordedModel {
+        files: vec![small.files[0].clone(), FileShape { weight_bytes: 10_000_000, ..small.files[1].clone() }],
+        ..small
+    });
+    recording
 }
 
 fn read(text: &str) -> Profile {
@@ -101,10 +122,41 @@ fn figures_come_out_as_they_went_in() {
 }
 
 #[test]
+fn two_models_tell_what_is_fixed_from_what_is_read() {
+    let made = read(&profile(&two_models()).unwrap());
+    for (figure, expected) in [
+        (&made.layer_call_us, 123.0),
+        (&made.layer_gb_per_s, 20.0),
+        (&made.head_call_us, 50.0),
+        (&made.head_gb_per_s, 10.0),
+        (&made.chunk_tops, 1.0),
+    ] {
+        assert!((figure.value / expected - 1.0).abs() < 0.001, "{figure:?} for {expected}");
+        assert!(figure.source.starts_with("recorded"), "{figure:?}");
+    }
+    let one = read(&profile(&recording()).unwrap());
+    assert!(one.layer_call_us.source.starts_with("not told apart"), "{:?}", one.layer_call_us);
+}
+
+#[test]
+fn a_board_is_compared_with_a_board() {
+    let mut board = recording();
+    board.card.interface = "board".into();
+    board.calls = vec![
+        timing("AX_SYS_MflushCache", 4 << 10, 1000),
+        timing("AX_SYS_MflushCache", 4 << 20, 1000 + 419_020),
+    ];
+    let made = read(&profile(&board).unwrap());
+    assert_eq!(made.interface(), ax650_sim::profile::Interface::Board);
+    assert!((made.cache_gb_per_s.value - 10.0).abs() < 0.01, "{:?}", made.cache_gb_per_s);
+    assert!(made.to_device_mb_per_s.source.contains(KNOWN_BOARD), "{:?}", made.to_device_mb_per_s);
+}
+
+#[test]
 fn what_was_not_recorded_is_taken_from_a_known_machine_and_says_so() {
-    let bare = Recording { calls: vec![], model: None, card: CardFacts::default(), ..recording() };
+    let bare = Recording { calls: vec![], models: vec![], card: CardFacts::default(), ..recording() };
     let made = read(&profile(&bare).unwrap());
-    let known = Profile::named(KNOWN).unwrap();
+    let known = Profile::named(KNOWN_CARD).unwrap();
     for ((name, made), (_, known)) in made.figures().into_iter().zip(known.figures()) {
         assert_eq!(made.value.to_bits(), known.value.to_bits(), "{name}");
         assert!(made.source.starts_with("not in the recording"), "{name}: {}", made.source);
@@ -117,8 +169,7 @@ fn failed_and_absurd_timings_make_no_figures() {
     for timing in &mut odd.calls {
         timing.median_ns = 0;
     }
-    let model = odd.model.as_mut().unwrap();
-    for file in &mut model.files {
+    for file in &mut odd.models[0].files {
         file.load.median_ns = 0;
         for group in &mut file.groups {
             group.run.count = 0;
