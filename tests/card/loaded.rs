@@ -1,9 +1,11 @@
 //! A model on the card under test, step by step.
 
-use ax650::device::{CancelFlag, Driver, DriverOptions, LoadedModel, ModelSpec, Paths, PathsWish, Sequence};
+use ax650::device::{
+    CancelFlag, DeviceChoice, Driver, DriverOptions, LoadedModel, ModelSpec, Paths, PathsWish, Sequence,
+};
 use ax650::models::embedding::EmbeddingTable;
 
-use crate::support::{Face, TinyStore, driver_options};
+use crate::support::{Face, THREADS, TinyStore, driver_options};
 
 /// A model on the card under test, driven without an engine.
 pub(crate) struct Loaded {
@@ -14,8 +16,18 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Loads it; `paths` are tested and used.
     pub(crate) fn on(face: Face, store: &TinyStore, paths: Paths) -> Self {
-        let options = DriverOptions { paths: PathsWish(paths), ..driver_options() };
-        let driver = Driver::open(&face.device(), &options).unwrap();
+        Self::with(&face.device(), driver_options(), store, paths)
+    }
+
+    /// The same on the built-in card, whatever the card under test is.
+    pub(crate) fn built_in(face: Face, store: &TinyStore, paths: Paths) -> Self {
+        let options = DriverOptions { software_threads: Some(THREADS), ..DriverOptions::default() };
+        Self::with(&face.built_in(), options, store, paths)
+    }
+
+    fn with(device: &DeviceChoice, options: DriverOptions, store: &TinyStore, paths: Paths) -> Self {
+        let options = DriverOptions { paths: PathsWish(paths), ..options };
+        let driver = Driver::open(device, &options).unwrap();
         let files = store.model.files.clone();
         let (hidden, vocab) = (store.model.hidden(), store.model.vocab());
         let spec = ModelSpec { layers: files.layers, head: files.head, hidden, vocab, digest: String::new() };

@@ -6,6 +6,8 @@
 //! claims the card of the process, and fails if the card has noted a breach of the vendor's contract.
 //!
 //! The card may also be one behind the vendor's shared libraries, named by `AX650_TEST_DRIVER_PATH` (see `support`).
+//! With `AX650_TEST_RECORDING` the built-in card has the memory and the speed of a recorded one; what `replay` tests of
+//! every recording in `tests/recordings` needs no variable.
 //! The tests of `recovery` have no use for that: what they do to their card goes past the vendor's interface.
 #![expect(
     clippy::unwrap_used,
@@ -18,5 +20,6 @@ mod engine;
 mod loaded;
 mod paths;
 mod recovery;
+mod replay;
 mod sequence;
 mod support;

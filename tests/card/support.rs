@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ax650::device::{DeviceChoice, Driver, DriverOptions};
+use ax650::doctor::recording::{Recording, profile::profile};
 use ax650::engine::{
     DoneReason, Engine, EngineConfig, Event, GenerateOptions, Generation, Request, SamplingOptions, Summary,
 };
 use ax650::models::model::Model;
 use ax650_sim::CardOptions;
 use ax650_sim::control::{ClaimedCard, claim};
+use ax650_sim::profile::Profile;
 use ax650_sim::testing::{TinySpec, write_tiny_model};
 use parking_lot::{Mutex, MutexGuard};
 use tempfile::TempDir;
@@ -22,6 +24,9 @@ pub(crate) const THREADS: usize = 2;
 /// the vendor's shared libraries, opened as with `--driver-path`, or `linked` for the SDK that the program is linked
 /// with.
 const DRIVER_PATH: &str = "AX650_TEST_DRIVER_PATH";
+
+/// Names a recording of a card (see `ax650 doctor --record`): the built-in card is then one of its memory and speed.
+const RECORDING: &str = "AX650_TEST_RECORDING";
 
 /// The vendor's two interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +41,17 @@ impl Face {
     /// The card under test by this interface.
     pub(crate) fn device(self) -> DeviceChoice {
         match (self, driver_path()) {
-            (Self::Pcie, None) => DeviceChoice::SOFTWARE,
-            (Self::Board, None) => "software,interface=board".parse().unwrap(),
+            (_, None) => self.built_in(),
             (Self::Pcie, Some(_)) => DeviceChoice::Pcie(0),
             (Self::Board, Some(_)) => DeviceChoice::Board,
+        }
+    }
+
+    /// The built-in card by this interface.
+    pub(crate) fn built_in(self) -> DeviceChoice {
+        match self {
+            Self::Pcie => DeviceChoice::SOFTWARE,
+            Self::Board => "software,interface=board".parse().unwrap(),
         }
     }
 
@@ -141,7 +153,21 @@ fn byte_tokenizer(vocab: usize) -> serde_json::Value {
 
 /// Takes the built-in software card with its controls, whatever the card under test is.
 pub(crate) fn built_in() -> ClaimedCard {
-    claim(CardOptions { threads: Some(THREADS), ..CardOptions::default() })
+    let recording = std::env::var_os(RECORDING).filter(|value| !value.is_empty());
+    let profile = recording.map(|path| profile_of(&Recording::read(Path::new(&path)).unwrap()));
+    built_in_like(profile)
+}
+
+/// The same with the memory and the speed of a profile.
+pub(crate) fn built_in_like(profile: Option<Profile>) -> ClaimedCard {
+    claim(CardOptions { threads: Some(THREADS), profile: profile.map(Arc::new), ..CardOptions::default() })
+}
+
+/// The profile that a recording is turned into.
+pub(crate) fn profile_of(recording: &Recording) -> Profile {
+    let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    std::fs::write(file.path(), profile(recording).unwrap()).unwrap();
+    Profile::read(file.path()).unwrap()
 }
 
 /// Runs `test` on an engine of its own; afterwards nothing may be left on the card.
