@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     cli::terminal::note,
-    device::{DeviceChoice, DriverOptions, PathsWish},
+    device::{DeviceChoice, DriverOptions, KeptVerdicts, PathsWish},
     models::store::Store,
 };
 
@@ -34,9 +34,6 @@ mod version;
 
 /// Version and git revision this binary was built from.
 const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("AX650_REVISION"), ")");
-
-/// Where the verdicts of the self-test are kept, in the folder of our models: no name of a model begins with a dot.
-const VERDICTS: &str = ".verdicts";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -109,7 +106,7 @@ impl CardArguments {
             driver_path: self.driver_path.clone(),
             software_threads: self.threads.map(usize::from),
             paths: self.paths,
-            verdicts: Some(Store::from_env().folder().join(VERDICTS)),
+            verdicts: Some(Store::from_env().folder().join(KeptVerdicts::FOLDER)),
             ..DriverOptions::default()
         }
     }

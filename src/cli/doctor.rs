@@ -94,6 +94,9 @@ impl Arguments {
         if self.record.is_some() && self.root.is_some() {
             anyhow::bail!("--root looks at files alone, --record at a card: give one of them");
         }
+        if let Some(root) = self.root.as_ref().filter(|root| !root.is_dir()) {
+            anyhow::bail!("--root {}: there is no such directory", root.display());
+        }
         let around = self.surroundings()?;
         let report = doctor::examine(&around);
         if let Some(file) = &self.record {

@@ -60,6 +60,9 @@ pub(super) fn probe(around: &Surroundings, evidence: &Evidence) -> Vec<Finding> 
     if !evidence.board_matters(around) {
         return Vec::new();
     }
+    if !evidence.is_board() {
+        return vec![no_board()];
+    }
     let root = &around.root;
     let mut findings = vec![chip(root)];
     match root.text(CMM).map(|text| Cmm::parse(&text)) {
@@ -81,6 +84,16 @@ pub(super) fn probe(around: &Surroundings, evidence: &Evidence) -> Vec<Finding> 
     }
     findings.extend(temperature(root));
     findings
+}
+
+/// Somebody asked for the board on a machine that is none, or whose drivers are not loaded.
+fn no_board() -> Finding {
+    let text = "this is no AX650N system, or none of its drivers is loaded";
+    Finding::new("host.board", Group::Host, Level::Problem, text)
+        .seen("/dev/ax_cmm, /dev/ax_sys, /dev/npu", "not there")
+        .advice(
+            "for a card in a PCIe slot use --device pcie; on an AX650N board load its drivers, as its maker describes",
+        )
 }
 
 fn chip(root: &Root) -> Finding {

@@ -101,7 +101,9 @@ pub struct CardFacts {
 /// One line: what will compute.
 pub(super) fn summary(around: &Surroundings, evidence: &Evidence) -> String {
     match (&around.card, &around.device) {
-        (_, DeviceChoice::Software(_)) => "the software card computes, as asked for".to_owned(),
+        (CardProbe::Opened(_) | CardProbe::Skipped, DeviceChoice::Software(_)) => {
+            "the software card computes, as asked for".to_owned()
+        }
         (CardProbe::Opened(facts), _) => {
             format!(
                 "the {} card computes: {}, {} MiB free",
@@ -131,8 +133,11 @@ pub(super) fn probe(around: &Surroundings, evidence: &Evidence) -> Vec<Finding> 
     if let CardProbe::Opened(facts) = &around.card {
         return opened(facts);
     }
-    if matches!(around.device, DeviceChoice::Software(_)) || matches!(around.card, CardProbe::Skipped) {
+    if matches!(around.card, CardProbe::Skipped) {
         return Vec::new();
+    }
+    if matches!(around.device, DeviceChoice::Software(_)) {
+        return vec![software_failed(around)];
     }
     if !expected {
         return vec![none_here(evidence)];
@@ -158,6 +163,17 @@ fn none_here(evidence: &Evidence) -> Finding {
             .command("printf 'dtparam=pciex1\\ndtoverlay=pciex1-compat-pi5,no-mip\\n' | sudo tee -a /boot/firmware/config.txt")
     } else {
         finding.advice(advice)
+    }
+}
+
+/// Nothing but its profile can keep a software card from working.
+fn software_failed(around: &Surroundings) -> Finding {
+    let text = format!("{} cannot be made", around.device);
+    match &around.card {
+        CardProbe::NoLibrary { reason } => Finding::new("card.software", Group::Card, Level::Problem, text)
+            .seen("--device", reason)
+            .advice("name a profile that exists, or none: --device software"),
+        other => failed(other),
     }
 }
 

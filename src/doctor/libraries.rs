@@ -17,6 +17,9 @@ pub(super) const CARD: &str = "libaxcl_rt.so";
 pub(super) const BOARD_ENGINE: &str = "libax_engine.so";
 const BOARD_SYSTEM: &str = "libax_sys.so";
 
+/// Runs of a model with several shape groups; from `V1.45.0_P38` on (abi.md 6).
+const GROUPS: &str = "AX_ENGINE_RunGroupIOSync";
+
 /// Where the vendor's package puts AXCL (its package scripts), and the file that tells the dynamic linker.
 const PACKAGE_DIRECTORY: &str = "/usr/lib/axcl";
 const LINKER_FILE: &str = "/etc/ld.so.conf.d/axcl.conf";
@@ -205,6 +208,12 @@ impl FoundLibrary {
                 .advice("install a newer host package of your card's maker");
         }
         let optional = lacks(symbols.optional);
+        if optional.contains(&GROUPS) {
+            let text = format!("{} knows no shape groups, which language models need", self.path.display());
+            return finding(&format!("{id}.groups"), Level::Problem, text)
+                .seen(GROUPS, "not exported")
+                .advice("install the board's system V1.45.0_P38 or newer");
+        }
         if optional.is_empty() {
             return finding(id, Level::Ok, format!("{} has all functions", self.path.display()));
         }

@@ -86,7 +86,7 @@ pub(super) fn probe(around: &Surroundings, evidence: &Evidence) -> Vec<Finding> 
     if evidence.card_matters(around) && !evidence.modules.is_empty() {
         findings.extend(judge(around, "driver.nodes", CARD, &evidence.nodes));
     }
-    if evidence.board_matters(around) {
+    if evidence.is_board() {
         findings.extend(judge(around, "driver.board_nodes", BOARD, &evidence.board_nodes));
     }
     findings

@@ -7,7 +7,7 @@ use std::process::Command;
 use ax650_sys::table;
 use serde_json::Value;
 
-use crate::program::{Program, stdout};
+use crate::program::{Program, stderr, stdout};
 
 /// Builds a library under the vendor's name. `bodies` are C functions by name; the rest return 0.
 fn vendor_library(directory: &Path, bodies: &[(&str, &str)]) -> PathBuf {
@@ -155,4 +155,15 @@ fn another_machine_is_examined_by_its_files_alone() {
     let text = stdout(&assert);
     assert!(text.contains("Raspberry Pi 5") && text.contains("no Axera card on the PCIe bus"), "{text}");
     assert!(!text.contains("Software card\n"), "there is no /proc/cpuinfo: {text}");
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_an_error_and_no_clean_bill() {
+    let program = Program::new();
+    let text = stderr(&program.run(&["doctor", "--root", "/nowhere/at/all"]).code(1));
+    assert!(text.contains("no such directory"), "{text}");
+    let assert = program.run(&["doctor", "--json", "--device", "software:nosuch"]).code(1);
+    let report: Value = serde_json::from_str(&stdout(&assert)).unwrap();
+    let finding = finding(&report, "card.software");
+    assert!(finding["seen"][0]["value"].as_str().unwrap().contains("pi5-llm8850"), "{finding:#}");
 }

@@ -8,6 +8,14 @@ const CMM: &str = "+---PARTITION: Phys(0x180000000, 0x23FFFFFFF), Size=3145728KB
     ---CMM_USE_INFO:\n total size=3145728KB(3072MB),used=18876KB(18MB + 444KB),remain=1044480KB(1020MB + 0KB),\
     partition_number=1,block_number=2\n";
 
+/// The engine's library without some functions.
+fn engine(lacking: &[&str]) -> Vec<u8> {
+    let all = table::BOARD.required.iter().chain(table::BOARD.optional).copied();
+    let there: Vec<&str> =
+        all.filter(|name| name.starts_with("AX_ENGINE_") && !lacking.contains(name)).collect();
+    library(AARCH64, &there)
+}
+
 fn board() -> Machine {
     let names = |names: &[&'static str], prefix: &str| -> Vec<&'static str> {
         names.iter().copied().filter(|name| name.starts_with(prefix)).collect()
@@ -19,7 +27,7 @@ fn board() -> Machine {
         .file("/proc/812/comm", "ax650\n")
         .file("/proc/99/comm", "other\n")
         .file("/sys/class/thermal/thermal_zone0/temp", "61000\n")
-        .file("/usr/lib/libax_engine.so", library(AARCH64, &names(table::BOARD.required, "AX_ENGINE_")))
+        .file("/usr/lib/libax_engine.so", engine(&[]))
         .file("/usr/lib/libax_sys.so", library(AARCH64, &names(table::BOARD.required, "AX_SYS_")))
         .device("board")
         .card(CardProbe::Skipped);
@@ -57,6 +65,17 @@ fn missing_parts_of_the_board_are_named() {
     let old = library(AARCH64, &["AX_ENGINE_Init"]);
     let machine = board().file("/usr/lib/libax_engine.so", old);
     assert!(machine.finding("driver.board_library.symbols").text.contains("AX_ENGINE_CreateHandle"));
+    let machine = board().file("/usr/lib/libax_engine.so", engine(&["AX_ENGINE_RunGroupIOSync"]));
+    let groups = machine.finding("driver.board_library.groups");
+    assert!(groups.level == Level::Problem && groups.advice.contains("V1.45.0_P38"), "{groups:?}");
     let machine = board().file("/proc/ax_proc/mem_cmm_info", CMM.replace("1044480", "20480"));
     assert_eq!(machine.finding("memory.cmm").level, Level::Warning);
+}
+
+#[test]
+fn a_machine_that_is_no_board_is_told_so_once() {
+    let machine = Machine::new().device("board");
+    let finding = machine.finding("host.board");
+    assert!(finding.level == Level::Problem && finding.advice.contains("--device pcie"), "{finding:?}");
+    assert!(machine.examine().get("driver.board_nodes").is_none(), "no node can be missing there");
 }
