@@ -59,7 +59,15 @@ typedef enum axl_lane {
 typedef struct axl_ops {
     /* Also gives back the card; the driver itself is freed by the caller. */
     axl_status (*close)(axl_driver *driver);
-    axl_status (*query)(axl_driver *driver, axl_driver_info *info);
+
+    /* Memory in bytes, for axl_driver_measure: sizes that make no sense, or that nobody tells, stay 0. */
+    axl_status (*measure)(axl_driver *driver, uint64_t *total, uint64_t *free_bytes);
+
+    /* How many times the size of a file its load takes at its peak. */
+    uint32_t load_factor;
+
+    /* Whether an allocation or a load gives this code when there is no memory, and for other reasons too. */
+    bool (*may_mean_memory)(int32_t vendor_code);
 
     /* Whether tensors may come in another order in each shape group; else all groups have that of group 0. */
     bool tensors_per_group;
@@ -114,11 +122,13 @@ struct axl_driver {
     axl_activity own_activity;
     int32_t layer; /* what the next calls are for */
     uint32_t models;
+    axl_driver_info info; /* texts and ids of the opening; sizes of axl_driver_measure, less what was taken since */
+    axl_status tolerated[AXL_TOLERATED];
 };
 
 /* What a call of the vendor is counted as. */
 typedef enum axl_call_kind {
-    AXL_CALL_HOST,  /* touches the library's own objects only */
+    AXL_CALL_HOST,  /* waits for no NPU and no bus, as far as is known */
     AXL_CALL_CARD,  /* waits for the card */
     AXL_CALL_RUN,   /* waits for a run */
     AXL_CALL_CACHE, /* maintains the CPU's cache */
@@ -130,6 +140,21 @@ void axl_call_end(axl_driver *driver, axl_call_kind kind);
 
 /* What drivers share. */
 axl_status axl_driver_init(axl_driver *driver, const axl_ops *ops, const axl_driver_options *options);
+
+/* Asks for the sizes of memory anew, which can take seconds. When that fails they are unknown: 0. */
+void axl_driver_measure(axl_driver *driver);
+
+/* Notes that so much of the free memory is taken. */
+void axl_driver_spend(axl_driver *driver, uint64_t bytes);
+
+/* Keeps a failure that there is a way around. */
+void axl_driver_tolerate(axl_driver *driver, axl_tolerance what, const axl_status *status);
+
+/*
+ * For the outcome of what takes up to `bytes` of the card's memory: tells "no memory" where the vendor's code may mean
+ * something else as well and the card has less free, and how much was asked for.
+ */
+axl_status axl_driver_for_memory(axl_driver *driver, axl_status status, uint64_t bytes);
 axl_status axl_out_of_bounds(void);
 axl_status axl_read_shape(const int32_t *dims, int32_t rank, uint64_t bytes, axl_shape *out);
 void axl_copy_text(char *out, size_t size, const char *text);

@@ -67,7 +67,7 @@ typedef struct axl_driver_info {
  */
 typedef struct axl_stats {
     uint64_t driver_calls;
-    uint64_t blocking_calls;    /* that wait for the card; on the board the runs */
+    uint64_t blocking_calls;    /* that wait for the card; on the board runs, and what brings a file there */
     uint64_t runs;
     uint64_t cache_calls;       /* flushes and invalidations of the CPU's cache */
     uint64_t bytes_to_device;
@@ -110,11 +110,28 @@ axl_status axl_driver_open_board(const ax_board_table *table, const axl_driver_o
 /* Refused while a model is open. Otherwise the driver is gone, whatever the status says. */
 axl_status axl_driver_close(axl_driver *driver);
 
-/* Asks the card anew, so that free_memory is current. */
-axl_status axl_driver_query(axl_driver *driver, axl_driver_info *info);
+/*
+ * Version, chip and ids are those of the opening. The sizes of memory are asked for anew; a PCIe card runs shell
+ * commands for them, which can take seconds, and fail while it is busy: then they are unknown.
+ */
+void axl_driver_query(axl_driver *driver, axl_driver_info *info);
 void axl_driver_stats(const axl_driver *driver, axl_stats *stats);
 
-/* A compiled file and its size in bytes, which is what its load is expected to take on the card. */
+/* What a driver and its models do without when it fails. */
+typedef enum axl_tolerance {
+    AXL_WITHOUT_PINNED = 0,  /* AXL_PATH_PINNED */
+    AXL_WITHOUT_ASYNC = 1,   /* AXL_PATH_ASYNC */
+    AXL_WITHOUT_MEMORY = 2,  /* the sizes of memory; a load is not checked against them then */
+    AXL_TOLERATED = 3,       /* how many there are */
+} axl_tolerance;
+
+/* The last failure of that kind since the driver was opened; AXL_OK: none. */
+axl_status axl_driver_tolerated(const axl_driver *driver, axl_tolerance what);
+
+/*
+ * A compiled file and its size in bytes, which is what it is expected to take on the card; while it is loaded, twice
+ * that on a PCIe card. A load for which too little is free is refused with AXL_ERR_DEVICE_MEMORY, before it begins.
+ */
 typedef struct axl_file {
     const char *path;
     uint64_t bytes;
@@ -218,8 +235,9 @@ axl_status axl_seq_copy(axl_seq *dst, const axl_seq *src, uint32_t count);
 /*
  * Computes `count` tokens (1..=chunk) behind the sequence. rows: count * hidden values. logits: NULL, or
  * room for vocab values, which receive those of the last row. cancel: NULL, or a flag that is read
- * atomically before every layer; another thread may set it to non-zero. Runs that were queued before are waited for:
- * those of a token, or of up to AXL_PREFILL_WINDOW layers of a chunk.
+ * atomically before every layer, and after every wait; another thread may set it to non-zero. Runs that were queued
+ * before are waited for: those of a token, or of up to AXL_PREFILL_WINDOW layers of a chunk. So a cancelled step ends
+ * within one layer where each run is waited for, and else within one token or so many layers.
  * The sequence grows by `count` on success and keeps its length on any failure. Nothing stays queued either way.
  * A failure of queued work is met when it is waited for: its layer is AXL_NO_LAYER, its detail "queued runs", of a
  * chunk with the layers in question.

@@ -67,17 +67,17 @@ static axl_status create_handle(board_driver *driver, const mapping *file, AX_EN
 {
     const AX_U32 size = (AX_U32)file->bytes;
     if (driver->table.AX_ENGINE_CreateHandleV2 == NULL) {
-        return BOARD_CALL(driver, AXL_CALL_HOST, AX_ENGINE_CreateHandle, (out, file->data, size));
+        return BOARD_CALL(driver, AXL_CALL_CARD, AX_ENGINE_CreateHandle, (out, file->data, size));
     }
     static AX_S8 name[] = {'a', 'x', '6', '5', '0', 0};
     AX_ENGINE_HANDLE_EXTRA_T extra = {.pName = name};
     const axl_status status =
-        BOARD_CALL(driver, AXL_CALL_HOST, AX_ENGINE_CreateHandleV2, (out, file->data, size, &extra));
+        BOARD_CALL(driver, AXL_CALL_CARD, AX_ENGINE_CreateHandleV2, (out, file->data, size, &extra));
     if (status.code == AXL_OK || status.code == AXL_ERR_DEVICE_MEMORY) {
         return status;
     }
     *out = NULL;
-    const axl_status older = BOARD_CALL(driver, AXL_CALL_HOST, AX_ENGINE_CreateHandle, (out, file->data, size));
+    const axl_status older = BOARD_CALL(driver, AXL_CALL_CARD, AX_ENGINE_CreateHandle, (out, file->data, size));
     return older.code == AXL_OK ? older : status;
 }
 
@@ -85,7 +85,7 @@ static axl_status create_handle(board_driver *driver, const mapping *file, AX_EN
 static axl_status create_context(board_driver *driver, axl_program *program, axl_status *explicit_one)
 {
     AX_ENGINE_CONTEXT_T context = NULL;
-    *explicit_one = BOARD_CALL(driver, AXL_CALL_HOST, AX_ENGINE_CreateContextV2, (handle_of(program), &context));
+    *explicit_one = BOARD_CALL(driver, AXL_CALL_CARD, AX_ENGINE_CreateContextV2, (handle_of(program), &context));
     if (explicit_one->code == AXL_OK) {
         program->context = (uintptr_t)context;
         return axl_ok();
@@ -93,7 +93,7 @@ static axl_status create_context(board_driver *driver, axl_program *program, axl
     if (explicit_one->code == AXL_ERR_DEVICE_MEMORY) {
         return *explicit_one;
     }
-    const axl_status older = BOARD_CALL(driver, AXL_CALL_HOST, AX_ENGINE_CreateContext, (handle_of(program)));
+    const axl_status older = BOARD_CALL(driver, AXL_CALL_CARD, AX_ENGINE_CreateContext, (handle_of(program)));
     return older.code == AXL_OK ? older : *explicit_one;
 }
 

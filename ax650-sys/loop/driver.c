@@ -16,6 +16,9 @@ axl_status axl_driver_init(axl_driver *driver, const axl_ops *ops, const axl_dri
     driver->ops = ops;
     driver->activity = options->activity != NULL ? options->activity : &driver->own_activity;
     driver->layer = AXL_NO_LAYER;
+    for (uint32_t what = 0; what < AXL_TOLERATED; what++) {
+        driver->tolerated[what] = axl_ok();
+    }
     return axl_ok();
 }
 
@@ -32,9 +35,53 @@ axl_status axl_driver_close(axl_driver *driver)
     return status;
 }
 
-axl_status axl_driver_query(axl_driver *driver, axl_driver_info *info)
+void axl_driver_query(axl_driver *driver, axl_driver_info *info)
 {
-    return driver->ops->query(driver, info);
+    axl_driver_measure(driver);
+    *info = driver->info;
+}
+
+axl_status axl_driver_tolerated(const axl_driver *driver, axl_tolerance what)
+{
+    return (uint32_t)what < AXL_TOLERATED ? driver->tolerated[what]
+                                          : axl_error(AXL_ERR_ARGUMENT, "axl_driver_tolerated: no such kind");
+}
+
+void axl_driver_tolerate(axl_driver *driver, axl_tolerance what, const axl_status *status)
+{
+    driver->tolerated[what] = *status;
+}
+
+void axl_driver_measure(axl_driver *driver)
+{
+    uint64_t total = 0;
+    uint64_t free_bytes = 0;
+    const axl_status status = driver->ops->measure(driver, &total, &free_bytes);
+    const bool known = status.code == AXL_OK && free_bytes <= total;
+    driver->info.total_memory = known ? total : 0;
+    driver->info.free_memory = known ? free_bytes : 0;
+    if (status.code != AXL_OK) {
+        axl_driver_tolerate(driver, AXL_WITHOUT_MEMORY, &status);
+    }
+}
+
+void axl_driver_spend(axl_driver *driver, uint64_t bytes)
+{
+    uint64_t *free_bytes = &driver->info.free_memory;
+    *free_bytes -= bytes < *free_bytes ? bytes : *free_bytes;
+}
+
+axl_status axl_driver_for_memory(axl_driver *driver, axl_status status, uint64_t bytes)
+{
+    if (status.code == AXL_ERR_CALL && driver->ops->may_mean_memory(status.vendor_code)) {
+        axl_driver_measure(driver);
+        const axl_driver_info *info = &driver->info;
+        if (info->total_memory != 0 && info->free_memory < bytes) {
+            status.code = AXL_ERR_DEVICE_MEMORY;
+            axl_describe_need(&status, bytes, info->free_memory);
+        }
+    }
+    return axl_needing(status, bytes);
 }
 
 void axl_driver_stats(const axl_driver *driver, axl_stats *stats)

@@ -24,28 +24,50 @@ static uint32_t board_capabilities(const axl_driver *base)
     return 0;
 }
 
+/* Codes of an NPU whose memory ran out; seen for other reasons as well (OLDNPU, LLM). */
+static bool board_may_mean_memory(int32_t vendor_code)
+{
+    switch ((uint32_t)vendor_code) {
+    case AX_ERR_NPU_NO_RESOURCE:
+    case AX_ERR_NPU_MEMORY:
+    case AX_ERR_NPU_TASK_FAILED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* No board of this chip has less; our choice. */
+#define LEAST_MEMORY (64u << 20)
+
 /*
- * The unit of the figures is not told; KB is what a u32 can hold of these sizes (BSP-S). What makes no sense, or
- * cannot be had, counts as unknown.
+ * The unit of the figures is not told; KB is what a u32 can hold of these sizes (BSP-S). A total that no board has
+ * shows that it is another one.
  */
-static axl_status board_query(axl_driver *base, axl_driver_info *info)
+static axl_status board_measure(axl_driver *base, uint64_t *total, uint64_t *free_bytes)
 {
     board_driver *driver = board(base);
-    *info = (axl_driver_info){.device_count = 1};
-    if (driver->table.AX_ENGINE_GetVersion != NULL) {
-        axl_call_begin(base, "AX_ENGINE_GetVersion");
-        axl_copy_text(info->version, sizeof info->version, driver->table.AX_ENGINE_GetVersion());
-        axl_call_end(base, AXL_CALL_HOST);
-    }
-    AX_CMM_STATUS_T memory = {0};
-    if (driver->table.AX_SYS_MemQueryStatus == NULL ||
-        BOARD_CALL(driver, AXL_CALL_HOST, AX_SYS_MemQueryStatus, (&memory)).code != AXL_OK ||
-        memory.RemainSize > memory.TotalSize) {
+    if (driver->table.AX_SYS_MemQueryStatus == NULL) {
         return axl_ok();
     }
-    info->total_memory = (uint64_t)memory.TotalSize * 1024u;
-    info->free_memory = (uint64_t)memory.RemainSize * 1024u;
+    AX_CMM_STATUS_T memory = {0};
+    AXL_TRY(BOARD_CALL(driver, AXL_CALL_HOST, AX_SYS_MemQueryStatus, (&memory)));
+    if ((uint64_t)memory.TotalSize * 1024u >= LEAST_MEMORY) {
+        *total = (uint64_t)memory.TotalSize * 1024u;
+        *free_bytes = (uint64_t)memory.RemainSize * 1024u;
+    }
     return axl_ok();
+}
+
+static void identify(board_driver *driver)
+{
+    driver->base.info.device_count = 1;
+    if (driver->table.AX_ENGINE_GetVersion != NULL) {
+        axl_driver_info *info = &driver->base.info;
+        axl_call_begin(&driver->base, "AX_ENGINE_GetVersion");
+        axl_copy_text(info->version, sizeof info->version, driver->table.AX_ENGINE_GetVersion());
+        axl_call_end(&driver->base, AXL_CALL_HOST);
+    }
 }
 
 /* Undoes as much of the opening as was done. */
@@ -64,7 +86,9 @@ static axl_status board_close(axl_driver *base)
 
 static const axl_ops board_ops = {
     .close = board_close,
-    .query = board_query,
+    .measure = board_measure,
+    .load_factor = 1, /* the file stays on the CPU's side */
+    .may_mean_memory = board_may_mean_memory,
     .tensors_per_group = true,
     .capabilities = board_capabilities,
     .alloc = board_alloc,
@@ -132,7 +156,9 @@ static axl_status start(board_driver *driver, const axl_driver_options *options)
 {
     AXL_TRY(BOARD_CALL(driver, AXL_CALL_HOST, AX_SYS_Init, ()));
     driver->initialised = true;
-    return start_engine(driver, options->vnpu);
+    AXL_TRY(start_engine(driver, options->vnpu));
+    identify(driver);
+    return axl_ok();
 }
 
 axl_status axl_driver_open_board(const ax_board_table *table, const axl_driver_options *options, axl_driver **out)

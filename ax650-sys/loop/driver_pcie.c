@@ -1,5 +1,6 @@
 /* The driver of a PCIe or M.2 card: AXCL. Opening, closing, asking. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "driver_pcie.h"
 
@@ -24,9 +25,37 @@ static axl_status outcome(axclError error, const char *call)
     };
 }
 
+/*
+ * Of an allocation and of a load the library tells that the card refused them, not why (HOST memory.cpp and engine.cpp,
+ * `invoke`); older ones that its answer could not be decoded (ISS).
+ */
+static bool pcie_may_mean_memory(int32_t vendor_code)
+{
+    switch ((uint32_t)vendor_code) {
+    case AXCL_ERR_MEMORY_EXECUTE_FAIL:
+    case AXCL_ERR_MEMORY_DECODE:
+    case AXCL_ERR_ENGINE_EXECUTE_FAIL:
+    case AXCL_ERR_ENGINE_DECODE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* A request that could not even be sent (HOST axcl_task.cpp). */
+static bool is_gone(axclError error)
+{
+    return (uint32_t)error == AXCL_ERR_TASK_EXECUTE_FAIL || (uint32_t)error == AXCL_ERR_TASK_SUBMIT;
+}
+
 axl_status pcie_finish(pcie_driver *driver, axl_call_kind kind, axclError error, const char *call)
 {
     axl_call_end(&driver->base, kind);
+    if (is_gone(error)) {
+        driver->gone = true;
+    } else if (error == AXCL_SUCC && kind != AXL_CALL_HOST) {
+        driver->gone = false;
+    }
     return outcome(error, call);
 }
 
@@ -34,7 +63,11 @@ axl_status pcie_finish(pcie_driver *driver, axl_call_kind kind, axclError error,
 axl_status pcie_queued(pcie_driver *driver, axl_status status)
 {
     const uint32_t code = (uint32_t)status.vendor_code;
+    if (status.code == AXL_OK) {
+        driver->gone = false;
+    }
     if (status.code == AXL_ERR_CALL && (code == AXCL_ERR_UNSUPPORT || is_runtime(code, AXCL_ERR_UNSUPPORT))) {
+        axl_driver_tolerate(&driver->base, AXL_WITHOUT_ASYNC, &status);
         status.code = AXL_ERR_UNSUPPORTED;
         driver->no_queue = true;
     }
@@ -49,39 +82,49 @@ static uint32_t pcie_capabilities(const axl_driver *base)
     return (pinned ? AXL_PATH_PINNED : 0u) | (queue ? AXL_PATH_ASYNC : 0u);
 }
 
-static axl_status pcie_query(axl_driver *base, axl_driver_info *info)
+/* KB, by the card's own account (HOST axcl_device.cpp). */
+static axl_status pcie_measure(axl_driver *base, uint64_t *total, uint64_t *free_bytes)
 {
     pcie_driver *driver = pcie(base);
-    *info = (axl_driver_info){.device_id = driver->device, .device_count = driver->device_count};
-    if (driver->table.axclrtGetSocName != NULL) {
-        axl_call_begin(base, "axclrtGetSocName");
-        axl_copy_text(info->soc, sizeof info->soc, driver->table.axclrtGetSocName());
-        axl_call_end(base, AXL_CALL_HOST);
-    }
-    if (driver->table.axclrtGetFullVersion != NULL) {
-        axl_call_begin(base, "axclrtGetFullVersion");
-        axl_copy_text(info->version, sizeof info->version, driver->table.axclrtGetFullVersion());
-        axl_call_end(base, AXL_CALL_HOST);
-    }
     if (driver->table.axclrtGetDeviceProperties == NULL) {
         return axl_ok();
     }
     axclrtDeviceProperties properties = {0};
     AXL_TRY(PCIE_CALL(driver, AXL_CALL_CARD, axclrtGetDeviceProperties, (driver->device, &properties)));
-    info->total_memory = (uint64_t)properties.totalCmmSize * 1024u;
-    info->free_memory = (uint64_t)properties.freeCmmSize * 1024u;
+    *total = (uint64_t)properties.totalCmmSize * 1024u;
+    *free_bytes = (uint64_t)properties.freeCmmSize * 1024u;
     return axl_ok();
 }
 
-/* Undoes as much of the opening as was done. */
+/* The name of the chip is asked of the card, which may be too busy to answer: "UNKNOWN" (HOST axcl_rt.cpp). */
+static void identify(pcie_driver *driver)
+{
+    axl_driver_info *info = &driver->base.info;
+    info->device_id = driver->device;
+    info->device_count = driver->device_count;
+    if (driver->table.axclrtGetSocName != NULL) {
+        axl_call_begin(&driver->base, "axclrtGetSocName");
+        const char *soc = driver->table.axclrtGetSocName();
+        axl_call_end(&driver->base, AXL_CALL_CARD);
+        const bool known = soc != NULL && strcmp(soc, "UNKNOWN") != 0;
+        axl_copy_text(info->soc, sizeof info->soc, known ? soc : NULL);
+    }
+    if (driver->table.axclrtGetFullVersion != NULL) {
+        axl_call_begin(&driver->base, "axclrtGetFullVersion");
+        axl_copy_text(info->version, sizeof info->version, driver->table.axclrtGetFullVersion());
+        axl_call_end(&driver->base, AXL_CALL_HOST);
+    }
+}
+
+/* Undoes as much of the opening as was done; of what is on a card that is gone, nothing is left to be undone. */
 static axl_status pcie_close(axl_driver *base)
 {
     pcie_driver *driver = pcie(base);
     axl_status status = axl_ok();
-    if (driver->stream != NULL) {
+    if (driver->stream != NULL && !driver->gone) {
         axl_keep_first(&status, PCIE_CALL(driver, AXL_CALL_CARD, axclrtDestroyStream, (driver->stream)));
     }
-    if (driver->engine) {
+    if (driver->engine && !driver->gone) {
         axl_keep_first(&status, PCIE_CALL(driver, AXL_CALL_CARD, axclrtEngineFinalize, ()));
     }
     if (driver->bound) {
@@ -95,7 +138,9 @@ static axl_status pcie_close(axl_driver *base)
 
 static const axl_ops pcie_ops = {
     .close = pcie_close,
-    .query = pcie_query,
+    .measure = pcie_measure,
+    .load_factor = 2, /* the file itself, then what is made of it (HOST engine_load_unload.cpp) */
+    .may_mean_memory = pcie_may_mean_memory,
     .tensors_per_group = false,
     .capabilities = pcie_capabilities,
     .alloc = pcie_alloc,
@@ -199,7 +244,9 @@ static void open_stream(pcie_driver *driver)
         table->axclrtEngineExecuteAsync == NULL) {
         return;
     }
-    if (PCIE_CALL(driver, AXL_CALL_CARD, axclrtCreateStream, (&driver->stream)).code != AXL_OK) {
+    const axl_status status = PCIE_CALL(driver, AXL_CALL_CARD, axclrtCreateStream, (&driver->stream));
+    if (status.code != AXL_OK) {
+        axl_driver_tolerate(&driver->base, AXL_WITHOUT_ASYNC, &status);
         driver->stream = NULL;
     }
 }
@@ -213,6 +260,7 @@ static axl_status start(pcie_driver *driver, const axl_driver_options *options)
     driver->bound = true;
     AXL_TRY(start_engine(driver, options->vnpu));
     open_stream(driver);
+    identify(driver);
     return axl_ok();
 }
 

@@ -17,6 +17,12 @@ typedef struct pcie_driver {
     bool queued;            /* since the last wait */
     bool no_queue;          /* found out: the library refuses queued work */
     bool no_queued_copies;  /* found out: it refuses those from device memory to device memory */
+
+    /*
+     * The last request could not be sent. The library waits for ever for the answer of a card that is gone (HOST
+     * task.hpp), so nothing is given back to it and nothing waited for, until a request gets through again.
+     */
+    bool gone;
 } pcie_driver;
 
 static inline pcie_driver *pcie(axl_driver *driver)

@@ -144,24 +144,34 @@ static axl_status describe(axl_driver *driver, uint32_t roles, axl_engine *engin
     return axl_ok();
 }
 
-/* A load into too little memory is where cards get stuck, so what is told beforehand is believed. */
-static axl_status check_budget(axl_driver *driver, const axl_file *file)
+/*
+ * A load into too little memory is where cards get stuck, so what is told beforehand is believed. What was subtracted
+ * since the card told it is an estimate: before a refusal it is asked again.
+ */
+static axl_status check_budget(axl_driver *driver, uint64_t needed)
 {
-    axl_driver_info info;
-    AXL_TRY(driver->ops->query(driver, &info));
-    if (info.total_memory == 0 || file->bytes <= info.free_memory) {
+    const axl_driver_info *info = &driver->info;
+    if (info->total_memory != 0 && needed > info->free_memory) {
+        axl_driver_measure(driver);
+    }
+    if (info->total_memory == 0 || needed <= info->free_memory) {
         return axl_ok();
     }
-    axl_status status = axl_error(AXL_ERR_DEVICE_MEMORY, "the file is larger than the card's free memory");
-    axl_describe_need(&status, file->bytes, info.free_memory);
+    axl_status status = axl_error(AXL_ERR_DEVICE_MEMORY, "loading the file takes more than the card's free memory");
+    axl_describe_need(&status, needed, info->free_memory);
     return status;
 }
 
 /* The engine is to be closed whatever the outcome; it must come zeroed. */
 axl_status axl_engine_open(axl_driver *driver, const axl_file *file, uint32_t roles, axl_engine *engine)
 {
-    AXL_TRY(check_budget(driver, file));
-    AXL_TRY(axl_needing(driver->ops->load(driver, file->path, &engine->program), file->bytes));
+    uint64_t needed = 0;
+    if (!axl_multiply(file->bytes, driver->ops->load_factor, &needed)) {
+        return axl_error(AXL_ERR_ARGUMENT, "a file has an absurd size");
+    }
+    AXL_TRY(check_budget(driver, needed));
+    AXL_TRY(axl_driver_for_memory(driver, driver->ops->load(driver, file->path, &engine->program), needed));
+    axl_driver_spend(driver, file->bytes);
     AXL_TRY(describe(driver, roles, engine));
     for (uint32_t group = 0; group < engine->group_count; group++) {
         AXL_TRY(driver->ops->io_create(driver, &engine->program, group, &engine->bindings[group].io));

@@ -48,11 +48,13 @@ static axl_status open_file(axl_model *model, const axl_file *file, uint32_t lay
     }
     AXL_TRY(axl_groups_plan(model));
     AXL_TRY(axl_buffers_open(model));
+    axl_driver_spend(model->driver, model->buffer_bytes);
     return axl_paths_open(model, paths);
 }
 
 static axl_status open_files(axl_model *model, const axl_model_spec *spec, axl_progress progress, void *user)
 {
+    axl_driver_measure(model->driver);
     for (uint32_t i = 0; i < spec->file_count; i++) {
         if (spec->cancel != NULL && __atomic_load_n(spec->cancel, __ATOMIC_ACQUIRE) != 0) {
             return axl_at_layer(axl_error(AXL_ERR_CANCELLED, "cancel flag"), i);

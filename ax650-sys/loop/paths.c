@@ -41,10 +41,14 @@ axl_status axl_paths_open(axl_model *model, uint32_t wanted)
     model->capable = capable(model);
     uint32_t paths = wanted & axl_paths_available(model);
     axl_staging staging = {0};
-    if ((paths & AXL_PATH_PINNED) != 0 && axl_staging_open(model, true, &staging).code != AXL_OK) {
-        /* Hosts with little contiguous memory may not give any; the rest works without. */
-        model->capable &= ~(uint32_t)AXL_PATH_PINNED;
-        paths &= ~(uint32_t)AXL_PATH_PINNED;
+    if ((paths & AXL_PATH_PINNED) != 0) {
+        const axl_status status = axl_staging_open(model, true, &staging);
+        if (status.code != AXL_OK) {
+            /* Hosts with little contiguous memory may not give any; the rest works without. */
+            axl_driver_tolerate(model->driver, AXL_WITHOUT_PINNED, &status);
+            model->capable &= ~(uint32_t)AXL_PATH_PINNED;
+            paths &= ~(uint32_t)AXL_PATH_PINNED;
+        }
     }
     if (staging.block == NULL) {
         AXL_TRY(axl_staging_open(model, false, &staging));

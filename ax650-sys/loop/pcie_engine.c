@@ -14,13 +14,19 @@ static axl_status describe(pcie_driver *driver, uint64_t model, axl_program *out
     return axl_ok();
 }
 
-/* A model has no id that means "none", so the info tells whether there is something to unload. */
+/*
+ * A program is one that has an info. The library tells of success without a model where it cannot open or map the file
+ * (HOST engine_load_unload.cpp); it refuses the id 0 itself.
+ */
 axl_status pcie_load(axl_driver *base, const char *path, axl_program *out)
 {
     pcie_driver *driver = pcie(base);
     *out = (axl_program){0};
     uint64_t model = 0;
     AXL_TRY(PCIE_CALL(driver, AXL_CALL_CARD, axclrtEngineLoadFromFile, (path, &model)));
+    if (model == 0) {
+        return axl_error(AXL_ERR_MODEL, "axclrtEngineLoadFromFile gave no model: can the file be read?");
+    }
     out->model = model;
     axl_status status = describe(driver, model, out);
     if (status.code != AXL_OK) {
@@ -40,7 +46,9 @@ axl_status pcie_unload(axl_driver *base, axl_program *program)
         return axl_ok();
     }
     axl_status status = PCIE_CALL(driver, AXL_CALL_HOST, axclrtEngineDestroyIOInfo, (program->info));
-    axl_keep_first(&status, PCIE_CALL(driver, AXL_CALL_CARD, axclrtEngineUnload, (program->model)));
+    if (!driver->gone) {
+        axl_keep_first(&status, PCIE_CALL(driver, AXL_CALL_CARD, axclrtEngineUnload, (program->model)));
+    }
     *program = (axl_program){0};
     return status;
 }
@@ -49,7 +57,7 @@ uint32_t pcie_tensor_count(axl_driver *base, const axl_program *program, axl_dir
 {
     (void)group;
     pcie_driver *driver = pcie(base);
-    axl_call_begin(base, "axclrtEngineGetNumInputs");
+    axl_call_begin(base, direction == AXL_INPUT ? "axclrtEngineGetNumInputs" : "axclrtEngineGetNumOutputs");
     const uint32_t count = direction == AXL_INPUT ? driver->table.axclrtEngineGetNumInputs(program->info)
                                                   : driver->table.axclrtEngineGetNumOutputs(program->info);
     axl_call_end(base, AXL_CALL_HOST);
@@ -61,7 +69,8 @@ const char *pcie_tensor_name(axl_driver *base, const axl_program *program, axl_d
 {
     (void)group;
     pcie_driver *driver = pcie(base);
-    axl_call_begin(base, "axclrtEngineGetInputNameByIndex");
+    axl_call_begin(base, direction == AXL_INPUT ? "axclrtEngineGetInputNameByIndex"
+                                                : "axclrtEngineGetOutputNameByIndex");
     const char *name = direction == AXL_INPUT
                            ? driver->table.axclrtEngineGetInputNameByIndex(program->info, tensor)
                            : driver->table.axclrtEngineGetOutputNameByIndex(program->info, tensor);
@@ -80,7 +89,8 @@ axl_status pcie_tensor_shape(axl_driver *base, const axl_program *program, axl_d
     } else {
         AXL_TRY(PCIE_CALL(driver, AXL_CALL_HOST, axclrtEngineGetOutputDims, (program->info, group, tensor, &dims)));
     }
-    axl_call_begin(base, "axclrtEngineGetInputSizeByIndex");
+    axl_call_begin(base, direction == AXL_INPUT ? "axclrtEngineGetInputSizeByIndex"
+                                                : "axclrtEngineGetOutputSizeByIndex");
     bytes = direction == AXL_INPUT
                 ? driver->table.axclrtEngineGetInputSizeByIndex(program->info, group, tensor)
                 : driver->table.axclrtEngineGetOutputSizeByIndex(program->info, group, tensor);

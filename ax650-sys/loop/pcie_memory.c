@@ -6,7 +6,8 @@ axl_status pcie_free(axl_driver *base, axl_buffer *buffer)
     pcie_driver *driver = pcie(base);
     const axl_buffer old = *buffer;
     *buffer = (axl_buffer){0};
-    return old.address == 0 ? axl_ok() : PCIE_CALL(driver, AXL_CALL_CARD, axclrtFree, (pcie_address(&old, 0)));
+    const bool nothing = old.address == 0 || driver->gone;
+    return nothing ? axl_ok() : PCIE_CALL(driver, AXL_CALL_CARD, axclrtFree, (pcie_address(&old, 0)));
 }
 
 /*
@@ -22,9 +23,9 @@ axl_status pcie_alloc(axl_driver *base, axl_use use, uint64_t bytes, axl_buffer 
         return axl_error(AXL_ERR_MODEL, "a buffer is empty or larger than one allocation of the card (4 GiB)");
     }
     void *memory = NULL;
-    AXL_TRY(axl_needing(PCIE_CALL(driver, AXL_CALL_CARD, axclrtMalloc,
-                                  (&memory, (size_t)bytes, AXCL_MEM_MALLOC_HUGE_FIRST)),
-                        bytes));
+    const axl_status made =
+        PCIE_CALL(driver, AXL_CALL_CARD, axclrtMalloc, (&memory, (size_t)bytes, AXCL_MEM_MALLOC_HUGE_FIRST));
+    AXL_TRY(axl_driver_for_memory(base, made, bytes));
     if (memory == NULL) {
         return axl_needing(axl_error(AXL_ERR_DEVICE_MEMORY, "axclrtMalloc gave no address"), bytes);
     }
@@ -40,7 +41,7 @@ axl_status pcie_host_alloc(axl_driver *base, uint64_t bytes, void **out)
 {
     pcie_driver *driver = pcie(base);
     *out = NULL;
-    axl_status status = PCIE_CALL(driver, AXL_CALL_CARD, axclrtMallocHost, (out, (size_t)bytes));
+    axl_status status = PCIE_CALL(driver, AXL_CALL_HOST, axclrtMallocHost, (out, (size_t)bytes));
     if (status.code == AXL_ERR_DEVICE_MEMORY) {
         status.code = AXL_ERR_HOST_MEMORY;
     }
@@ -51,7 +52,7 @@ axl_status pcie_host_alloc(axl_driver *base, uint64_t bytes, void **out)
 axl_status pcie_host_free(axl_driver *base, void *memory)
 {
     pcie_driver *driver = pcie(base);
-    return PCIE_CALL(driver, AXL_CALL_CARD, axclrtFreeHost, (memory));
+    return PCIE_CALL(driver, AXL_CALL_HOST, axclrtFreeHost, (memory));
 }
 
 /* Waits when told to, else leaves the copy on the stream. */
@@ -103,6 +104,7 @@ axl_status pcie_copy(axl_driver *base, axl_lane lane, const axl_buffer *dst, uin
             return status;
         }
         driver->no_queue = false;
+        base->tolerated[AXL_WITHOUT_ASYNC] = axl_ok();
         driver->no_queued_copies = true;
     }
     AXL_TRY(pcie_wait(base));
@@ -117,6 +119,9 @@ axl_status pcie_wait(axl_driver *base)
         return axl_ok();
     }
     driver->queued = false;
+    if (driver->gone) {
+        return axl_ok(); /* what could not be sent has told so */
+    }
     axl_status status =
         pcie_queued(driver, PCIE_CALL(driver, AXL_CALL_RUN, axclrtSynchronizeStream, (driver->stream)));
     if (status.code != AXL_OK) {

@@ -40,12 +40,21 @@ impl VendorCode {
         )
     }
 
-    /// Whether a card that worked before has gone: it is not active, or its answers are not understood.
+    /// Whether a card that worked before has gone: nothing can be sent to it, it is not active, or its answers are
+    /// not understood.
+    ///
+    /// A task that took too long is none of these: the library gives only shell commands a time (HOST
+    /// `system/control.cpp`), and a card that is merely busy takes longer for them.
     pub fn is_lost(self) -> bool {
         let transport = [v::AXCL_ERR_TIMEOUT, v::AXCL_ERR_UNEXPECT_RESPONSE];
-        self.is_no_card()
-            || matches!(self.bits(), v::AXCL_ERR_DEVICE_NOT_ACTIVE | v::AXCL_ERR_DEVICE_NO_ACTIVE_DEVICE)
-            || (self.is_axcl() && transport.contains(&(self.bits() & 0xFF)))
+        match self.bits() {
+            v::AXCL_ERR_TASK_EXECUTE_FAIL
+            | v::AXCL_ERR_TASK_SUBMIT
+            | v::AXCL_ERR_DEVICE_NOT_ACTIVE
+            | v::AXCL_ERR_DEVICE_NO_ACTIVE_DEVICE => true,
+            v::AXCL_ERR_TASK_TIMEOUT => false,
+            bits => self.is_no_card() || (self.is_axcl() && transport.contains(&(bits & 0xFF))),
+        }
     }
 
     fn axcl_module(self) -> &'static str {
@@ -103,6 +112,7 @@ impl VendorCode {
             v::AXCL_ERR_USRWORK_SEND_DATA => "the message could not be sent",
             v::AXCL_ERR_USRWORK_BUFFER_TOO_SMALL => "the message is larger than the buffer",
             v::AXCL_ERR_TASK_SUBMIT => "cannot submit the task",
+            v::AXCL_ERR_TASK_EXECUTE_FAIL => "the request could not be sent to the card",
             v::AXCL_ERR_MEMORY_NOT_DEVICE_MEMORY => "not memory of the device",
             v::AXCL_ERR_CONFIG_LOAD => "cannot load the configuration",
             v::AXCL_ERR_ENGINE_INVALID_INDEX => "no such tensor or group",
@@ -208,6 +218,27 @@ mod tests {
         assert_eq!(text(0x8030_0C84), "0x80300C84 (runtime, worker: the path is not valid)");
         assert_eq!(text(0x8030_0384), "0x80300384 (runtime, stream: the event did not come)");
         assert_eq!(text(4), "0x00000004 (not supported)");
+    }
+
+    /// `CODE("call", 0x8030040C, LOST, "source")`: the call, the code, its meaning.
+    fn known(line: &str) -> (&str, VendorCode, &str) {
+        let mut parts = line.splitn(4, ',').map(|part| part.trim().trim_matches('"'));
+        let mut next = || parts.next().expect("a part");
+        let (call, code, meaning) = (next(), next(), next());
+        let bits = u32::from_str_radix(code.trim_start_matches("0x"), 16).expect("a code");
+        (call, VendorCode(bits.cast_signed()), meaning)
+    }
+
+    /// The same list as the loop's own test has.
+    #[test]
+    fn what_the_library_says_of_a_lost_card_is_understood() {
+        let lines = include_str!("../loop/tests/codes.inc").lines();
+        let lines: Vec<&str> = lines.filter_map(|line| line.strip_prefix("CODE(")).collect();
+        for line in &lines {
+            let (call, code, meaning) = known(line);
+            assert_eq!(code.is_lost(), meaning == "LOST", "{call}: {code}");
+        }
+        assert!(lines.len() > 15, "{}", lines.len());
     }
 
     #[test]

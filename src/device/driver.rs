@@ -216,12 +216,26 @@ impl Card {
         self.raw.as_ptr()
     }
 
-    pub(super) fn query(&self) -> Result<c::axl_driver_info, DeviceError> {
+    pub(super) fn query(&self) -> c::axl_driver_info {
         let mut info = c::axl_driver_info::default();
         // SAFETY: the driver is open and this is its thread (`Card` is not `Send`); `info` is a local.
-        let status = unsafe { c::axl_driver_query(self.as_ptr(), &raw mut info) };
-        Context { software: self.traits.software, ..Context::default() }.check(status)?;
-        Ok(info)
+        unsafe { c::axl_driver_query(self.as_ptr(), &raw mut info) };
+        info
+    }
+
+    /// What the card is used without, and the last failure that is the reason; nothing that is merely unwanted.
+    pub(super) fn tolerated(&self) -> Vec<(&'static str, DeviceError)> {
+        let kinds = [
+            (c::AXL_WITHOUT_PINNED, "pinned memory"),
+            (c::AXL_WITHOUT_ASYNC, "queued runs"),
+            (c::AXL_WITHOUT_MEMORY, "the sizes of its memory"),
+        ];
+        let reason = |kind| {
+            // SAFETY: the driver is open and this is its thread.
+            let status = unsafe { c::axl_driver_tolerated(self.as_ptr(), kind) };
+            Context { software: self.traits.software, ..Context::default() }.check(status).err()
+        };
+        kinds.into_iter().filter_map(|(kind, what)| Some((what, reason(kind)?))).collect()
     }
 
     pub(super) fn stats(&self) -> Stats {

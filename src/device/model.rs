@@ -202,6 +202,9 @@ impl LoadedModel {
             self.inner.verdicts.set(verdicts).ok();
         }
         tracing::info!(paths = %self.paths(), "paths that save work");
+        for (what, error) in self.inner.card.tolerated() {
+            tracing::warn!(%error, "the card is used without {what}");
+        }
         Ok(())
     }
 

@@ -96,7 +96,7 @@ fn open_pcie(index: u16, options: &DriverOptions) -> Opened {
     let loaded = loader::load_pcie(options.driver_path.as_deref()).map_err(load_error)?;
     let table = Table::Pcie(&loaded.table, index);
     let card = Card::open(&table, loaded.libraries, traits(options), options.activity.clone())?;
-    let found = card.query()?;
+    let found = card.query();
     let version = first_of([text(&found.version), loaded.version.unwrap_or_default()]);
     let what = format!("PCIe card {index} of {} ({})", found.device_count, or_unknown(&text(&found.soc)));
     Ok(finish(card, Interface::Pcie, &what, &loaded.path, version, &found))
@@ -106,7 +106,7 @@ fn open_board(options: &DriverOptions) -> Opened {
     let loaded = loader::load_board(options.driver_path.as_deref()).map_err(load_error)?;
     let table = Table::Board(&loaded.table);
     let card = Card::open(&table, loaded.libraries, traits(options), options.activity.clone())?;
-    let found = card.query()?;
+    let found = card.query();
     let version = first_of([text(&found.version), loaded.version.unwrap_or_default()]);
     let what = format!("the chip of this board ({})", or_unknown(&text(&found.soc)));
     Ok(finish(card, Interface::Board, &what, &loaded.path, version, &found))
@@ -149,7 +149,7 @@ fn open_software(choice: &SoftwareChoice, options: &DriverOptions, why: &str) ->
             Card::open(&Table::Board(&table), Libraries::default(), traits, activity)?
         }
     };
-    let found = card.query()?;
+    let found = card.query();
     let does = match choice.compute {
         Compute::Full => "the CPU computes",
         Compute::None => "nothing is computed",

@@ -71,14 +71,100 @@ static void what_is_known_of_a_card_is_told(void)
         fake_reset();
         axl_driver *driver = open_driver((interface_kind)kind);
         axl_driver_info info;
-        OK(axl_driver_query(driver, &info));
+        axl_driver_query(driver, &info);
         CHECK(info.total_memory == 1ull << 30 && info.free_memory == 1ull << 30 && info.device_count == 1);
         CHECK(strcmp(info.version, "V0") == 0 && strcmp(info.soc, kind == PCIE ? "FAKE" : "") == 0);
-        fake.free_kib = (1u << 20) + 1; /* more than there is: cannot be believed on the board */
-        OK(axl_driver_query(driver, &info));
-        CHECK(kind == PCIE || info.total_memory == 0);
+        fake.free_kib = (1u << 20) + 1; /* more than there is */
+        axl_driver_query(driver, &info);
+        CHECK(info.total_memory == 0 && info.free_memory == 0 && info.device_count == 1);
+        CHECK(axl_driver_tolerated(driver, AXL_WITHOUT_MEMORY).code == AXL_OK);
+        fake.free_kib = 1000;
+        fake.fail_at = fake.calls + 1;
+        axl_driver_query(driver, &info);
+        CHECK(info.total_memory == 0 && strcmp(info.version, "V0") == 0);
+        const axl_status told = axl_driver_tolerated(driver, AXL_WITHOUT_MEMORY);
+        CHECK(told.code == AXL_ERR_CALL && told.vendor_code == fake.fail_code);
+        CHECK(axl_driver_tolerated(driver, AXL_TOLERATED).code == AXL_ERR_ARGUMENT);
         OK(axl_driver_close(driver));
     }
+}
+
+/* A card too busy to say which it is, and a board whose figures are in another unit than is believed. */
+static void what_cannot_be_right_is_not_known(void)
+{
+    fake_reset();
+    fake.soc = "UNKNOWN";
+    axl_driver_info info;
+    axl_driver *driver = open_driver(PCIE);
+    axl_driver_query(driver, &info);
+    CHECK(info.soc[0] == '\0' && info.total_memory != 0);
+    OK(axl_driver_close(driver));
+
+    fake_reset();
+    fake.total_kib = 7040;
+    fake.free_kib = 7000;
+    driver = open_driver(BOARD);
+    axl_driver_query(driver, &info);
+    CHECK(info.total_memory == 0 && info.free_memory == 0);
+    OK(axl_driver_close(driver));
+}
+
+/* Each question makes a card start a handful of processes, so that it is asked once, not for each file. */
+static void memory_is_asked_for_once_per_load(void)
+{
+    for (uint32_t kind = 0; kind < INTERFACES; kind++) {
+        fake_reset();
+        fake.layers = FAKE_MAX_LAYERS;
+        fixture it = open_fixture((interface_kind)kind, AXL_PATHS_ALL);
+        CHECK(fake.questions == 1);
+        close_fixture(&it);
+        CHECK(fake.names == (kind == PCIE ? 1 : 0));
+    }
+}
+
+/* Without a library function, without a stream, and so on, things go on; why they are slower is kept. */
+static void what_there_is_a_way_around_is_told(void)
+{
+    static const struct {
+        const char *call;
+        axl_tolerance what;
+    } cases[] = {
+        {"axclrtMallocHost", AXL_WITHOUT_PINNED},
+        {"axclrtCreateStream", AXL_WITHOUT_ASYNC},
+        {"axclrtGetDeviceProperties", AXL_WITHOUT_MEMORY},
+    };
+    uint32_t met[AXL_TOLERATED] = {0};
+    for (uint32_t call = 1; call < 200; call++) {
+        fake_reset();
+        fake.fail_at = call;
+        axl_driver *driver = NULL;
+        axl_model *model = NULL;
+        const axl_model_spec spec = spec_of(AXL_PATHS_ALL);
+        if (open_card(PCIE, &driver).code != AXL_OK) {
+            continue;
+        }
+        const axl_status status = axl_model_open(driver, &spec, NULL, NULL, &model);
+        fake.fail_at = 0;
+        for (uint32_t i = 0; status.code == AXL_OK && i < AXL_TOLERATED; i++) {
+            const axl_status told = axl_driver_tolerated(driver, cases[i].what);
+            if (told.code != AXL_OK) {
+                CHECK(told.vendor_code == fake.fail_code && strcmp(told.call, cases[i].call) == 0);
+                met[i]++;
+            }
+        }
+        OK(axl_model_close(model));
+        OK(axl_driver_close(driver));
+    }
+    CHECK(met[0] == 1 && met[1] == 1 && met[2] == 1);
+
+    fake_reset();
+    fake.no_queued_runs = true;
+    fixture it = open_fixture(PCIE, AXL_PATHS_ALL);
+    CHECK(axl_driver_tolerated(it.driver, AXL_WITHOUT_ASYNC).code == AXL_OK);
+    OK(decode(it.seq, 0, (uint16_t[FAKE_VOCAB]){0}));
+    const axl_status told = axl_driver_tolerated(it.driver, AXL_WITHOUT_ASYNC);
+    CHECK(told.code == AXL_ERR_CALL && strcmp(told.call, "axclrtEngineExecuteAsync") == 0);
+    close_fixture(&it);
 }
 
 /* An older board library: no groups, no newer calls. */
@@ -151,6 +237,9 @@ void test_drivers(void)
     pcie_cards();
     boards();
     what_is_known_of_a_card_is_told();
+    what_cannot_be_right_is_not_known();
+    memory_is_asked_for_once_per_load();
+    what_there_is_a_way_around_is_told();
     old_board_libraries_run_what_they_can();
     files_that_cannot_be_read_are_told();
 }

@@ -199,16 +199,115 @@ static void throwing_paths(interface_kind kind, uint32_t from, uint32_t to)
     CHECK(failures >= FAKE_LAYERS * 4u);
 }
 
+typedef enum meaning {
+    MEMORY,
+    IF_SHORT,
+    LOST,
+    CALL,
+} meaning;
+
+static const struct {
+    const char *call;
+    uint32_t code;
+    meaning meaning;
+    const char *source;
+} codes[] = {
+#define CODE(call, code, meaning, source) {call, code##u, meaning, source},
+#include "codes.inc"
+#undef CODE
+};
+
+/* Lets each call of that name fail while a model is opened; how often there was one. */
+static uint32_t failing(const char *call, uint32_t code, bool full, axl_code expected)
+{
+    uint32_t met = 0;
+    for (uint32_t at = 1;; at++) {
+        fake_reset();
+        fake.fail_code = (int32_t)code;
+        fake.fail_at = at;
+        fake.full = full;
+        uint32_t calls = 0;
+        const axl_status status = open_all(PCIE, AXL_PATHS_ALL, &calls);
+        if (calls < at) {
+            return met;
+        }
+        if (status.code != AXL_OK && strcmp(status.call, call) == 0) {
+            CHECK(status.code == expected && status.vendor_code == (int32_t)code);
+            CHECK(expected != AXL_ERR_DEVICE_MEMORY || strncmp(status.detail, "needs ", 6) == 0);
+            CHECK(!full || expected != AXL_ERR_DEVICE_MEMORY || strstr(status.detail, "are free") != NULL ||
+                  code == AX_ERR_CMM_NOMEM || (code & 0xFFu) == AXCL_ERR_NO_MEMORY);
+            met++;
+        }
+    }
+}
+
+/* The library's own word for "no memory" is one that it has for everything else too. */
+static void codes_mean_what_the_library_means(void)
+{
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        const char *call = codes[i].call;
+        const bool takes = strcmp(call, "axclrtMalloc") == 0 || strcmp(call, "axclrtEngineLoadFromFile") == 0;
+        if (takes) {
+            const axl_code no_memory = AXL_ERR_DEVICE_MEMORY;
+            const axl_code enough = codes[i].meaning == MEMORY ? no_memory : AXL_ERR_CALL;
+            const axl_code little = codes[i].meaning == CALL ? AXL_ERR_CALL : no_memory;
+            CHECK(failing(call, codes[i].code, false, enough) >= FAKE_LAYERS);
+            CHECK(failing(call, codes[i].code, true, little) >= FAKE_LAYERS);
+        }
+    }
+}
+
+/* The first thing that is sent fails; from then on nothing may be asked of the card, or the program would hang. */
+static void a_card_that_is_gone(uint32_t paths)
+{
+    fake_reset();
+    fixture it = open_fixture(PCIE, paths);
+    uint16_t logits[FAKE_VOCAB];
+    OK(decode(it.seq, 0, logits));
+    fake.gone = true;
+    for (uint32_t i = 0; i < 2; i++) {
+        const axl_status status = decode(it.seq, 1, logits);
+        CHECK(status.code == AXL_ERR_CALL && status.vendor_code == (int32_t)AXCL_ERR_TASK_EXECUTE_FAIL);
+    }
+    CHECK(prefill(it.seq, 1, 4, logits, NULL).vendor_code == (int32_t)AXCL_ERR_TASK_EXECUTE_FAIL);
+    OK(axl_seq_close(it.seq));
+    OK(axl_model_close(it.model));
+    OK(axl_driver_close(it.driver));
+    CHECK(fake.objects == 0);
+}
+
+/* It was the cable, perhaps: what there was is still there, and is given back in the end. */
+static void a_card_that_was_gone_for_a_moment(uint32_t paths)
+{
+    fake_reset();
+    fixture it = open_fixture(PCIE, paths);
+    uint16_t expected[FAKE_VOCAB];
+    uint16_t logits[FAKE_VOCAB];
+    OK(decode(it.seq, 0, expected));
+    OK(axl_seq_truncate(it.seq, 0));
+    fake.gone = true;
+    CHECK(decode(it.seq, 0, logits).code == AXL_ERR_CALL);
+    fake.gone = false;
+    OK(decode(it.seq, 0, logits));
+    CHECK(memcmp(logits, expected, sizeof logits) == 0);
+    close_fixture(&it);
+}
+
 void test_failures(void)
 {
+    codes_mean_what_the_library_means();
+    for (uint32_t i = 0; i < sizeof path_sets / sizeof path_sets[0]; i++) {
+        a_card_that_is_gone(path_sets[i]);
+        a_card_that_was_gone_for_a_moment(path_sets[i]);
+    }
     const int32_t failed = (int32_t)AXCL_ERR_ENGINE_EXECUTE_FAIL;
     const int32_t no_memory = (int32_t)AX_ERR_CMM_NOMEM;
-    opening(PCIE, 0, failed, AXL_ERR_CALL, 1); /* the stream */
-    opening(PCIE, AXL_PATHS_ALL, failed, AXL_ERR_CALL, 2); /* and pinned memory */
-    opening(PCIE, AXL_PATHS_ALL, no_memory, AXL_ERR_DEVICE_MEMORY, 2);
-    /* For each file what is free and the newer way to load it; the context of the head. */
-    opening(BOARD, 0, failed, AXL_ERR_CALL, 3 + 3 + 1);
-    opening(BOARD, AXL_PATHS_ALL, no_memory, AXL_ERR_DEVICE_MEMORY, 3);
+    opening(PCIE, 0, failed, AXL_ERR_CALL, 2); /* the stream, and what is free */
+    opening(PCIE, AXL_PATHS_ALL, failed, AXL_ERR_CALL, 3); /* and pinned memory */
+    opening(PCIE, AXL_PATHS_ALL, no_memory, AXL_ERR_DEVICE_MEMORY, 3);
+    /* What is free; for each file the newer way to load it; the context of the head. */
+    opening(BOARD, 0, failed, AXL_ERR_CALL, 1 + 3 + 1);
+    opening(BOARD, AXL_PATHS_ALL, no_memory, AXL_ERR_DEVICE_MEMORY, 1);
     for (uint32_t kind = 0; kind < INTERFACES; kind++) {
         for (uint32_t i = 0; i < sizeof path_sets / sizeof path_sets[0]; i++) {
             closing((interface_kind)kind, path_sets[i]);

@@ -60,7 +60,8 @@ static AX_S32 invalidate(AX_U64 phy, AX_VOID *vir, AX_U32 size)
 static AX_S32 query_status(AX_CMM_STATUS_T *status)
 {
     FAKE_STEP();
-    status->TotalSize = 1u << 20;
+    fake.questions++;
+    status->TotalSize = (AX_U32)fake.total_kib;
     status->RemainSize = (AX_U32)fake.free_kib;
     return 0;
 }
@@ -131,6 +132,7 @@ static AX_S32 create_handle(AX_ENGINE_HANDLE *out, const AX_VOID *data, AX_U32 s
     for (uint32_t g = 0; g < count; g++) {
         fill_group(&handle->groups[g], file, g);
     }
+    fake_take(1);
     fake.objects++;
     *out = handle;
     return 0;
@@ -149,6 +151,7 @@ static AX_S32 create_handle_v2(AX_ENGINE_HANDLE *out, const AX_VOID *data, AX_U3
 
 static AX_S32 destroy_handle(AX_ENGINE_HANDLE handle)
 {
+    fake_give();
     free(((fake_handle *)handle)->groups);
     free(handle);
     return fake_destroy();

@@ -41,7 +41,14 @@ typedef struct fake_card {
     uint32_t cancel_after; /* runs after which the flag is set; 0: never */
     int32_t cancel;
     uint32_t devices;
+    uint64_t total_kib;
     uint64_t free_kib;
+    uint64_t load_kib;     /* what each file takes of it */
+    bool full;             /* a call that is made to fail also leaves no memory free */
+    uint32_t questions;    /* for the sizes of memory */
+    uint32_t names;        /* questions for that of the chip */
+    const char *soc;
+    bool gone;             /* off the bus: nothing can be sent, and nothing that wants an answer returns */
     int32_t npu_mode;      /* that it is up in already, so that initialising fails; -1: down */
     uint32_t offset;       /* added to every address of the card's memory, to spoil its alignment */
     /* The queue: */
@@ -81,6 +88,11 @@ ax_board_table fake_board_table(void);
 int32_t fake_step(void);
 int32_t fake_create(void);
 int32_t fake_destroy(void);
+/* A file takes memory, `peak` times as much while it is loaded, and gives it back. */
+void fake_take(uint64_t peak);
+void fake_give(void);
+/* What a card that is gone had on it. */
+void fake_drop_memory(void);
 void fake_require(bool condition, const char *rule);
 
 #define FAKE_STEP()                           \

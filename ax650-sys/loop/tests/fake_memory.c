@@ -82,7 +82,9 @@ void fake_reset(void)
         .layers = FAKE_LAYERS,
         .kv = FAKE_KV,
         .devices = 1,
+        .total_kib = 1u << 20,
         .free_kib = 1u << 20,
+        .soc = "FAKE",
         .fail_code = (int)AXCL_ERR_ENGINE_EXECUTE_FAIL,
         .npu_mode = -1,
         .groups = FAKE_GROUPS,
@@ -93,7 +95,11 @@ void fake_reset(void)
 int32_t fake_step(void)
 {
     fake.calls++;
-    return fake.calls == fake.fail_at ? fake.fail_code : 0;
+    const bool fails = fake.calls == fake.fail_at;
+    if (fails && fake.full) {
+        fake.free_kib = 0;
+    }
+    return fails ? fake.fail_code : 0;
 }
 
 int32_t fake_create(void)
@@ -109,6 +115,14 @@ int32_t fake_destroy(void)
     fake.objects--;
     return fake_step();
 }
+
+void fake_take(uint64_t peak)
+{
+    fake_require(fake.free_kib >= peak * fake.load_kib, "a load into too little memory, which wedges cards");
+    fake.free_kib -= fake.load_kib;
+}
+
+void fake_give(void) { fake.free_kib += fake.load_kib; }
 
 void fake_require(bool condition, const char *rule)
 {
@@ -161,17 +175,31 @@ static block *find(uint64_t address, uint64_t size)
     return NULL;
 }
 
+static void drop(block *old)
+{
+    if (old->host != old->memory) {
+        free(old->host);
+    }
+    free(old->synced);
+    give(old->allocation, old->size);
+    *old = (block){0};
+}
+
 void fake_free(uint64_t address)
 {
     block *found = find(address, 0);
     fake_require(found->address == address, "only what was allocated can be freed");
     fake_require(fake.queued == 0, "memory is freed while work is queued");
-    if (found->host != found->memory) {
-        free(found->host);
+    drop(found);
+}
+
+void fake_drop_memory(void)
+{
+    for (uint32_t i = 0; i < MAX_BLOCKS; i++) {
+        if (blocks[i].address != 0) {
+            drop(&blocks[i]);
+        }
     }
-    free(found->synced);
-    give(found->allocation, found->size);
-    *found = (block){0};
 }
 
 void *fake_memory(uint64_t address, uint64_t size)

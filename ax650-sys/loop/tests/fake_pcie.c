@@ -31,10 +31,38 @@ static void *stream;
 static void *pinned;
 static size_t pinned_size;
 
+/* For a call that waits for an answer. */
+static void ask(void) { fake_require(!fake.gone, "a call that waits for ever: the card is gone"); }
+
+/* For one that is over when it is sent. */
+#define FAKE_SEND()                                  \
+    do {                                             \
+        FAKE_STEP();                                 \
+        if (fake.gone) {                             \
+            return (axclError)AXCL_ERR_TASK_EXECUTE_FAIL; \
+        }                                            \
+    } while (0)
+
 static axclError init(const char *config) { (void)config; return fake_create(); }
-static axclError finalize(void) { return fake_destroy(); }
+
+/* What is left on a card that is gone goes with it; what is left of the host's shows in the sanitizer's leaks. */
+static axclError finalize(void)
+{
+    if (fake.gone) {
+        fake_drop_memory();
+        free(stream);
+        stream = NULL;
+        fake.queued = 0;
+        fake.objects = 1;
+    }
+    return fake_destroy();
+}
 static axclError set_device(int32_t device) { return device == 129 ? fake_create() : -1; }
-static axclError reset_device(int32_t device) { return device == 129 && stream == NULL ? fake_destroy() : -1; }
+
+static axclError reset_device(int32_t device)
+{
+    return device == 129 && (stream == NULL || fake.gone) ? fake_destroy() : -1;
+}
 
 static axclError device_list(axclrtDeviceList *list)
 {
@@ -48,12 +76,13 @@ static axclError properties(int32_t device, axclrtDeviceProperties *out)
 {
     FAKE_STEP();
     (void)device;
-    out->totalCmmSize = 1u << 20;
+    fake.questions++;
+    out->totalCmmSize = (uint32_t)fake.total_kib;
     out->freeCmmSize = (uint32_t)fake.free_kib;
     return 0;
 }
 
-static const char *soc_name(void) { return "FAKE"; }
+static const char *soc_name(void) { fake.names++; return fake.soc; }
 static const char *version(void) { return "V0"; }
 
 static uint64_t address_of(const void *ptr) { return (uint64_t)(uintptr_t)ptr; }
@@ -62,15 +91,17 @@ static axclError device_malloc(void **out, size_t size, axclrtMemMallocPolicy po
 {
     (void)policy;
     *out = NULL;
+    ask();
     FAKE_STEP();
     *out = (void *)(uintptr_t)fake_alloc(size, false, NULL);
     return 0;
 }
 
-static axclError device_free(void *ptr) { fake_free(address_of(ptr)); return fake_destroy(); }
+static axclError device_free(void *ptr) { ask(); fake_free(address_of(ptr)); return fake_destroy(); }
 
 static axclError device_memset(void *ptr, uint8_t value, size_t count)
 {
+    ask();
     FAKE_STEP();
     memset(fake_memory(address_of(ptr), count), value, count);
     return 0;
@@ -133,7 +164,10 @@ static bool is_queued(uint64_t address)
 
 static axclError device_memcpy(void *dst, const void *src, size_t count, axclrtMemcpyKind kind)
 {
-    FAKE_STEP();
+    if (kind == AXCL_MEMCPY_DEVICE_TO_DEVICE) {
+        ask();
+    }
+    FAKE_SEND();
     const bool apart = kind == AXCL_MEMCPY_HOST_TO_DEVICE && !is_queued(address_of(dst));
     fake_require(fake.queued == 0 || apart, "a copy overtakes the queue");
     fake.overtaking += fake.queued != 0;
@@ -150,7 +184,7 @@ static axclError submit(fake_task task)
 
 static axclError memcpy_async(void *dst, const void *src, size_t count, axclrtMemcpyKind kind, axclrtStream at)
 {
-    FAKE_STEP();
+    FAKE_SEND();
     fake_require(at == stream && at != NULL, "a stream that is there");
     if (kind == AXCL_MEMCPY_DEVICE_TO_DEVICE && fake.no_queued_copies) {
         return (axclError)0x80300504u;
@@ -160,6 +194,7 @@ static axclError memcpy_async(void *dst, const void *src, size_t count, axclrtMe
 
 static axclError create_stream(axclrtStream *out)
 {
+    ask();
     FAKE_STEP();
     fake.objects++;
     *out = stream = malloc(1);
@@ -168,6 +203,7 @@ static axclError create_stream(axclrtStream *out)
 
 static axclError destroy_stream(axclrtStream old)
 {
+    ask();
     fake_require(old == stream && fake.queued == 0, "a stream is destroyed when nothing is queued");
     free(old);
     stream = NULL;
@@ -186,6 +222,7 @@ static axclError run(const fake_io *io, uint32_t group)
 /* An injected failure comes before the queue is done, so that it takes another wait to empty it. */
 static axclError synchronize(axclrtStream at)
 {
+    ask();
     FAKE_STEP();
     fake_require(at == stream && at != NULL, "a stream that is there");
     if (fake.watched != NULL && fake.waits < sizeof fake.waited_layers / sizeof fake.waited_layers[0]) {
@@ -226,10 +263,11 @@ static axclError vnpu_kind(axclrtEngineVNpuKind *kind)
     return 0;
 }
 
-static axclError engine_finalize(void) { return fake_destroy(); }
+static axclError engine_finalize(void) { ask(); return fake_destroy(); }
 
 static axclError load(const char *path, uint64_t *model)
 {
+    ask();
     FAKE_STEP();
     unsigned char content[8];
     FILE *file = fopen(path, "rb");
@@ -242,6 +280,7 @@ static axclError load(const char *path, uint64_t *model)
         return -1;
     }
     *model = FIRST_MODEL + number;
+    fake_take(2);
     fake.objects++;
     return 0;
 }
@@ -249,11 +288,19 @@ static axclError load(const char *path, uint64_t *model)
 static axclError unload(uint64_t model)
 {
     (void)model;
+    ask();
     fake_require(fake.queued == 0, "a model is unloaded while work is queued");
+    fake_give();
     return fake_destroy();
 }
 
-static axclError create_context(uint64_t model, uint64_t *context) { FAKE_STEP(); *context = model + 100; return 0; }
+static axclError create_context(uint64_t model, uint64_t *context)
+{
+    ask();
+    FAKE_STEP();
+    *context = model + 100;
+    return 0;
+}
 
 static axclError io_object(uint32_t file, void **out)
 {
@@ -344,6 +391,7 @@ static axclError bind_output(axclrtEngineIO io, uint32_t i, const void *ptr, uin
 
 static axclError execute(uint64_t model, uint64_t context, uint32_t group, axclrtEngineIO io)
 {
+    ask();
     FAKE_STEP();
     fake_require(fake.queued == 0, "a run overtakes the queue");
     const bool known = model == FIRST_MODEL + file_of(io) && context == model + 100;
@@ -352,7 +400,7 @@ static axclError execute(uint64_t model, uint64_t context, uint32_t group, axclr
 
 static axclError execute_async(uint64_t model, uint64_t context, uint32_t group, axclrtEngineIO io, axclrtStream at)
 {
-    FAKE_STEP();
+    FAKE_SEND();
     fake_require(at == stream && at != NULL, "a stream that is there");
     if (fake.no_queued_runs) {
         return (axclError)AXCL_ERR_ENGINE_AXCL_UNSUPPORTED;

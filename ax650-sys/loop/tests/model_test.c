@@ -14,6 +14,44 @@ static void expect_bad_model(interface_kind kind, axl_code code, int32_t layer, 
     CHECK(fake.objects == 0);
 }
 
+/* With so much free, files of 1 MiB that take `kib` each: whether all get there. The fake refuses what does not fit. */
+static bool fits(interface_kind kind, uint64_t free_kib, uint32_t kib, uint32_t *questions)
+{
+    fake_reset();
+    fake.free_kib = free_kib;
+    fake.load_kib = kib;
+    axl_driver *driver = open_driver(kind);
+    axl_model *model = NULL;
+    axl_file files[FAKE_LAYERS + 1];
+    axl_model_spec spec = spec_of(AXL_PATHS_ALL);
+    memcpy(files, spec.files, sizeof files);
+    for (uint32_t i = 0; i <= FAKE_LAYERS; i++) {
+        files[i].bytes = 1u << 20;
+    }
+    spec.files = files;
+    const axl_status status = axl_model_open(driver, &spec, NULL, NULL, &model);
+    CHECK(status.code == AXL_OK || (status.code == AXL_ERR_DEVICE_MEMORY && status.vendor_code == 0));
+    *questions = fake.questions;
+    OK(axl_model_close(model));
+    OK(axl_driver_close(driver));
+    CHECK(fake.free_kib == free_kib && fake.objects == 0);
+    return status.code == AXL_OK;
+}
+
+/* The peak is what is loaded and the current file, which a PCIe card holds twice meanwhile. */
+static void the_peak_of_a_load_has_to_fit(interface_kind kind)
+{
+    const uint64_t peak = (kind == PCIE ? 2 + 2 : 3) * 1024u;
+    uint32_t questions = 0;
+    for (uint64_t free_kib = 0; free_kib < peak; free_kib += 256) {
+        CHECK(!fits(kind, free_kib, 1024, &questions) && questions >= 2);
+    }
+    CHECK(fits(kind, peak, 1024, &questions) && questions >= 2);
+    CHECK(fits(kind, peak + 1024, 1024, &questions) && questions == 1);
+    /* Files that take less than their size: when the estimate says no, the card has the last word. */
+    CHECK(fits(kind, peak - 768, 512, &questions) && questions >= 2);
+}
+
 static void with_renamed(interface_kind kind, uint32_t file, const char *from, const char *to, const char *what,
                          const char *detail)
 {
@@ -78,6 +116,7 @@ static void shapes_that_do_not_fit(interface_kind kind)
     fake_reset();
     fake.free_kib = 0;
     expect_bad_model(kind, AXL_ERR_DEVICE_MEMORY, 0, "free memory", "needs 1 KiB, 0 KiB are free");
+    the_peak_of_a_load_has_to_fit(kind);
 }
 
 static void specs_that_are_wrong(interface_kind kind)

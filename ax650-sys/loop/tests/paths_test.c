@@ -169,6 +169,7 @@ static void a_refused_queue_is_done_without(void)
     fixture it = open_fixture(PCIE, AXL_PATH_ASYNC);
     talk(it.seq, logits);
     CHECK(memcmp(logits, expected, sizeof logits) == 0 && paths_on(it.model) == AXL_PATH_ASYNC);
+    CHECK(axl_driver_tolerated(it.driver, AXL_WITHOUT_ASYNC).code == AXL_OK);
     close_fixture(&it);
 }
 

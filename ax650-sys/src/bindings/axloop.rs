@@ -201,10 +201,18 @@ unsafe extern "C" {
     pub fn axl_driver_close(driver: *mut axl_driver) -> axl_status;
 }
 unsafe extern "C" {
-    pub fn axl_driver_query(driver: *mut axl_driver, info: *mut axl_driver_info) -> axl_status;
+    pub fn axl_driver_query(driver: *mut axl_driver, info: *mut axl_driver_info);
 }
 unsafe extern "C" {
     pub fn axl_driver_stats(driver: *const axl_driver, stats: *mut axl_stats);
+}
+pub const AXL_WITHOUT_PINNED: axl_tolerance = 0;
+pub const AXL_WITHOUT_ASYNC: axl_tolerance = 1;
+pub const AXL_WITHOUT_MEMORY: axl_tolerance = 2;
+pub const AXL_TOLERATED: axl_tolerance = 3;
+pub type axl_tolerance = ::core::ffi::c_uint;
+unsafe extern "C" {
+    pub fn axl_driver_tolerated(driver: *const axl_driver, what: axl_tolerance) -> axl_status;
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
