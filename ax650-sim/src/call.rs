@@ -196,7 +196,15 @@ impl<'a> Call<'a> {
         if MESSAGES.contains(&self.name) {
             self.charge(Work::Message);
         }
-        result.map_err(|fault| self.report(fault))
+        result.map_err(|fault| self.report(self.answered(fault)))
+    }
+
+    /// The fault as this function tells it.
+    fn answered(&self, fault: Fault) -> Fault {
+        if fault.code == status::CMM_EXHAUSTED {
+            return Fault { code: status::exhausted(self.name), ..fault };
+        }
+        fault
     }
 
     /// Writes a fault down and returns its code.

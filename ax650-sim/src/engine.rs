@@ -114,9 +114,16 @@ impl Engines {
         if !file.is_file() {
             return Err(no_file("not a file"));
         }
-        // The weights take about the size of the file: what cannot fit is refused before it is read.
+        // The library puts the whole file on the card, where a model is made of it, and then frees it again (HOST
+        // `engine/engine_load_unload.cpp`): so what cannot fit is refused before it is read.
         memory.reserve(file.len())?;
+        let outcome = self.load_file(memory, path, id);
         memory.release(file.len());
+        outcome
+    }
+
+    /// Makes a model of a file for which there is room on the card.
+    fn load_file(&mut self, memory: &mut DeviceMemory, path: &Path, id: u64) -> Result<(), Fault> {
         let load = match self.compute {
             Compute::Full => compute::Engine::load,
             Compute::None => compute::Engine::load_shape,
@@ -125,7 +132,10 @@ impl Engines {
             let code = status::common(Part::Engine, Common::Decode);
             Fault::plain(code, format!("cannot load {}: {error}", path.display()))
         })?;
-        self.adopt(memory, engine, id)
+        self.adopt(memory, engine, id).map_err(|fault| match fault.code {
+            status::CMM_EXHAUSTED => Fault { code: status::exhausted("axclrtEngineLoadFromMem"), ..fault },
+            _ => fault,
+        })
     }
 
     /// As [`Self::load`], from the bytes of a layer file, which `name` stands for in messages.

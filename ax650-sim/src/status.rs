@@ -73,8 +73,24 @@ pub(crate) const WORK_EMPTY_FILE: i32 = code(Part::Work, 0x82);
 pub(crate) const WORK_INVALID_PATH: i32 = code(Part::Work, 0x84);
 /// The configuration cannot be loaded (sub-module 6: AXCL's error table).
 pub(crate) const CONFIG_LOAD: i32 = 0x8030_0681_u32.cast_signed();
-/// CMM exhausted: the code of the device-side memory module, passed through unchanged.
+/// A request could not be sent to the card.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) const TASK_EXECUTE_FAIL: i32 = code(Part::Task, 0x0C);
+/// CMM exhausted: the code of the device-side memory module.
 pub(crate) const CMM_EXHAUSTED: i32 = 0x800B_0018_u32.cast_signed();
+
+/// What `function` returns when the memory of the card is exhausted. The chip's own interface tells the code of its
+/// memory module. The documentation of AXCL has that code pass unchanged; its source does not (V3.10.2, HOST
+/// `memory/memory.cpp` and `engine/engine.cpp`, `invoke`): a program is only told that the card refused.
+pub(crate) fn exhausted(function: &str) -> i32 {
+    match function {
+        // Of its two steps, the copy of the file comes first (HOST `engine/engine_load_unload.cpp`).
+        "axclrtEngineLoadFromFile" => common(Part::Memory, Common::ExecuteFail),
+        name if name.starts_with("axclrtEngine") => common(Part::Engine, Common::ExecuteFail),
+        name if name.starts_with("axclrt") => common(Part::Memory, Common::ExecuteFail),
+        _ => CMM_EXHAUSTED,
+    }
+}
 
 /// The code of an error that exists in every part.
 pub(crate) const fn common(part: Part, error: Common) -> i32 {
@@ -96,5 +112,10 @@ mod tests {
         assert_eq!(hex(MEMORY_NOT_DEVICE), 0x8030_0581);
         assert_eq!(hex(ENGINE_INVALID_INDEX), 0x8030_0781);
         assert_eq!(hex(common(Part::Engine, Common::Unsupported)), 0x8030_0704);
+        assert_eq!(hex(TASK_EXECUTE_FAIL), 0x8030_040C);
+        let exhausted = |name| hex(exhausted(name));
+        assert_eq!([exhausted("axclrtMalloc"), exhausted("axclrtEngineLoadFromFile")], [0x8030_050C; 2]);
+        assert_eq!(exhausted("axclrtEngineLoadFromMem"), 0x8030_070C);
+        assert_eq!([exhausted("AX_SYS_MemAlloc"), exhausted("AXCL_SYS_MemAlloc")], [0x800B_0018; 2]);
     }
 }

@@ -221,10 +221,10 @@ fn pinned_memory_is_host_memory() {
 }
 
 #[test]
-fn exhausted_memory_is_the_devices_code() {
+fn exhausted_memory_is_a_refusal() {
     let client = Client::new();
     let mut pointer = ptr::null_mut();
-    assert_eq!(hex(axcl!(client.table, axclrtMalloc(&raw mut pointer, 65 << 20, 0))), 0x800B_0018);
+    assert_eq!(hex(axcl!(client.table, axclrtMalloc(&raw mut pointer, 65 << 20, 0))), 0x8030_050C);
     assert!(last_error().expect("a reason").reason.contains("device memory exhausted"));
     client.card.set_memory_bytes(1024);
     assert_eq!(axcl!(client.table, axclrtMalloc(&raw mut pointer, 1024, 0)), 0);

@@ -86,6 +86,13 @@ impl Injection {
         self.troubles.contains(&Trouble::FirmwareMismatch)
     }
 
+    /// Whether nothing is free while so many models are loaded.
+    pub(crate) fn is_full(&self, models: usize) -> bool {
+        let full =
+            |trouble: &Trouble| matches!(trouble, Trouble::MemoryFull { models: limit } if models >= *limit);
+        self.troubles.iter().any(full)
+    }
+
     /// Counts a run that has a tensor `name`; returns whether its values are to be NaN.
     pub(super) fn is_nan(&mut self, name: &str) -> bool {
         let mut hit = false;
@@ -155,7 +162,7 @@ impl Injection {
                     (status::common(Part::Engine, Common::Unsupported), "runs cannot be queued")
                 }
                 Trouble::MemoryFull { models: limit } if loads && models >= *limit => {
-                    (status::CMM_EXHAUSTED, "device memory exhausted, as a test wished")
+                    (status::exhausted(function), "device memory exhausted, as a test wished")
                 }
                 Trouble::FirmwareMismatch
                     if function.starts_with("axclrtEngineLoad") || function == "axclrtEngineInit" =>
@@ -179,15 +186,19 @@ impl Injection {
     }
 }
 
-/// What a function returns without a card. With AXCL that no device is connected (abi.md 3.1); on the chip, where
-/// nothing is published, a failure of the hardware or of the operating system: our choice.
+/// What a function returns without a card. With AXCL that the request could not be sent, and at the start that no device
+/// is connected (HOST `task/axcl_task.cpp`, `device/device_manager.cpp`). The library does not return at all where it
+/// waits for an answer (HOST `task/task.hpp`): a test that wants this makes the call [hang](Trouble::Hang). On the
+/// chip, where nothing is published, a failure of the hardware or of the operating system: our choice.
 fn code_of_loss(function: &str) -> i32 {
     if function.starts_with("AX_ENGINE") {
         0x8006_0087_u32.cast_signed()
     } else if function.starts_with("AX_SYS") {
         0x800B_0030_u32.cast_signed()
-    } else {
+    } else if BEGINNINGS.contains(&function) {
         status::DEVICE_NO_CONNECT
+    } else {
+        status::TASK_EXECUTE_FAIL
     }
 }
 

@@ -1,5 +1,6 @@
 //! Cards and files that fail: typed errors that name the place, and nothing left behind.
 
+use ax650_sim::control::Trouble;
 use ax650_sim::testing::{TinySpec, write_tiny_model};
 
 use super::super::error::Place;
@@ -9,9 +10,9 @@ use super::{
 
 /// `AXCL_ERR_ENGINE_EXECUTE_FAIL`, which says nothing of the cause.
 const EXECUTE_FAIL: i32 = 0x8030_070C_u32.cast_signed();
-/// `AXCL_ERR_DEVICE_NO_CONNECT`.
-const NO_CONNECT: i32 = 0x8030_0181_u32.cast_signed();
-/// `AX_ERR_CMM_NOMEM`.
+/// `AXCL_ERR_MEMORY_EXECUTE_FAIL`, which the vendor's library has for exhausted memory, and for much else.
+const REFUSED: i32 = 0x8030_050C_u32.cast_signed();
+/// `AX_ERR_CMM_NOMEM`, which its documentation has for it.
 const NO_MEMORY: i32 = 0x800B_0018_u32.cast_signed();
 
 fn load_error(bench: &Bench, spec: &ModelSpec) -> DeviceError {
@@ -61,7 +62,7 @@ fn a_load_that_fails_at_any_call_leaves_nothing() {
 fn can_never_fail(name: &str) -> bool {
     const BACK: [&str; 5] = ["Free", "Unload", "DestroyIO", "DestroyIOInfo", "DestroyHandle"];
     const PLAIN: [&str; 4] = ["NumInputs", "NumOutputs", "SizeByIndex", "NameByIndex"];
-    const ADVICE: [&str; 4] = ["FullVersion", "SocName", "GetVersion", "MemQueryStatus"];
+    const ADVICE: [&str; 5] = ["FullVersion", "SocName", "GetVersion", "MemQueryStatus", "DeviceProperties"];
     BACK.iter().chain(&PLAIN).chain(&ADVICE).any(|end| name.ends_with(end))
 }
 
@@ -98,9 +99,19 @@ fn memory_that_runs_out_is_told_as_such() {
     bench.control.set_memory_bytes(1 << 30);
     bench.control.fail_call("axclrtMalloc", 3, NO_MEMORY);
     assert!(matches!(load_error(&bench, &bench.spec()), DeviceError::OutOfMemory { .. }));
+    bench.control.fail_call("axclrtMalloc", 3, REFUSED);
+    assert!(matches!(load_error(&bench, &bench.spec()), DeviceError::Call { .. }));
+    bench.control.fail_call("axclrtEngineLoadFromFile", 2, REFUSED);
+    assert!(matches!(load_error(&bench, &bench.spec()), DeviceError::Call { .. }));
 
     let model = bench.load();
     let allocations = bench.control.allocations();
+    bench.control.set_memory_bytes(bench.control.memory_in_use() + 4096);
+    let error = model.new_sequence().unwrap_err();
+    assert!(matches!(error, DeviceError::OutOfMemory { .. }), "{error}");
+    assert!(error.to_string().contains("needs ") && error.to_string().contains("0x8030050C"), "{error}");
+    assert_eq!(bench.control.allocations(), allocations);
+    bench.control.set_memory_bytes(1 << 30);
     bench.control.fail_call("axclrtMalloc", 3, NO_MEMORY);
     let error = model.new_sequence().unwrap_err();
     assert!(matches!(error, DeviceError::OutOfMemory { .. }), "{error}");
@@ -176,14 +187,31 @@ fn a_card_that_drops_off_the_bus_is_lost() {
     let bench = Bench::new(&TinySpec::default());
     let model = bench.load();
     let mut sequence = model.new_sequence().unwrap();
-    bench.control.fail_all(Some(NO_CONNECT));
+    bench.control.cause(Trouble::Lost { function: None, nth: 1, returns: false });
     let mut logits = vec![0; VOCAB];
     let error = sequence.decode(&bench.text(0, 1), &mut logits, &CancelFlag::new()).unwrap_err();
     assert!(matches!(error, DeviceError::Lost { .. }), "{error}");
-    assert!(error.to_string().contains("no card is connected"), "{error}");
+    assert!(error.to_string().contains("0x8030040C"), "{error}");
     let error = Driver::open(&DeviceChoice::SOFTWARE, &DriverOptions::default()).unwrap_err();
     assert!(matches!(error, DeviceError::NoCard(_)), "{error}");
-    bench.control.fail_all(None);
+    bench.control.calm();
+    bench.decode(&mut sequence, 0);
+}
+
+/// The card starts shells for its properties, each with a second to answer.
+#[test]
+fn a_card_too_busy_to_tell_its_memory_loads_all_the_same() {
+    let bench = Bench::new(&TinySpec::default());
+    let shell_took_too_long = 0x8030_0405_u32.cast_signed();
+    let asked = bench.control.calls("axclrtGetDeviceProperties");
+    bench.control.cause(Trouble::Fail {
+        function: "axclrtGetDeviceProperties".into(),
+        calls: (..).into(),
+        code: shell_took_too_long,
+    });
+    let model = bench.load();
+    assert_eq!(bench.control.calls("axclrtGetDeviceProperties") - asked, 1, "once, not for each file");
+    let mut sequence = model.new_sequence().unwrap();
     bench.decode(&mut sequence, 0);
 }
 

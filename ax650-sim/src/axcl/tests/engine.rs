@@ -280,7 +280,27 @@ fn models_take_memory_and_give_it_back() {
     assert_eq!(client.broken(), [Rule::UnknownHandle]);
 
     client.card.set_memory_bytes(1000);
-    assert_eq!(client.load(&files.head).map_err(hex), Err(0x800B_0018));
+    assert_eq!(client.load(&files.head).map_err(hex), Err(0x8030_050C));
+    assert!(client.broken().is_empty());
+}
+
+#[test]
+fn a_file_and_its_model_are_on_the_card_together_while_it_is_loaded() {
+    let (client, files, _dir) = Client::with_model(&TinySpec::default());
+    let before = client.card.memory_in_use();
+    client.load(&files.head).expect("a model");
+    let model = client.card.memory_in_use() - before;
+    let file = std::fs::metadata(&files.head).expect("a file").len().next_multiple_of(128);
+
+    let used = client.card.memory_in_use();
+    client.card.set_memory_bytes(used + file);
+    assert_eq!(client.load(&files.head).map_err(hex), Err(0x8030_070C));
+    client.card.set_memory_bytes(used + file + model - 1);
+    assert_eq!(client.load(&files.head).map_err(hex), Err(0x8030_070C));
+    assert_eq!((client.card.memory_in_use(), client.card.models()), (used, 1));
+    client.card.set_memory_bytes(used + file + model);
+    client.load(&files.head).expect("a second model");
+    assert_eq!(client.card.memory_in_use(), used + model);
     assert!(client.broken().is_empty());
 }
 

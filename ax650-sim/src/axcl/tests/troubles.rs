@@ -43,13 +43,13 @@ fn a_lost_card_fails_every_call_until_it_is_back_and_the_program_begins_anew() {
     assert_eq!(axcl!(client.table, axclrtMallocHost(&raw mut pinned, 64)), 0);
     cause(&client, "lost@3");
     let run = || hex(client.execute(&layer, DECODE));
-    assert_eq!([run(), run(), run(), run()], [0, 0, 0x8030_0181, 0x8030_0181]);
+    assert_eq!([run(), run(), run(), run()], [0, 0, 0x8030_040C, 0x8030_040C]);
     assert_eq!(hex(axcl!(client.table, axclInit(ptr::null()))), 0x8030_0181);
     client.card.bring_back();
-    assert_eq!(run(), 0x8030_0181);
+    assert_eq!(run(), 0x8030_040C);
     // Memory of the host is the host's.
     assert_eq!(axcl!(client.table, axclrtFreeHost(pinned)), 0);
-    assert_eq!(hex(axcl!(client.table, axclFinalize())), 0x8030_0181);
+    assert_eq!(hex(axcl!(client.table, axclFinalize())), 0x8030_040C);
 
     client.start();
     assert_eq!((client.card.models(), client.card.memory_in_use()), (0, 0));
@@ -65,7 +65,7 @@ fn a_card_is_lost_at_a_call_of_one_function_and_found_by_the_next_program() {
     cause(&client, "lost@axclrtMalloc:2=back");
     let mut pointer = ptr::null_mut();
     let mut malloc = || hex(axcl!(client.table, axclrtMalloc(&raw mut pointer, 64, 0)));
-    assert_eq!([malloc(), malloc(), malloc()], [0, 0x8030_0181, 0x8030_0181]);
+    assert_eq!([malloc(), malloc(), malloc()], [0, 0x8030_040C, 0x8030_040C]);
     client.start();
     assert_eq!(client.card.allocations(), 0);
     client.malloc(64);
@@ -112,7 +112,7 @@ fn memory_ends_at_a_layer() {
     cause(&client, "cmm@layer1");
     client.load(&files.layers[0]).expect("the first layer");
     for _ in 0..2 {
-        assert_eq!(client.load(&files.layers[1]).map_err(hex), Err(0x800B_0018));
+        assert_eq!(client.load(&files.layers[1]).map_err(hex), Err(0x8030_050C));
     }
     client.card.calm();
     client.load(&files.layers[1]).expect("the second layer");
