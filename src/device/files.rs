@@ -2,8 +2,10 @@
 //! and a load that fails half-way has wedged real cards.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
+
+use serde::Deserialize;
 
 use super::DeviceError;
 
@@ -11,7 +13,11 @@ const LFS_POINTER: &[u8] = b"version https://git-lfs";
 /// `ir_version` 7, then the producer's name, at the front of an ONNX model of the vendor's compiler.
 const COMPILED: &[u8] = b"\x08\x07\x12\x07Pulsar2";
 
-/// The size of a model file in bytes, if it can be one for this card.
+/// Longer than the header of any layer file.
+const MAX_HEADER: u64 = 16 << 20;
+
+/// The size of a model file in bytes, if it can be one for this card. A synthetic file counts as large as the one that
+/// it stands for.
 pub(super) fn inspect(path: &Path, software: bool) -> Result<u64, DeviceError> {
     let bad = |what: &str| DeviceError::Model(format!("{}: {what}", path.display()));
     let io =
@@ -36,7 +42,31 @@ pub(super) fn inspect(path: &Path, software: bool) -> Result<u64, DeviceError> {
             "is a layer file of the software card; a card needs files compiled by the vendor's tools, or use --device software",
         ));
     }
-    Ok(size)
+    let stands_for = if software { synthetic_bytes(&mut file) } else { None };
+    Ok(size.max(stands_for.unwrap_or_default()))
+}
+
+/// The bytes of weights that a layer file of the software card claims to have, without having any.
+fn synthetic_bytes(file: &mut File) -> Option<u64> {
+    file.rewind().ok()?;
+    let mut len = [0; 8];
+    file.read_exact(&mut len).ok()?;
+    let len = Some(u64::from_le_bytes(len)).filter(|len| *len <= MAX_HEADER)?;
+    let header: Header = serde_json::from_reader(BufReader::new(file.take(len))).ok()?;
+    header.metadata.weight_bytes?.parse().ok()
+}
+
+/// What matters here of the JSON at the front of a layer file.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(rename = "__metadata__")]
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(rename = "ax650.weight_bytes")]
+    weight_bytes: Option<String>,
 }
 
 /// A length of eight bytes, then JSON: how the software card's files begin.
@@ -73,5 +103,17 @@ mod tests {
         assert_eq!(message(COMPILED, false), Ok(COMPILED.len() as u64));
         assert!(message(ours, false).unwrap_err().contains("software card"));
         assert_eq!(message(ours, true), Ok(ours.len() as u64));
+    }
+
+    #[test]
+    fn a_synthetic_file_counts_as_what_it_stands_for() {
+        let file = |header: &str| {
+            let len = (header.len() as u64).to_le_bytes();
+            message(&[&len, header.as_bytes()].concat(), true)
+        };
+        let header = r#"{"__metadata__":{"ax650.weights":"synthetic","ax650.weight_bytes":"101000000"}}"#;
+        assert_eq!(file(header), Ok(101_000_000));
+        let small = header.replace("101000000", "1");
+        assert_eq!(file(&small), Ok(8 + small.len() as u64));
     }
 }

@@ -47,7 +47,7 @@ fn models(around: &Surroundings, store: &Store) -> (Vec<Finding>, BTreeMap<Strin
     for entry in entries {
         match entry.model {
             Ok(model) => {
-                findings.extend(too_big(around, &entry.name.to_string(), model.size));
+                findings.extend(too_big(around, &entry.name.to_string(), model.device_bytes_peak()));
                 whole.push(entry.name.to_string());
                 names.insert(model.digest.clone(), entry.name.to_string());
             }
@@ -84,14 +84,14 @@ fn models(around: &Surroundings, store: &Store) -> (Vec<Finding>, BTreeMap<Strin
     (findings, names)
 }
 
-/// Whether a model is larger than what the card has free. Its files are what is sent there, and a little more.
+/// Whether a model takes more than what the card has free, at its peak.
 fn too_big(around: &Surroundings, name: &str, size: u64) -> Option<Finding> {
     let CardProbe::Opened(facts) = &around.card else { return None };
     if facts.free_memory == 0 || size <= facts.free_memory {
         return None;
     }
     let text = format!(
-        "model {name} ({} MiB) does not fit into the card's free memory ({} MiB of {} MiB)",
+        "model {name} (takes {} MiB) does not fit into the card's free memory ({} MiB of {} MiB)",
         size >> 20,
         facts.free_memory >> 20,
         facts.total_memory >> 20

@@ -251,6 +251,14 @@ impl Model {
         self.layers.weights.saturating_add(self.layers.cache)
     }
 
+    /// Bytes of card memory that have to be free for the model to be loaded and to hold one conversation. A PCIe card
+    /// holds each file twice while it loads it (HOST `engine/engine_load_unload.cpp`), the last one beside all others;
+    /// the conversation begins when that is over.
+    pub fn device_bytes_peak(&self) -> u64 {
+        let loading = self.layers.weights.saturating_add(self.layers.last);
+        loading.max(self.device_bytes_estimate())
+    }
+
     /// What whoever loads the model should be told, the first time it is asked.
     pub fn take_warning(&self) -> Option<&'static str> {
         let first = self.is_synthetic() && !self.warned.swap(true, Ordering::Relaxed);

@@ -12,6 +12,8 @@ use super::{LayerFiles, ModelError};
 pub(super) struct LayerFacts {
     /// Bytes of weights on a card.
     pub(super) weights: u64,
+    /// Of these, those of the last file: while it is loaded, a PCIe card holds it twice.
+    pub(super) last: u64,
     /// Bytes of keys and values of one conversation; 0 where the files do not tell.
     pub(super) cache: u64,
     /// Whether they are compiled for the NPU, and not made for the software card.
@@ -50,6 +52,7 @@ pub(super) fn check_layers(
             }
         };
         sizes.weights = sizes.weights.saturating_add(weights);
+        sizes.last = weights;
         let (rows, width) = cache.unwrap_or_default();
         // Keys and values, two bytes each.
         let cache = (rows as u64).saturating_mul(width as u64).saturating_mul(4);
