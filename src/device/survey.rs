@@ -258,6 +258,20 @@ mod tests {
     }
 
     #[test]
+    fn a_card_too_busy_to_tell_its_figures_is_there_all_the_same() {
+        let control = ax650_sim::control::claim(CardOptions::default());
+        let survey_failing = |bits: u32| {
+            control.fail_call("axclrtGetDeviceProperties", 1, bits.cast_signed());
+            survey(&DeviceChoice::SOFTWARE, &DriverOptions::default(), &mut |_| {})
+        };
+        for shell in [0x8030_0405, 0x8030_090C] {
+            let found = survey_failing(shell).unwrap();
+            assert_eq!((found.cards, found.total_memory, found.temperature), (1, 0, None));
+        }
+        assert!(survey_failing(0x8030_0183).is_err());
+    }
+
+    #[test]
     fn codes_of_absence_are_told_apart() {
         let failed = |bits: u32| SurveyError::Call { call: "axclInit", code: VendorCode(bits.cast_signed()) };
         assert!(failed(0x8030_010B).is_no_driver() && !failed(0x8030_010B).is_no_card());

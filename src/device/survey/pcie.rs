@@ -4,7 +4,10 @@ use std::ffi::{CStr, c_char};
 use std::ptr;
 
 use ax650_sys::code::VendorCode;
-use ax650_sys::vendor::{ax_pcie_table, axclError, axclrtDeviceList, axclrtDeviceProperties};
+use ax650_sys::vendor::{
+    AXCL_ERR_SYSCTRL_EXECUTE_FAIL, AXCL_ERR_TASK_TIMEOUT, ax_pcie_table, axclError, axclrtDeviceList,
+    axclrtDeviceProperties,
+};
 
 use super::{Survey, SurveyError};
 
@@ -96,11 +99,15 @@ impl Session<'_> {
             return Ok(found);
         }
         let mut properties = axclrtDeviceProperties::default();
-        self.call("axclrtGetDeviceProperties", |table| {
+        let asked = self.call("axclrtGetDeviceProperties", |table| {
             let function = table.axclrtGetDeviceProperties?;
             // SAFETY: writes one structure of this layout (checked by the bindings), a local.
             Some(unsafe { function(device, &raw mut properties) })
-        })?;
+        });
+        match asked {
+            Err(SurveyError::Call { code, .. }) if is_of_a_shell(code) => return Ok(found),
+            asked => asked?,
+        }
         found.firmware = text(&properties.swVersion);
         found.total_memory = u64::from(properties.totalCmmSize) * KIB;
         found.free_memory = u64::from(properties.freeCmmSize) * KIB;
@@ -139,6 +146,12 @@ impl Session<'_> {
         // SAFETY: not null, NUL-terminated by the vendor's contract, copied at once.
         unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
     }
+}
+
+/// Whether a command on the card failed or took longer than its second: the card may be busy, and is there (HOST
+/// `device/axcl_device.cpp`, `system/control.cpp`).
+fn is_of_a_shell(code: VendorCode) -> bool {
+    matches!(code.bits(), AXCL_ERR_TASK_TIMEOUT | AXCL_ERR_SYSCTRL_EXECUTE_FAIL)
 }
 
 fn text(field: &[c_char]) -> String {
