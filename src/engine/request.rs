@@ -129,14 +129,14 @@ pub struct LoadReport {
 /// The flags that both ends of a request share.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
-    /// Set by the client's end; read by the driver before every layer.
+    /// Set by the client's end; read by the driver before every layer and after every wait.
     pub(crate) cancel: CancelFlag,
     /// The card passed the request over because its channel is full, and wants to hear when it was read.
     starved: Arc<AtomicBool>,
     bell: Bell,
 }
 
-/// The client's end of a request. Dropping it cancels the request within one layer call.
+/// The client's end of a request. Dropping it cancels the request within one token at the latest.
 #[derive(Debug)]
 pub struct Generation {
     events: mpsc::Receiver<Event>,
