@@ -135,6 +135,20 @@ impl<'a> Call<'a> {
         outcome.is_ok()
     }
 
+    /// The call is not over before what is queued in a stream, which goes away with it.
+    pub(crate) fn outlast(&self, stream: u64) {
+        if let Some(clock) = &self.card.clock {
+            self.at_ns.set(clock.outlast(stream, self.at_ns.get()));
+        }
+    }
+
+    /// What is queued in a stream is dropped, or an event destroyed.
+    pub(crate) fn forget(&self, handle: u64) {
+        if let Some(clock) = &self.card.clock {
+            clock.forget(handle);
+        }
+    }
+
     /// The call waits for what is queued in any stream.
     pub(crate) fn wait_for_all(&self) {
         if let Some(clock) = &self.card.clock {

@@ -171,6 +171,22 @@ impl Clock {
         at_ns.max(end) + cost::round_trip_ns(&self.profile)
     }
 
+    /// The later of `at_ns` and the end of what is queued in a stream that goes away, or stands for an event that does.
+    pub(crate) fn outlast(&self, handle: u64, at_ns: u64) -> u64 {
+        self.inner.lock().ends.remove(&handle).unwrap_or_default().max(at_ns)
+    }
+
+    /// Forgets what is queued in a stream, or before an event. What the device was busy with stays counted.
+    pub(crate) fn forget(&self, handle: u64) {
+        self.inner.lock().ends.remove(&handle);
+    }
+
+    /// Streams and events of which something is known.
+    #[cfg(test)]
+    pub(crate) fn known(&self) -> usize {
+        self.inner.lock().ends.len()
+    }
+
     /// As [`Self::wait`], but for `limit_ns` at most: `Err` is when that is over.
     pub(crate) fn wait_at_most(&self, stream: u64, at_ns: u64, limit_ns: u64) -> Result<u64, u64> {
         let limit = at_ns.saturating_add(limit_ns);

@@ -65,8 +65,8 @@ impl Contexts {
         Ok(())
     }
 
-    /// `ResetDevice`: the last one destroys every context of the device.
-    pub(crate) fn reset(&mut self, device: i32) -> Result<(), Fault> {
+    /// `ResetDevice`: the last one destroys every context of the device. Returns those.
+    pub(crate) fn reset(&mut self, device: i32) -> Result<Vec<u64>, Fault> {
         let index = self.index_of(device)?;
         let activation = &mut self.devices[index];
         if activation.count == 0 {
@@ -74,14 +74,15 @@ impl Contexts {
             return Err(Fault::breach(status::DEVICE_NOT_ACTIVE, Rule::Unpaired, reason));
         }
         activation.count -= 1;
-        if activation.count == 0 {
-            *activation = Activation::default();
-            let of_device = self.live.values().filter(|of| **of == index).count();
-            self.abandoned += of_device.saturating_sub(1);
-            self.live.retain(|_, of| *of != index);
-            self.bound.retain(|_, context| self.live.contains_key(context));
+        if activation.count > 0 {
+            return Ok(Vec::new());
         }
-        Ok(())
+        *activation = Activation::default();
+        let gone: Vec<_> =
+            self.live.extract_if(.., |_, of| *of == index).map(|(context, _)| context).collect();
+        self.abandoned += gone.len().saturating_sub(1);
+        self.bound.retain(|_, context| self.live.contains_key(context));
+        Ok(gone)
     }
 
     /// `CreateContext`: adds `fresh` and binds it to the calling thread. A device that nobody has set is set

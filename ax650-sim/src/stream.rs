@@ -94,6 +94,8 @@ struct Event {
 pub(crate) struct Streams {
     /// Each stream and the context that was current when it was created.
     live: BTreeMap<u64, u64>,
+    /// Streams that were not destroyed before their device was reset.
+    abandoned: usize,
     events: BTreeMap<u64, Event>,
     queue: VecDeque<Queued>,
     /// First error of each stream since it was last synchronised.
@@ -103,8 +105,9 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
+    /// Streams that were created and not destroyed.
     pub(crate) fn streams(&self) -> usize {
-        self.live.len()
+        self.live.len() + self.abandoned
     }
 
     pub(crate) fn events(&self) -> usize {
@@ -149,6 +152,12 @@ impl Streams {
         self.check(stream, status::STREAM_DESTROY)?;
         self.live.remove(&stream);
         Ok(self.drop_tasks(stream))
+    }
+
+    /// Removes a stream whose context is gone, or the default stream of one; returns the tasks that are left in it.
+    pub(crate) fn abandon(&mut self, stream: u64) -> Vec<Queued> {
+        self.abandoned += usize::from(self.live.remove(&stream).is_some());
+        self.drop_tasks(stream)
     }
 
     /// Removes and returns what is left in a stream, and forgets its outcome.
@@ -351,12 +360,12 @@ impl Streams {
         }
     }
 
-    /// Whether a record may still come.
     /// Whether nothing but the card holds back who waits for `moment`.
     fn is_submitted(&self, moment: Moment) -> bool {
         self.events.get(&moment.event).is_none_or(|event| event.submitted >= moment.serial)
     }
 
+    /// Whether a record may still come.
     fn is_ahead(&self, moment: Moment) -> bool {
         self.events
             .get(&moment.event)

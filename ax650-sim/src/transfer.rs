@@ -178,6 +178,15 @@ pub(crate) fn drop_tasks(state: &mut State, stream: u64) -> usize {
     dropped.len()
 }
 
+/// Drops a stream whose context is gone, and what is left in it.
+pub(crate) fn abandon(state: &mut State, stream: u64) -> usize {
+    let dropped = state.streams.abandon(stream);
+    for queued in &dropped {
+        release(state, queued);
+    }
+    dropped.len()
+}
+
 /// The IO of a queued run may be bound anew.
 pub(crate) fn release(state: &mut State, queued: &Queued) {
     if let Task::Run(run) = &queued.task
@@ -192,8 +201,9 @@ fn run_task(state: &mut State, call: &Call<'_>, task: &Task) -> Result<(), Fault
         Task::Run(ref run) => run::perform(state, call, run),
         Task::Fill { address, value, len } => state.memory.fill(address, len, value),
         Task::Copy { to, from, len, kind } => {
-            // SAFETY: whoever queued the copy promised the host side valid until the stream is
-            // synchronised or destroyed, and nothing drains the queue later than that.
+            // SAFETY: whoever queued the copy promised the host side valid until the stream is synchronised or
+            // destroyed, alone or with its context, device or interface. Each of these runs or drops what is
+            // queued, so nothing drains it later.
             unsafe { transfer(state, call, to, from, len, kind) }
         }
         Task::Compare { first, second, len } => compare(&state.memory, first, second, len),

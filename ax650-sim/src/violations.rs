@@ -61,7 +61,7 @@ pub enum Rule {
     ReadBeforeWait,
     /// A model is loaded while another one runs or is queued.
     LoadDuringRun,
-    /// `axclrtResetDevice` or `axclFinalize` without its counterpart.
+    /// `axclrtResetDevice` of a device that is not set.
     Unpaired,
     /// The card itself failed; a defect of the card, not of the caller.
     Panic,

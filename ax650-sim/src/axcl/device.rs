@@ -48,8 +48,9 @@ pub(super) unsafe extern "C" fn init(_config: *const c_char) -> i32 {
 /// the vendor's does after a failed one.
 pub(super) unsafe extern "C" fn finalize() -> i32 {
     call("axclFinalize", |state, call| {
+        let any = state.users > 0;
         state.users = state.users.saturating_sub(1);
-        if state.users == 0 {
+        if any && state.users == 0 {
             for leak in state.finalize(call.card.fatal.load(Ordering::Relaxed)) {
                 call.warn(Rule::Leak, leak)?;
             }
@@ -94,10 +95,27 @@ pub(super) unsafe extern "C" fn set_device(device: i32) -> i32 {
     })
 }
 
+/// The last one takes the contexts of the device with it, their streams, and what is queued in them: the host memory of
+/// a queued copy is the caller's again.
 pub(super) unsafe extern "C" fn reset_device(device: i32) -> i32 {
-    call("axclrtResetDevice", |state, _| {
+    call("axclrtResetDevice", |state, call| {
         state.require_live()?;
-        state.contexts.reset(device)
+        let index = state.contexts.index_of(device)?;
+        let contexts = state.contexts.reset(device)?;
+        state.select(index);
+        call.follow(state);
+        let mut left = 0;
+        for context in contexts {
+            let streams = state.streams.of_context(context);
+            for stream in streams.into_iter().chain([context]) {
+                left += transfer::abandon(state, stream);
+                call.forget(stream);
+            }
+        }
+        if left == 0 {
+            return Ok(());
+        }
+        call.warn(Rule::Leak, format!("{left} tasks were not synchronised before the device was reset"))
     })
 }
 
@@ -233,8 +251,10 @@ pub(super) unsafe extern "C" fn destroy_context(context: *mut c_void) -> i32 {
         call.follow(state);
         transfer::drain(state, call);
         let mut left = transfer::drop_tasks(state, context);
+        call.outlast(context);
         for stream in state.streams.of_context(context) {
             left += transfer::drop_tasks(state, stream);
+            call.outlast(stream);
             state.streams.destroy(stream)?;
         }
         state.contexts.destroy(context)?;

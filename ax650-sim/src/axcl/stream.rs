@@ -79,6 +79,7 @@ pub(super) unsafe extern "C" fn destroy_force(stream: *mut c_void) -> i32 {
         for dropped in state.streams.destroy(stream)? {
             transfer::release(state, &dropped);
         }
+        call.forget(stream);
         Ok(())
     })
 }
@@ -156,7 +157,10 @@ pub(super) unsafe extern "C" fn destroy_event(event: *mut c_void) -> i32 {
     call("axclrtDestroyEvent", |state, call| {
         require_device(state)?;
         select_stream(state, call, address(event));
-        state.streams.destroy_event(address(event)).map_err(|fault| unless_null(fault, status::EVENT_DESTROY))
+        let event = address(event);
+        state.streams.destroy_event(event).map_err(|fault| unless_null(fault, status::EVENT_DESTROY))?;
+        call.forget(event);
+        Ok(())
     })
 }
 

@@ -226,3 +226,52 @@ fn without_a_profile_there_is_no_clock() {
     let _client = Client::new();
     assert_eq!(clock(), None);
 }
+
+/// Streams and events of which the clock knows something.
+fn known() -> usize {
+    crate::card::current().clock.as_ref().expect("the card has a profile").known()
+}
+
+#[test]
+fn the_clock_forgets_what_is_gone() {
+    let (client, _time) = client("pi5-llm8850", Pace::Virtual);
+    let block = client.malloc(16);
+    let queue = |bytes| {
+        let (mut stream, mut event) = (ptr::null_mut(), ptr::null_mut());
+        assert_eq!(axcl!(client.table, axclrtCreateStream(&raw mut stream)), 0);
+        assert_eq!(axcl!(client.table, axclrtCreateEvent(&raw mut event)), 0);
+        assert_eq!(axcl!(client.table, axclrtMemsetAsync(block, 0, bytes, stream)), 0);
+        assert_eq!(axcl!(client.table, axclrtRecordEvent(event, stream)), 0);
+        (stream, event)
+    };
+    let (stream, event) = queue(16);
+    assert_eq!(known(), 2);
+    assert_eq!(axcl!(client.table, axclrtSynchronizeStream(stream)), 0);
+    assert_eq!(axcl!(client.table, axclrtDestroyEvent(event)), 0);
+    assert_eq!(known(), 0);
+
+    let (stream, event) = queue(1 << 40);
+    assert_eq!(axcl!(client.table, axclrtDestroyStreamForce(stream)), 0);
+    assert_eq!(axcl!(client.table, axclrtDestroyEvent(event)), 0);
+    let before = reading();
+    assert_eq!(axcl!(client.table, axclrtSynchronizeDevice()), 0);
+    assert!(since(before).now_ns < 1_000_000, "there was nothing to wait for: {:?}", since(before));
+
+    let mut context = ptr::null_mut();
+    assert_eq!(axcl!(client.table, axclrtCreateContext(&raw mut context, crate::DEVICE_ID)), 0);
+    let (_, event) = queue(1 << 20);
+    let (before, work) = (reading(), known());
+    assert_eq!(axcl!(client.table, axclrtDestroyContext(context)), 0);
+    assert!(since(before).now_ns > 0 && known() < work);
+    assert_eq!(axcl!(client.table, axclrtSetDevice(crate::DEVICE_ID)), 0);
+    assert_eq!(axcl!(client.table, axclrtDestroyEvent(event)), 0);
+    assert_eq!(known(), 0);
+
+    let (_, event) = queue(16);
+    assert_eq!(axcl!(client.table, axclrtDestroyEvent(event)), 0);
+    for _ in 0..2 {
+        assert_eq!(axcl!(client.table, axclrtResetDevice(crate::DEVICE_ID)), 0);
+    }
+    assert_eq!(known(), 0);
+    client.card.take_violations();
+}

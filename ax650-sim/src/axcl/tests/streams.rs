@@ -3,7 +3,9 @@
 use std::sync::mpsc;
 use std::thread;
 
+use super::engine::{DECODE, INDICES};
 use super::*;
+use crate::testing::TinySpec;
 
 impl Client {
     fn stream(&self) -> *mut c_void {
@@ -175,5 +177,54 @@ fn a_stream_belongs_to_its_context_and_may_be_used_by_others() {
     assert_eq!(axcl!(client.table, axclrtGetEnviromentByStream(stream, &raw mut environment)), 0);
     assert_eq!((environment.device, environment.context), (DEVICE_ID, ids[0]));
     assert_ne!(ids[0], ids[1]);
+    assert!(client.broken().is_empty());
+}
+
+#[test]
+fn a_reset_device_writes_no_host_memory_any_more() {
+    let client = Client::new();
+    let block = client.malloc(16);
+    assert_eq!(axcl!(client.table, axclrtMemset(block, 7, 16)), 0);
+    let mut default = ptr::null_mut();
+    assert_eq!(axcl!(client.table, axclrtGetCurrentContext(&raw mut default)), 0);
+    let mut host = [[0_u8; 16]; 2];
+    let stream = client.stream();
+    for (bytes, stream) in host.iter_mut().zip([stream, default]) {
+        let to = bytes.as_mut_ptr().cast();
+        assert_eq!(axcl!(client.table, axclrtMemcpyAsync(to, block, 16, D2H, stream)), 0);
+    }
+    assert_eq!(axcl!(client.table, axclrtSetDevice(DEVICE_ID)), 0);
+    assert_eq!(axcl!(client.table, axclrtResetDevice(DEVICE_ID)), 0);
+    assert!(client.broken().is_empty(), "the device is still set");
+    assert_eq!(axcl!(client.table, axclrtResetDevice(DEVICE_ID)), 0);
+    let found = client.card.take_violations();
+    let [found] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((found.call, found.rule), ("axclrtResetDevice", Rule::Leak));
+    assert!(found.detail.contains("2 tasks"), "{found}");
+
+    assert_eq!(axcl!(client.table, axclrtSetDevice(DEVICE_ID)), 0);
+    assert_eq!(axcl!(client.table, axclrtSynchronizeDevice()), 0);
+    assert_eq!(host, [[0; 16]; 2], "the memory was the program's again");
+    assert_eq!(client.read(block, 16), [7; 16], "memory stays until the end");
+    assert_eq!(axcl!(client.table, axclrtFree(block)), 0);
+    assert!(client.broken().is_empty());
+    assert_eq!(axcl!(client.table, axclrtSynchronizeStream(stream)), -1);
+    assert_eq!(client.finish(), 0);
+    let found = client.card.take_violations();
+    assert_eq!(found.iter().map(|found| found.rule).collect::<Vec<_>>(), [Rule::UnknownHandle, Rule::Leak]);
+    assert!(found[1].detail.contains("1 streams"), "{}", found[1]);
+}
+
+#[test]
+fn an_io_may_be_bound_again_after_its_device_was_reset() {
+    let (client, files, _dir) = Client::with_model(&TinySpec::default());
+    let layer = client.bind(&files.layers[0], DECODE);
+    let (model, context, io) = (layer.model, layer.context, layer.io);
+    let stream = client.stream();
+    assert_eq!(axcl!(client.table, axclrtEngineExecuteAsync(model, context, DECODE, io, stream)), 0);
+    assert_eq!(axcl!(client.table, axclrtResetDevice(DEVICE_ID)), 0);
+    assert_eq!(client.broken(), [Rule::Leak]);
+    assert_eq!(axcl!(client.table, axclrtSetDevice(DEVICE_ID)), 0);
+    client.rebind_input(&layer, INDICES, layer.inputs[INDICES].0, layer.inputs[INDICES].1);
     assert!(client.broken().is_empty());
 }
