@@ -232,6 +232,7 @@ impl State {
         let next_handle = self.next_handle;
         let mut fresh = Self::new(Setup { memory_limit: self.memory.limit(), ..self.setup });
         for (new, old) in fresh.devices.iter_mut().zip(&mut self.devices) {
+            new.memory = old.memory.renewed();
             new.board.kept = old.board.take_lent(&mut old.memory);
         }
         let host = std::mem::take(&mut self.host);

@@ -2,7 +2,9 @@
 //!
 //! Addresses start at [`BASE`], which is no valid host address on x86-64 or aarch64: a caller that
 //! dereferences one faults at once instead of reading something. Allocations are [`ALIGNMENT`]-aligned,
-//! separated by a guard gap and never placed twice, so every stale or overrun address is recognised.
+//! separated by a guard gap and never placed twice, not even after the interface was finalised, so every stale or
+//! overrun address is recognised. A card that is not strict, which is to work for ever, begins anew when it has used
+//! up its addresses.
 //! Fresh memory of a strict card is full of NaN, as the real memory is full of whatever was there.
 
 use std::collections::BTreeMap;
@@ -15,7 +17,7 @@ use crate::fault::Fault;
 use crate::status::{self, Common, Part};
 use crate::violations::Rule;
 
-/// First device address. Bits 48 to 54 are set, which no host address has.
+/// First device address. It has bits above the 47th set and others not, as no host address has.
 pub const BASE: u64 = 0x0065_0000_0000_0000;
 /// First address behind the device's space.
 const END: u64 = BASE + (1 << 48);
@@ -36,6 +38,9 @@ pub(crate) struct DeviceMemory {
     blocks: BTreeMap<u64, Block>,
     /// Base and length of freed allocations.
     freed: BTreeMap<u64, u64>,
+    /// First address of the device.
+    first: u64,
+    /// Behind the latest allocation.
     next: u64,
     used: u64,
     limit: u64,
@@ -48,7 +53,18 @@ impl DeviceMemory {
     /// A memory of `limit` bytes; `strict` as in [`Block::new`].
     pub(crate) fn new(limit: u64, strict: bool) -> Self {
         let (blocks, freed, cmm) = (BTreeMap::new(), BTreeMap::new(), Cmm::default());
-        Self { blocks, freed, next: BASE, used: 0, limit, strict, cmm }
+        Self { blocks, freed, first: BASE, next: BASE, used: 0, limit, strict, cmm }
+    }
+
+    /// A memory in which nothing is allocated, that knows what was: no address comes again.
+    pub(crate) fn renewed(&self) -> Self {
+        let Self { first, next, limit, strict, .. } = *self;
+        let mut freed = self.freed.clone();
+        freed.extend(self.blocks.iter().map(|(&base, block)| (base, block.len())));
+        while freed.len() > FREED_REMEMBERED {
+            freed.pop_first();
+        }
+        Self { freed, first, next, cmm: self.cmm.renewed(), ..Self::new(limit, strict) }
     }
 
     /// Bytes in use: allocations and reservations, each rounded up to [`ALIGNMENT`].
@@ -101,16 +117,41 @@ impl DeviceMemory {
             ));
         }
         self.reserve(len)?;
-        let address = self.next.checked_next_multiple_of(align).unwrap_or(END);
-        let end = address.checked_add(rounded(len)).filter(|&end| end + GUARD < END);
-        let (Some(end), Some(block)) = (end, Block::new(len, self.strict)) else {
+        let refused = |reason| Fault::plain(status::CMM_EXHAUSTED, reason);
+        let Some(address) = self.place(rounded(len), align) else {
             self.release(len);
-            let reason = format!("the host has no {len} bytes for an allocation of the software card");
-            return Err(Fault::plain(status::CMM_EXHAUSTED, reason));
+            return Err(refused(format!("the device has no addresses for {len} bytes left")));
         };
-        self.next = end + GUARD;
+        let Some(block) = Block::new(len, self.strict) else {
+            self.release(len);
+            return Err(refused(format!(
+                "the host has no {len} bytes for an allocation of the software card"
+            )));
+        };
+        self.next = address + rounded(len) + GUARD;
+        self.freed.remove(&address);
         self.blocks.insert(address, block);
         Ok(address)
+    }
+
+    /// Finds addresses for `len` bytes and the gap behind them: behind the latest allocation, or anywhere if that is at
+    /// the end and the card is not strict.
+    fn place(&self, len: u64, align: u64) -> Option<u64> {
+        let again = (!self.strict).then_some(self.first);
+        [Some(self.next), again].into_iter().flatten().find_map(|from| self.room(from, len, align))
+    }
+
+    /// The first address from `from` with room for `len` bytes and the gap behind them.
+    fn room(&self, from: u64, len: u64, align: u64) -> Option<u64> {
+        let len = len.checked_add(GUARD)?;
+        let mut at = from.checked_next_multiple_of(align)?;
+        for (base, block) in self.blocks.range(from..) {
+            if at.checked_add(len)? <= *base {
+                break;
+            }
+            at = (base + rounded(block.len()) + GUARD).checked_next_multiple_of(align)?;
+        }
+        (at.checked_add(len)? <= self.first + DEVICE_SPACE).then_some(at)
     }
 
     /// Allocates `len` bytes of the board's CMM, in whole pages, at a multiple of `align`; the CPU reaches them.
@@ -259,13 +300,13 @@ impl DeviceMemory {
     /// As [`Self::new`], for the device at `index` of the list. Devices have address ranges of their own, so that an
     /// address tells whose it is.
     pub(crate) fn of_device(limit: u64, strict: bool, index: usize) -> Self {
-        Self { next: BASE + index as u64 * DEVICE_SPACE, ..Self::new(limit, strict) }
+        let first = BASE + index as u64 * DEVICE_SPACE;
+        Self { first, next: first, ..Self::new(limit, strict) }
     }
 
     /// Whether `address` would be one of another device.
     fn is_of_another(&self, address: u64) -> bool {
-        let device = |address: u64| (address - BASE) / DEVICE_SPACE;
-        is_device_address(address) && device(address) != device(self.next)
+        is_device_address(address) && !(self.first..self.first + DEVICE_SPACE).contains(&address)
     }
 
     fn unknown(&self, address: u64) -> Fault {
@@ -348,6 +389,46 @@ mod tests {
         memory.release(1024);
         memory.allocate(1024).unwrap();
         assert!(memory.allocate(u64::MAX).is_err());
+    }
+
+    #[test]
+    fn addresses_stay_those_of_the_device_and_are_used_up() {
+        let mut memory = DeviceMemory::of_device(1 << 20, true, 1);
+        let end = BASE + 2 * DEVICE_SPACE;
+        memory.next = end - 2 * (GUARD + ALIGNMENT);
+        let last = [memory.allocate(1).unwrap(), memory.allocate(100).unwrap()];
+        assert_eq!(last[1], end - GUARD - ALIGNMENT);
+        let fault = memory.allocate(1).unwrap_err();
+        assert!(fault.reason.contains("no addresses"), "{}", fault.reason);
+        assert_eq!(memory.used(), 2 * ALIGNMENT);
+        assert_eq!(rule(memory.free(end)), Rule::OtherDevice);
+        assert_eq!(rule(memory.free(end - 1)), Rule::UnknownAddress);
+    }
+
+    #[test]
+    fn a_card_that_nobody_watches_uses_addresses_again() {
+        let mut memory = DeviceMemory::of_device(1 << 20, false, 0);
+        let first = [memory.allocate(256).unwrap(), memory.allocate(256).unwrap()];
+        memory.free(first[0]).unwrap();
+        memory.next = BASE + DEVICE_SPACE;
+        assert_eq!(memory.allocate(256).unwrap(), first[0]);
+        let next = memory.allocate(256).unwrap();
+        assert_eq!(next, first[1] + 256 + GUARD, "past the one that is there");
+        assert_eq!(memory.allocate(1).unwrap(), next + 256 + GUARD);
+    }
+
+    #[test]
+    fn a_renewed_memory_knows_the_addresses_of_the_old_one() {
+        let mut memory = DeviceMemory::of_device(1 << 20, true, 0);
+        let freed = memory.allocate(64).unwrap();
+        memory.free(freed).unwrap();
+        let (left, block) = (memory.allocate(64).unwrap(), memory.allocate_cmm(64, 128).unwrap());
+        let mut memory = memory.renewed();
+        assert_eq!((memory.used(), memory.allocations(), memory.limit()), (0, 0, 1 << 20));
+        assert!(memory.allocate(64).unwrap() > left && memory.allocate_cmm(64, 128).unwrap() > block);
+        for stale in [freed, left, block] {
+            assert_eq!(rule(memory.bytes(stale, 1)), Rule::UseAfterFree);
+        }
     }
 
     #[test]

@@ -254,6 +254,19 @@ fn leaks_and_late_calls_are_found() {
     assert_eq!(client.card.memory_in_use(), 0);
     assert_eq!(hex(axcl!(client.table, axclrtFree(block))), 0x8030_0284);
     assert_eq!(client.broken(), [Rule::UseAfterFinalize]);
+
+    client.start();
+    assert!(client.malloc(1).addr() > block.addr(), "no address comes twice");
+    assert_eq!(hex(axcl!(client.table, axclrtFree(block))), 0x8030_0581);
+    assert_eq!(client.broken(), [Rule::DoubleFree]);
+}
+
+#[test]
+fn an_end_without_a_beginning_changes_nothing() {
+    let client = Client::cold();
+    assert_eq!(axcl!(client.table, axclFinalize()), 0);
+    assert_eq!(hex(axcl!(client.table, axclrtSetDevice(DEVICE_ID))), 0x8030_0183);
+    assert_eq!(client.broken(), [Rule::NotInitialised]);
 }
 
 #[test]

@@ -36,6 +36,11 @@ pub(crate) struct Cmm {
 }
 
 impl Cmm {
+    /// Without blocks; what comes lies behind those that were.
+    pub(crate) fn renewed(&self) -> Self {
+        Self { places: BTreeMap::new(), next: self.next }
+    }
+
     /// Finds room for `len` bytes (whole pages) at a multiple of `align` in a memory of `limit` bytes.
     pub(crate) fn place(&mut self, len: u64, align: u64, limit: u64) -> Option<u64> {
         let align = align.max(PAGE);
