@@ -54,7 +54,7 @@ enum Context {
 
 /// # Safety
 ///
-/// `io` is null or points to an IO (of which the first 48 bytes are read) whose arrays have as many buffers as it says.
+/// `io` is null or points to an IO (of which [`IoHead`] is read) whose arrays have as many buffers as it says.
 unsafe fn run_in<F: Face>(
     name: Name,
     handle: *mut c_void,
