@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::DeviceError;
 
 const LFS_POINTER: &[u8] = b"version https://git-lfs";
-/// `ir_version` 7, then the producer's name, at the front of an ONNX model of the vendor's compiler.
-const COMPILED: &[u8] = b"\x08\x07\x12\x07Pulsar2";
+/// The producer's name, at the front of an ONNX model of the vendor's compiler.
+const COMPILER: &[u8] = b"Pulsar2";
 
 /// Longer than the header of any layer file.
 const MAX_HEADER: u64 = 16 << 20;
@@ -32,7 +32,7 @@ pub(super) fn inspect(path: &Path, software: bool) -> Result<u64, DeviceError> {
     if front.starts_with(LFS_POINTER) {
         return Err(bad("is a Git LFS pointer, not the file; fetch it with 'git lfs pull'"));
     }
-    if software && front.starts_with(COMPILED) {
+    if software && is_compiled(&front) {
         return Err(bad(
             "is compiled for the NPU, and the software card cannot run it; use a card, or 'ax650 create' the model from a GGUF file",
         ));
@@ -69,6 +69,12 @@ struct Metadata {
     weight_bytes: Option<String>,
 }
 
+/// The field `ir_version`, whichever it is, then that of the producer: how ONNX models begin.
+fn is_compiled(front: &[u8]) -> bool {
+    front.first() == Some(&0x08)
+        && front.windows(COMPILER.len()).any(|part| part.eq_ignore_ascii_case(COMPILER))
+}
+
 /// A length of eight bytes, then JSON: how the software card's files begin.
 fn is_safetensors(front: &[u8]) -> bool {
     front.get(6..9).is_some_and(|bytes| bytes == b"\0\0{")
@@ -76,7 +82,7 @@ fn is_safetensors(front: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{COMPILED, inspect};
+    use super::inspect;
 
     fn message(contents: &[u8], software: bool) -> Result<u64, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -99,8 +105,10 @@ mod tests {
     #[test]
     fn each_card_takes_its_own_kind_of_file() {
         let ours = b"\x10\0\0\0\0\0\0\0{\"a\":1}";
-        assert!(message(COMPILED, true).unwrap_err().contains("compiled for the NPU"));
-        assert_eq!(message(COMPILED, false), Ok(COMPILED.len() as u64));
+        for compiled in [b"\x08\x07\x12\x07Pulsar2\x1a".as_slice(), b"\x08\x0a\x12\x07pulsar2"] {
+            assert!(message(compiled, true).unwrap_err().contains("compiled for the NPU"));
+            assert_eq!(message(compiled, false), Ok(compiled.len() as u64));
+        }
         assert!(message(ours, false).unwrap_err().contains("software card"));
         assert_eq!(message(ours, true), Ok(ours.len() as u64));
     }
