@@ -4,26 +4,21 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ax650::device::{DeviceChoice, DriverOptions};
 use ax650::engine::{Engine, EngineConfig, EngineError, Event};
 use ax650_sim::control::ClaimedCard;
 use ax650_sim::testing::TinySpec;
 
-use crate::support::{THREADS, block_on, built_in, prompt, read, request, run, tiny_model, tokens};
+use crate::support::{
+    Face, block_on, built_in, built_in_config, prompt, read, request, run, tiny_model, tokens,
+};
 
-const RUN: &str = "axclrtEngineExecute";
-/// A run of one token, which is queued.
-const QUEUED_RUN: &str = "axclrtEngineExecuteAsync";
+/// A run: they are queued.
+const RUN: &str = "axclrtEngineExecuteAsync";
 /// A general failure of the engine, as the vendor encodes it.
 const FAILED: i32 = 0x8030_0283_u32.cast_signed();
 
-/// The engine on the built-in software card.
 fn config() -> EngineConfig {
-    EngineConfig {
-        device: DeviceChoice::SOFTWARE,
-        driver: DriverOptions { software_threads: Some(THREADS), ..DriverOptions::default() },
-        ..EngineConfig::default()
-    }
+    built_in_config(Face::Pcie)
 }
 
 /// Runs `test` on an engine of its own with the controls of its card; afterwards nothing may be left there.
@@ -69,7 +64,7 @@ fn a_failed_call_names_its_layer_and_the_next_request_is_answered() {
     with_controls(config(), async |engine, card| {
         let expected = tokens(&engine, request(model, &prompt, 6)).await;
         // The second layer of the third step of the answer: four runs a step.
-        card.fail_call(QUEUED_RUN, 4 * 3 + 2, FAILED);
+        card.fail_call(RUN, 4 * 3 + 2, FAILED);
         let (_, last) = read(engine.generate(request(model, &prompt, 6)).await.unwrap()).await;
         let Event::Error(EngineError::Device(text)) = last else { panic!("{last:?}") };
         assert!(text.contains("_l1_"), "the file is named: {text}");
@@ -86,7 +81,7 @@ fn a_card_that_fails_and_comes_back_is_used_again() {
         let expected = tokens(&engine, request(model, &prompt, 6)).await;
         for _ in 0..3 {
             // The chunk passes, a run of the first token fails: a model that does nothing but fail is taken off.
-            card.fail_call(QUEUED_RUN, model.files.layers.len() as u64 + 2, FAILED);
+            card.fail_call(RUN, model.files.layers.len() as u64 + 2, FAILED);
             let (_, last) = read(engine.generate(request(model, &prompt, 6)).await.unwrap()).await;
             assert!(matches!(last, Event::Error(EngineError::Device(_))), "{last:?}");
         }
@@ -131,9 +126,26 @@ fn a_layer_file_that_is_damaged_after_the_check_fails_the_load_by_name() {
 }
 
 #[test]
+fn a_file_compiled_for_the_npu_is_explained_and_not_tried() {
+    let store = tiny_model(&TinySpec::default(), None);
+    let file = &store.model.files.layers[1];
+    let ours = std::fs::read(file).unwrap();
+    with_controls(config(), async |engine, card| {
+        std::fs::write(file, b"\x08\x08\x12\x07Pulsar2\x1a\x035.1 and machine code of the NPU").unwrap();
+        let error = engine.load(store.model.clone(), None).await.unwrap_err().to_string();
+        assert!(error.contains("_l1_") && error.contains("compiled for the NPU"), "{error}");
+        assert!(error.contains("use a card") && error.contains("ax650 create"), "{error}");
+        assert_eq!(card.calls("axclrtEngineLoadFromFile"), 0);
+        std::fs::write(file, &ours).unwrap();
+        engine.load(store.model.clone(), None).await.unwrap();
+    });
+}
+
+#[test]
 fn shutdown_in_the_middle_of_an_answer_leaves_the_card_clean() {
     let store = tiny_model(&TinySpec::default(), None);
     with_controls(config(), async |engine, card| {
+        run(&engine, request(&store.model, &prompt(5, 40), 1)).await;
         card.slow_down(RUN, Duration::from_millis(5));
         let generation = engine.generate(request(&store.model, &prompt(5, 40), -1)).await.unwrap();
         tokio::time::sleep(Duration::from_millis(30)).await;

@@ -151,6 +151,12 @@ fn byte_tokenizer(vocab: usize) -> serde_json::Value {
     })
 }
 
+/// The engine on the built-in software card.
+pub(crate) fn built_in_config(face: Face) -> EngineConfig {
+    let driver = DriverOptions { software_threads: Some(THREADS), ..DriverOptions::default() };
+    EngineConfig { device: face.built_in(), driver, ..EngineConfig::default() }
+}
+
 /// Takes the built-in software card with its controls, whatever the card under test is.
 pub(crate) fn built_in() -> ClaimedCard {
     let recording = std::env::var_os(RECORDING).filter(|value| !value.is_empty());

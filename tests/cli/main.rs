@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod bench;
+mod cards;
 mod doctor;
 mod doctor_recordings;
 mod doctor_verdicts;

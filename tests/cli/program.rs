@@ -59,8 +59,13 @@ impl Program {
 
     /// Starts a server on a free port; commands of this program go there from now on.
     pub(crate) fn serve(&mut self) -> Server {
+        self.serve_with(&[])
+    }
+
+    /// The same with arguments.
+    pub(crate) fn serve_with(&mut self, arguments: &[&str]) -> Server {
         let mut child = self
-            .command(&["serve"])
+            .command(&[&["serve"], arguments].concat())
             .env("OLLAMA_HOST", "127.0.0.1:0")
             .stderr(Stdio::piped())
             .spawn()
