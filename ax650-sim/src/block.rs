@@ -78,12 +78,16 @@ impl Store {
         self.units.address() + self.skipped
     }
 
-    fn bytes(&self) -> &[u8] {
-        &self.units.bytes()[self.skipped..]
+    fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.units.bytes(self.skipped + range.start..self.skipped + range.end)
     }
 
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.units.bytes_mut()[self.skipped..]
+    fn bytes_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        self.units.bytes_mut(self.skipped + range.start..self.skipped + range.end)
+    }
+
+    fn copy_within(&mut self, source: Range<usize>, target: usize) {
+        self.units.copy_within(self.skipped + source.start..self.skipped + source.end, self.skipped + target);
     }
 }
 
@@ -146,14 +150,14 @@ impl Block {
 
     /// The bytes from `start` to `end`, which lie inside.
     pub(crate) fn bytes(&self, start: usize, end: usize) -> &[u8] {
-        &self.memory.bytes()[start..end]
+        self.memory.bytes(start..end)
     }
 
     /// The bytes from `start` to `end`, which lie inside and count as written afterwards.
     pub(crate) fn bytes_mut(&mut self, start: usize, end: usize) -> &mut [u8] {
         self.zero = false;
         self.mark_written(start, end);
-        &mut self.memory.bytes_mut()[start..end]
+        self.memory.bytes_mut(start..end)
     }
 
     /// Fills the bytes from `start` to `end`, which lie inside. Zeros over zeros take no memory of the host.
@@ -169,23 +173,21 @@ impl Block {
             return;
         }
         self.mark_written(target, target + source.len());
-        self.memory.bytes_mut().copy_within(source, target);
+        self.memory.copy_within(source, target);
     }
 
     /// Writes dirty lines of the CPU's cache that touch `range` to the memory. Without a cache nothing happens.
     pub(crate) fn flush(&mut self, range: Range<usize>) {
-        let len = self.byte_count();
         let View::Cached(cache) = &mut self.view else { return };
-        for line in cache.flush(&mut self.memory.bytes_mut()[..len], range) {
+        for line in cache.flush(self.memory.bytes_mut(cache.lines(&range)), range) {
             self.mark_written(line.start, line.end);
         }
     }
 
     /// Makes the CPU's cache see the memory in the lines that touch `range`. Without a cache nothing happens.
     pub(crate) fn invalidate(&mut self, range: Range<usize>) {
-        let len = self.byte_count();
         let View::Cached(cache) = &mut self.view else { return };
-        for line in cache.invalidate(&mut self.memory.bytes_mut()[..len], range) {
+        for line in cache.invalidate(self.memory.bytes_mut(cache.lines(&range)), range) {
             self.mark_written(line.start, line.end);
         }
     }
@@ -217,10 +219,9 @@ impl Block {
 
     /// Marks the lines that no longer hold their first contents.
     fn find_written(&self, lines: Range<usize>) {
-        let memory = self.memory.bytes();
         for line in lines {
-            let range = line * LINE..(line + 1) * LINE;
-            if self.is_fresh_line(line) && memory[range].iter().any(|&byte| byte != FILL) {
+            let memory = self.memory.bytes(line * LINE..(line + 1) * LINE);
+            if self.is_fresh_line(line) && memory.iter().any(|&byte| byte != FILL) {
                 self.mark_written(line * LINE, line * LINE + 1);
             }
         }
@@ -284,7 +285,7 @@ mod tests {
         let mut block = Block::new(300, true).unwrap();
         block.share();
         assert!(block.is_fresh(0, 300));
-        block.memory.bytes_mut()[140] = 0;
+        block.memory.bytes_mut(140..141).fill(0);
         assert!(!block.is_fresh(128, 256) && block.is_fresh(0, 128));
     }
 

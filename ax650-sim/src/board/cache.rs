@@ -44,47 +44,55 @@ impl Cache {
         self.view.address()
     }
 
-    /// Writes the dirty lines that touch `range` to `memory`; returns what was written.
+    /// Writes the dirty lines that touch `range` to `memory`, which is that of [`Self::lines`]; returns what was
+    /// written.
     pub(crate) fn flush(&mut self, memory: &mut [u8], range: Range<usize>) -> Vec<Range<usize>> {
-        let written: Vec<_> = self.dirty_lines(range).collect();
+        let first = self.lines(&range).start;
+        self.write_back(memory, first, range)
+    }
+
+    /// As [`Self::flush`], to memory of which the byte `first` of the block is the first one.
+    fn write_back(&mut self, memory: &mut [u8], first: usize, range: Range<usize>) -> Vec<Range<usize>> {
+        let written: Vec<_> = self.dirty_lines(&range).collect();
         for line in &written {
-            memory[line.clone()].copy_from_slice(&self.view.bytes()[line.clone()]);
-            self.clean_mut()[line.clone()].copy_from_slice(&memory[line.clone()]);
+            let target = &mut memory[line.start - first..line.end - first];
+            target.copy_from_slice(self.view.bytes(line.clone()));
+            self.clean_mut()[line.clone()].copy_from_slice(target);
         }
         written
     }
 
-    /// Fills the lines that touch `range` from `memory`. Dirty ones are lost, except at the edges; returns the
+    /// Fills the lines that touch `range` from `memory`, as in [`Self::flush`]. Dirty ones are lost, except at the edges; returns the
     /// edges that had to be written to `memory`.
     pub(crate) fn invalidate(&mut self, memory: &mut [u8], range: Range<usize>) -> Vec<Range<usize>> {
         let mut written = Vec::new();
+        let lines = self.lines(&range);
         for edge in [range.start, range.end] {
             if !edge.is_multiple_of(LINE) && edge < self.len {
-                written.extend(self.flush(memory, edge..edge + 1));
+                written.extend(self.write_back(memory, lines.start, edge..edge + 1));
             }
         }
-        let lines = self.lines(range);
-        self.view.bytes_mut()[lines.clone()].copy_from_slice(&memory[lines.clone()]);
-        self.clean_mut()[lines.clone()].copy_from_slice(&memory[lines]);
+        self.view.bytes_mut(lines.clone()).copy_from_slice(memory);
+        self.clean_mut()[lines].copy_from_slice(memory);
         written
     }
 
     /// Offset of the first dirty line that touches `range`.
     pub(crate) fn first_dirty(&self, range: Range<usize>) -> Option<usize> {
-        self.dirty_lines(range).next().map(|line| line.start)
+        self.dirty_lines(&range).next().map(|line| line.start)
     }
 
     /// `range` extended to whole lines.
-    fn lines(&self, range: Range<usize>) -> Range<usize> {
+    pub(crate) fn lines(&self, range: &Range<usize>) -> Range<usize> {
         let start = range.start - range.start % LINE;
         start..range.end.next_multiple_of(LINE).min(self.len).max(start)
     }
 
-    fn dirty_lines(&self, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-        let (view, clean) = (self.view.bytes(), bytemuck::cast_slice::<Line, u8>(&self.clean));
+    fn dirty_lines(&self, range: &Range<usize>) -> impl Iterator<Item = Range<usize>> + use<'_> {
+        let clean = bytemuck::cast_slice::<Line, u8>(&self.clean);
         let end = self.len;
         let lines = self.lines(range).step_by(LINE).map(move |start| start..(start + LINE).min(end));
-        lines.filter(move |line| view[line.clone()] != clean[line.clone()])
+        lines.filter(move |line| self.view.bytes(line.clone()) != &clean[line.clone()])
     }
 
     fn clean_mut(&mut self) -> &mut [u8] {
@@ -98,11 +106,19 @@ mod tests {
 
     /// The CPU writes `value` at `offset`.
     fn write(cache: &mut Cache, offset: usize, value: u8) {
-        cache.view.bytes_mut()[offset] = value;
+        cache.view.bytes_mut(offset..offset + 1).fill(value);
     }
 
     fn read(cache: &Cache, offset: usize) -> u8 {
-        cache.view.bytes()[offset]
+        cache.view.bytes(offset..offset + 1)[0]
+    }
+
+    fn flush(cache: &mut Cache, memory: &mut [u8], range: Range<usize>) -> Vec<Range<usize>> {
+        cache.flush(&mut memory[cache.lines(&range)], range)
+    }
+
+    fn invalidate(cache: &mut Cache, memory: &mut [u8], range: Range<usize>) -> Vec<Range<usize>> {
+        cache.invalidate(&mut memory[cache.lines(&range)], range)
     }
 
     #[test]
@@ -112,14 +128,14 @@ mod tests {
         write(&mut cache, 130, 1);
         assert_eq!((memory[130], cache.first_dirty(0..300)), (0, Some(128)));
         assert_eq!(cache.first_dirty(0..128), None);
-        assert_eq!(cache.flush(&mut memory, 191..192), vec![128..192; 1]);
+        assert_eq!(flush(&mut cache, &mut memory, 191..192), vec![128..192; 1]);
         assert_eq!((memory[130], cache.first_dirty(0..300)), (1, None));
 
         memory[299] = 2;
         assert_eq!(read(&cache, 299), 0);
-        assert_eq!(cache.flush(&mut memory, 0..300), []);
+        assert_eq!(flush(&mut cache, &mut memory, 0..300), []);
         assert_eq!(memory[299], 2, "a clean line is not written back");
-        assert_eq!(cache.invalidate(&mut memory, 256..300), []);
+        assert_eq!(invalidate(&mut cache, &mut memory, 256..300), []);
         assert_eq!(read(&cache, 299), 2);
     }
 
@@ -128,7 +144,7 @@ mod tests {
         let mut memory = vec![0; 256];
         let mut cache = Cache::new(&memory).unwrap();
         write(&mut cache, 70, 1);
-        assert_eq!(cache.invalidate(&mut memory, 64..128), []);
+        assert_eq!(invalidate(&mut cache, &mut memory, 64..128), []);
         assert_eq!((read(&cache, 70), memory[70]), (0, 0));
     }
 
@@ -138,7 +154,7 @@ mod tests {
         let mut cache = Cache::new(&memory).unwrap();
         write(&mut cache, 64, 1);
         memory[100] = 9;
-        assert_eq!(cache.invalidate(&mut memory, 96..128), vec![64..128; 1]);
+        assert_eq!(invalidate(&mut cache, &mut memory, 96..128), vec![64..128; 1]);
         assert_eq!((memory[64], read(&cache, 64)), (1, 1));
         assert_eq!(memory[100], 0, "the whole line was written, over what the NPU had put there");
     }
