@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::vendor as v;
 
+/// The operating system refused something to the memory module of the chip: error 0x30 of module 0x0B.
+const MEMORY_OS_FAIL: u32 = 0x800B_0000 | v::AX_ERR_OS_FAIL;
+
 /// An error code of any of the vendor's libraries, printed with its decoded parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct VendorCode(pub i32);
@@ -45,10 +48,15 @@ impl VendorCode {
     ///
     /// A task that took too long is none of these: the library gives only shell commands a time (HOST
     /// `system/control.cpp`), and a card that is merely busy takes longer for them.
+    ///
+    /// On the chip itself nothing is published about that. Our choice: a failure of the NPU's hardware, and of the
+    /// operating system behind the memory, for both say that the driver is not as it was.
     pub fn is_lost(self) -> bool {
         let transport = [v::AXCL_ERR_TIMEOUT, v::AXCL_ERR_UNEXPECT_RESPONSE];
         match self.bits() {
-            v::AXCL_ERR_TASK_EXECUTE_FAIL
+            v::AX_ERR_NPU_HARDWARE
+            | MEMORY_OS_FAIL
+            | v::AXCL_ERR_TASK_EXECUTE_FAIL
             | v::AXCL_ERR_TASK_SUBMIT
             | v::AXCL_ERR_DEVICE_NOT_ACTIVE
             | v::AXCL_ERR_DEVICE_NO_ACTIVE_DEVICE => true,
@@ -247,6 +255,9 @@ mod tests {
         assert!(code(0x8030_0181).is_no_card());
         assert!(code(0x8030_0185).is_lost() && !code(0x8030_0185).is_no_card());
         assert!(!code(0x8030_0703).is_lost());
+        // On the chip: its hardware or its operating system, not a task that failed or memory that is exhausted.
+        assert!(code(0x8006_0087).is_lost() && code(0x800B_0030).is_lost());
+        assert!(!code(0x8006_008A).is_lost() && !code(0x800B_0018).is_lost() && !code(0x800B_0041).is_lost());
         assert!(code(0x8030_0704).is_unsupported() && code(4).is_unsupported());
         assert!(!code(0x8006_0004).is_unsupported() && !code(0).is_unsupported());
     }

@@ -183,6 +183,21 @@ fn errors_of_giving_back_are_counted_and_the_last_is_kept() {
 }
 
 #[test]
+fn a_board_whose_drivers_answer_nothing_is_lost() {
+    let board = "software,interface=board".parse().unwrap();
+    for function in ["AX_ENGINE_RunGroupIOSync", "AX_SYS_MinvalidateCache"] {
+        let bench = Bench::with(&TinySpec::default(), &board, &DriverOptions::default());
+        let model = bench.load();
+        let mut sequence = model.new_sequence().unwrap();
+        bench.control.cause(Trouble::Lost { function: Some(function.into()), nth: 1, returns: false });
+        let mut logits = vec![0; VOCAB];
+        let error = sequence.decode(&bench.text(0, 1), &mut logits, &CancelFlag::new()).unwrap_err();
+        assert!(matches!(error, DeviceError::Lost { .. }), "{function}: {error}");
+        bench.control.calm();
+    }
+}
+
+#[test]
 fn a_card_that_drops_off_the_bus_is_lost() {
     let bench = Bench::new(&TinySpec::default());
     let model = bench.load();
