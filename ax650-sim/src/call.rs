@@ -193,7 +193,7 @@ impl<'a> Call<'a> {
             return Err(self.report(fault));
         }
         let mut state = self.card.state.lock();
-        let result = loop {
+        let mut result = loop {
             state.select_of_thread();
             self.follow(&state);
             match body(&mut state, self) {
@@ -205,6 +205,12 @@ impl<'a> Call<'a> {
                 }
             }
         };
+        if state.contexts.take_presumed() {
+            let detail = "the thread has set the device, which binds no context to any but the first one; it \
+                          needs axclrtSetCurrentContext or axclrtCreateContext";
+            let told = self.warn(Rule::UnboundThread, detail.to_owned());
+            result = result.and_then(|value| told.map(|()| value));
+        }
         drop(state);
         self.card.changed.notify_all();
         if MESSAGES.contains(&self.name) {

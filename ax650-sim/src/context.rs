@@ -4,8 +4,12 @@
 //! default context of the device and binds it to the calling thread; `CreateContext` activates the device if need
 //! be and binds the new context to the calling thread, the last one wins; several threads may share a context;
 //! a thread without one fails every call that reaches a device.
+//!
+//! The library itself binds the default context to the thread that sets the device first, and to no other (axcl-runtime,
+//! `host/runtime/device/device_manager.cpp`). It is bound here as documented, and using it so is a breach.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ThreadId};
 
 use crate::fault::Fault;
@@ -23,13 +27,23 @@ struct Activation {
     default: Option<u64>,
 }
 
+/// The context of a thread.
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    context: u64,
+    /// Whether the library has bound it too, not only its documentation.
+    surely: bool,
+}
+
 /// Contexts of all devices and the threads they are bound to.
 #[derive(Debug)]
 pub(crate) struct Contexts {
     devices: Vec<Activation>,
     /// Each context and the index of its device.
     live: BTreeMap<u64, usize>,
-    bound: HashMap<ThreadId, u64>,
+    bound: HashMap<ThreadId, Bound>,
+    /// Whether the calling thread has used a context that the library would not have bound.
+    presumed: AtomicBool,
     /// Contexts that were created, and were not destroyed before their device was reset.
     abandoned: usize,
 }
@@ -37,7 +51,8 @@ pub(crate) struct Contexts {
 impl Contexts {
     pub(crate) fn new(devices: usize) -> Self {
         let devices = vec![Activation::default(); devices];
-        Self { devices, live: BTreeMap::new(), bound: HashMap::new(), abandoned: 0 }
+        let (live, bound, presumed) = (BTreeMap::new(), HashMap::new(), AtomicBool::new(false));
+        Self { devices, live, bound, presumed, abandoned: 0 }
     }
 
     /// Ids of the devices, in the order of the list.
@@ -59,10 +74,19 @@ impl Contexts {
         let index = self.index_of(device)?;
         let activation = &mut self.devices[index];
         activation.count += 1;
-        let default = *activation.default.get_or_insert(fresh);
-        self.live.insert(default, index);
-        self.bound.insert(thread::current().id(), default);
+        let first = activation.default.is_none();
+        let context = *activation.default.get_or_insert(fresh);
+        let thread = thread::current().id();
+        // Whoever has another context of the same device gets on with that one.
+        let same = |bound: &Bound| bound.surely && self.live.get(&bound.context) == Some(&index);
+        let surely = first || self.bound.get(&thread).is_some_and(same);
+        self.live.insert(context, index);
+        self.bound.insert(thread, Bound { context, surely });
         Ok(())
+    }
+
+    fn bind_surely(&mut self, context: u64) {
+        self.bound.insert(thread::current().id(), Bound { context, surely: true });
     }
 
     /// `ResetDevice`: the last one destroys every context of the device. Returns those.
@@ -81,7 +105,7 @@ impl Contexts {
         let gone: Vec<_> =
             self.live.extract_if(.., |_, of| *of == index).map(|(context, _)| context).collect();
         self.abandoned += gone.len().saturating_sub(1);
-        self.bound.retain(|_, context| self.live.contains_key(context));
+        self.bound.retain(|_, bound| self.live.contains_key(&bound.context));
         Ok(gone)
     }
 
@@ -93,7 +117,7 @@ impl Contexts {
             self.activate(device, default)?;
         }
         self.live.insert(fresh, index);
-        self.bound.insert(thread::current().id(), fresh);
+        self.bind_surely(fresh);
         Ok(fresh)
     }
 
@@ -116,7 +140,7 @@ impl Contexts {
     pub(crate) fn destroy(&mut self, context: u64) -> Result<(), Fault> {
         self.check_destroyable(context)?;
         self.live.remove(&context);
-        self.bound.retain(|_, bound| *bound != context);
+        self.bound.retain(|_, bound| bound.context != context);
         Ok(())
     }
 
@@ -125,13 +149,13 @@ impl Contexts {
         if !self.live.contains_key(&context) {
             return Err(unknown(status::CONTEXT_BIND, context));
         }
-        self.bound.insert(thread::current().id(), context);
+        self.bind_surely(context);
         Ok(())
     }
 
     /// The context of the calling thread, if it has one.
     pub(crate) fn current(&self) -> Option<u64> {
-        self.bound.get(&thread::current().id()).copied()
+        self.bound.get(&thread::current().id()).map(|bound| bound.context)
     }
 
     /// The index of the device of the calling thread's context.
@@ -141,6 +165,23 @@ impl Contexts {
 
     /// The context of the calling thread, or the breach of not having one.
     pub(crate) fn require(&self) -> Result<u64, Fault> {
+        if self.bound.get(&thread::current().id()).is_some_and(|bound| !bound.surely) {
+            self.presumed.store(true, Ordering::Relaxed);
+        }
+        self.require_device()
+    }
+
+    /// Whether the call that is about to end has used a context that the library would not have bound; told once.
+    pub(crate) fn take_presumed(&mut self) -> bool {
+        let presumed = self.presumed.swap(false, Ordering::Relaxed);
+        if presumed && let Some(bound) = self.bound.get_mut(&thread::current().id()) {
+            bound.surely = true;
+        }
+        presumed
+    }
+
+    /// As [`Self::require`], for a call that is content with the device which the thread has set.
+    pub(crate) fn require_device(&self) -> Result<u64, Fault> {
         self.current().ok_or_else(|| {
             let thread = thread::current();
             let reason = format!("thread {:?} has no context bound", thread.name().unwrap_or("unnamed"));

@@ -218,7 +218,7 @@ fn context_of(state: &mut State, call: &Call<'_>, stream: *mut c_void) -> Result
 /// The context of the calling thread; a thread without one has no device to look for events on.
 fn require_device(state: &State) -> Result<u64, Fault> {
     state.require_live()?;
-    state.contexts.require().map_err(|fault| Fault { code: status::DEVICE_NONE_ACTIVE, ..fault })
+    state.contexts.require_device().map_err(|fault| Fault { code: status::DEVICE_NONE_ACTIVE, ..fault })
 }
 
 /// The function's own code for an event that is not known.

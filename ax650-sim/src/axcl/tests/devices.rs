@@ -122,7 +122,7 @@ fn contexts_are_made_and_used_by_many_threads() {
 #[test]
 fn a_context_takes_its_streams_with_it() {
     let client = Client::new();
-    let block = client.malloc(16);
+    let (block, home) = (client.malloc(16), current(&client));
     let (mut context, mut stream) = (ptr::null_mut(), ptr::null_mut());
     assert_eq!(axcl!(client.table, axclrtCreateContext(&raw mut context, DEVICE_ID)), 0);
     assert_eq!(axcl!(client.table, axclrtCreateStream(&raw mut stream)), 0);
@@ -130,7 +130,7 @@ fn a_context_takes_its_streams_with_it() {
     assert_eq!(axcl!(client.table, axclrtDestroyContext(context)), 0);
     let mut found = ptr::null_mut();
     assert_eq!(hex(axcl!(client.table, axclrtGetCurrentContext(&raw mut found))), 0x8030_0284);
-    assert_eq!(axcl!(client.table, axclrtSetDevice(DEVICE_ID)), 0);
+    assert_eq!(axcl!(client.table, axclrtSetCurrentContext(home)), 0);
     assert_eq!(client.read(block, 16), [5; 16], "what was queued ran");
     assert!(client.broken().is_empty());
     assert_eq!(axcl!(client.table, axclrtSynchronizeStream(stream)), -1);

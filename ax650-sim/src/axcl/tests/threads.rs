@@ -100,3 +100,43 @@ fn pinned_memory_is_there_before_the_card_and_after_it() {
     // What the program still has at the end is told, and no more.
     assert_eq!(client.broken(), [Rule::Leak]);
 }
+
+/// The library binds the default context to the first thread alone; its documentation says, to each.
+#[test]
+fn setting_the_device_once_more_binds_no_context_for_sure() {
+    let client = Client::new();
+    assert_eq!(axcl!(client.table, axclrtSetDevice(DEVICE_ID)), 0);
+    client.malloc(16);
+    assert!(client.broken().is_empty(), "the first thread has its context already");
+    let table = client.table;
+    client.elsewhere(move || {
+        assert_eq!(axcl!(table, axclrtSetDevice(DEVICE_ID)), 0);
+        let (mut event, mut block, mut context) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        assert_eq!(axcl!(table, axclrtCreateEvent(&raw mut event)), 0);
+        for _ in 0..2 {
+            assert_eq!(axcl!(table, axclrtMalloc(&raw mut block, 16, 0)), 0);
+        }
+        assert_eq!(axcl!(table, axclrtGetDefaultContext(&raw mut context, DEVICE_ID)), 0);
+    });
+    let found = client.card.take_violations();
+    let [found] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((found.call, found.rule), ("axclrtMalloc", Rule::UnboundThread));
+
+    client.elsewhere(move || {
+        let (mut block, mut context) = (ptr::null_mut(), ptr::null_mut());
+        assert_eq!(axcl!(table, axclrtSetDevice(DEVICE_ID)), 0);
+        assert_eq!(axcl!(table, axclrtGetDefaultContext(&raw mut context, DEVICE_ID)), 0);
+        assert_eq!(axcl!(table, axclrtSetCurrentContext(context)), 0);
+        assert_eq!(axcl!(table, axclrtMalloc(&raw mut block, 16, 0)), 0);
+        assert_eq!(axcl!(table, axclrtSetDevice(DEVICE_ID)), 0);
+        assert_eq!(axcl!(table, axclrtMalloc(&raw mut block, 16, 0)), 0);
+    });
+    assert!(client.broken().is_empty());
+    client.card.set_fatal(true);
+    client.elsewhere(move || {
+        let mut block = ptr::null_mut();
+        assert_eq!(axcl!(table, axclrtSetDevice(DEVICE_ID)), 0);
+        assert_ne!(axcl!(table, axclrtMalloc(&raw mut block, 16, 0)), 0);
+    });
+    assert_eq!(client.broken(), [Rule::UnboundThread]);
+}
