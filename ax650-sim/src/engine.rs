@@ -59,6 +59,8 @@ pub(crate) struct Engines {
 
 /// All cores of the NPU.
 const ALL_CORES: u32 = 0b111;
+/// The kind of virtual NPU that is none: models have all cores.
+const WHOLE_NPU: u32 = 0;
 
 impl Engines {
     pub(crate) fn new(compute: Compute) -> Self {
@@ -100,6 +102,18 @@ impl Engines {
             let code = status::common(Part::Engine, Common::ExecuteFail);
             Fault::breach(code, Rule::EngineNotReady, "axclrtEngineInit was not called")
         })
+    }
+
+    /// Fails where models of three cores cannot run, as all models of the card are. Over AXCL the card's refusal arrives
+    /// as no more than that (axcl-runtime, `host/runtime/engine/engine.cpp`).
+    pub(crate) fn require_all_cores(&self) -> Result<(), Fault> {
+        let kind = self.kind()?;
+        if kind == WHOLE_NPU {
+            return Ok(());
+        }
+        let code = status::common(Part::Engine, Common::ExecuteFail);
+        let reason = format!("models of the software card use 3 cores; the NPU is divided, in mode {kind}");
+        Err(Fault::plain(code, reason))
     }
 
     /// Loads a layer or head file and books its weights. `id` becomes the model's.
@@ -159,6 +173,7 @@ impl Engines {
     }
 
     fn adopt(&mut self, memory: &mut DeviceMemory, engine: compute::Engine, id: u64) -> Result<(), Fault> {
+        self.require_all_cores()?;
         let bytes = engine.weight_bytes();
         memory.reserve(bytes)?;
         let signature = Arc::new(Signature::new(&engine));

@@ -22,6 +22,8 @@ pub(crate) struct Io {
     pub(crate) outputs: Vec<Binding>,
     /// The group it was first used with.
     pub(crate) group: Option<u32>,
+    /// The batch that the next runs are to have; 0 leaves it to the engine.
+    pub(crate) batch: u32,
     /// Submitted runs that have not been executed.
     pub(crate) queued: usize,
 }
@@ -31,7 +33,7 @@ impl Io {
     pub(crate) fn new(signature: Arc<Signature>) -> Self {
         let inputs = vec![Binding::default(); signature.inputs.len()];
         let outputs = vec![Binding::default(); signature.outputs.len()];
-        Self { signature, inputs, outputs, group: None, queued: 0 }
+        Self { signature, inputs, outputs, group: None, batch: 0, queued: 0 }
     }
 
     pub(crate) fn binding(&mut self, side: Side, index: u32) -> Result<&mut Binding, Fault> {

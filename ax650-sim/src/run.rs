@@ -47,6 +47,11 @@ impl Run {
         Self { model: id, group, io: 0, inputs, outputs, work, interior: true }
     }
 
+    /// Whether it reads a range of device memory.
+    pub(crate) fn reads(&self, address: u64, len: u64) -> bool {
+        self.inputs.iter().any(|input| memory::overlap(input.address, input.size, address, len))
+    }
+
     /// Whether it writes to a range of device memory.
     pub(crate) fn writes(&self, address: u64, len: u64) -> bool {
         self.outputs.iter().any(|output| memory::overlap(output.address, output.size, address, len))
@@ -77,6 +82,11 @@ pub(crate) fn prepare(
     if bound.inputs.len() != signature.inputs.len() || bound.outputs.len() != signature.outputs.len() {
         let code = status::common(Part::Engine, Common::IllegalParam);
         return Err(Fault::breach(code, Rule::UnknownHandle, "the IO belongs to a model with other tensors"));
+    }
+    if bound.batch > 1 {
+        // The card says no more of a refusal than that; which batches it refuses is our choice: shapes are static.
+        let code = status::common(Part::Engine, Common::ExecuteFail);
+        return Err(Fault::plain(code, format!("a batch of {} with shapes for one", bound.batch)));
     }
     let first = *bound.group.get_or_insert(group);
     let (inputs, outputs) = (bound.inputs.clone(), bound.outputs.clone());

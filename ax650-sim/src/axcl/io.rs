@@ -145,14 +145,11 @@ pub(super) unsafe extern "C" fn output_by_name(
     })
 }
 
-/// Shapes are static: a batch of one, or the automatic choice, which is the same.
+/// Any number is kept (axcl-runtime, `host/runtime/engine/engine_io.cpp`); what cannot be done with it is refused when it
+/// is to be done.
 pub(super) unsafe extern "C" fn set_batch_size(io: *mut c_void, batch_size: u32) -> i32 {
     call("axclrtEngineSetDynamicBatchSize", |state, _| {
-        state.io(address(io))?;
-        if batch_size > 1 {
-            let code = status::common(Part::Engine, Common::Unsupported);
-            return Err(Fault::plain(code, format!("a batch of {batch_size}; shapes are static")));
-        }
+        state.io(address(io))?.batch = batch_size;
         Ok(())
     })
 }
@@ -209,7 +206,7 @@ unsafe fn index_of(
     side: Side,
     name: *const c_char,
 ) -> Result<u32, Fault> {
-    // SAFETY: passed on.
+    // SAFETY: null or a terminated string by the promise of the caller; `string` looks for null.
     let name = unsafe { string(Part::Engine, name) }?;
     let io = state.io(address(io))?;
     let position = io.signature.tensors(side).iter().position(|tensor| tensor.is(name));

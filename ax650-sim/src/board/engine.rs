@@ -19,8 +19,6 @@ use crate::violations::Rule;
 const VERSION: &std::ffi::CStr = c"2.7.2a (software card)";
 /// Models use all three cores.
 pub(super) const TYPE_3_CORES: u32 = 2;
-/// The mode in which models of every type run.
-pub(super) const WHOLE_NPU: u32 = 0;
 
 pub(crate) unsafe extern "C" fn version<F: Face>() -> *const c_char {
     value::<F, _>(npu!(GetVersion), VERSION.as_ptr(), |_, _| Ok(VERSION.as_ptr()))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ax650_sys::vendor::{AX_ENGINE_CMM_INFO, AX_ENGINE_HANDLE_EXTRA_T};
 
 use super::code;
-use super::engine::{MODEL_IN_MEMORY, TYPE_3_CORES, WHOLE_NPU, model_bytes};
+use super::engine::{MODEL_IN_MEMORY, TYPE_3_CORES, model_bytes};
 use super::face::{Face, Name, call, npu, value};
 use super::info::GroupInfo;
 use crate::axcl::{Out, address, opaque};
@@ -46,7 +46,7 @@ pub(crate) unsafe extern "C" fn create_v2<F: Face>(
     size: u32,
     extra: *mut AX_ENGINE_HANDLE_EXTRA_T,
 ) -> i32 {
-    // SAFETY: as above; `extra` is null or points to the structure.
+    // SAFETY: the caller passes null or a place for a handle, null or a model of this size, and null or the structure.
     unsafe { load::<F>(npu!(CreateHandleV2), handle, data, size, extra) }
 }
 
@@ -65,18 +65,15 @@ unsafe fn load<F: Face>(
 ) -> i32 {
     call::<F>(name, |state, call| {
         state.board.require_npu()?;
-        // SAFETY: passed on.
+        // SAFETY: `handle` is null or valid for a write by the promise of the caller.
         let out = unsafe { Out::new(Part::Engine, handle) }?;
-        // SAFETY: passed on.
+        // SAFETY: `data` is null or points to `size` bytes, which the caller leaves alone until the call returns.
         let file = unsafe { model_bytes::<F>(state, data, size) }?;
-        // SAFETY: passed on.
+        // SAFETY: `extra` is null or points to the structure, with a terminated name or none.
         let (label, cores) = unsafe { wishes(extra) };
         call.check_idle(state)?;
-        let mode = state.engines.kind()?;
-        if mode != WHOLE_NPU {
-            let reason = format!("models of the software card use 3 cores; the NPU is in mode {mode}");
-            return Err(Fault::plain(code::NPU_NOT_SUPPORTED, reason));
-        }
+        let divided = |fault| Fault { code: code::NPU_NOT_SUPPORTED, ..fault };
+        state.engines.require_all_cores().map_err(divided)?;
         let id = state.handle();
         let Device { engines, memory, .. } = &mut **state;
         engines.load_bytes(memory, &label, &file, id)?;

@@ -319,6 +319,32 @@ fn the_engine_must_be_up() {
     assert_eq!(kind, 1);
 }
 
+#[test]
+fn models_of_three_cores_need_the_whole_npu() {
+    let (client, files, _dir) = Client::with_model(&TinySpec::default());
+    assert_eq!(axcl!(client.table, axclrtEngineFinalize()), 0);
+    for kind in 1..=3 {
+        assert_eq!(axcl!(client.table, axclrtEngineInit(kind)), 0);
+        assert_eq!(client.load(&files.head).map_err(hex), Err(0x8030_070C));
+        assert!(last_error().expect("a reason").reason.contains("3 cores"));
+        assert_eq!(axcl!(client.table, axclrtEngineFinalize()), 0);
+    }
+    assert_eq!(axcl!(client.table, axclrtEngineInit(0)), 0);
+    client.load(&files.head).expect("a model");
+    assert!(client.broken().is_empty());
+}
+
+#[test]
+fn a_batch_is_kept_and_refused_when_it_is_to_be_run() {
+    let (client, files, _dir) = Client::with_model(&TinySpec::default());
+    let layer = client.bind(&files.layers[0], DECODE);
+    for (batch, code) in [(0, 0), (1, 0), (2, 0x8030_070C), (u32::MAX, 0x8030_070C), (1, 0)] {
+        assert_eq!(axcl!(client.table, axclrtEngineSetDynamicBatchSize(layer.io, batch)), 0);
+        assert_eq!(hex(client.execute(&layer, DECODE)), code, "{batch}");
+    }
+    assert!(client.broken().is_empty());
+}
+
 /// As programs do that initialise for each of their models.
 #[test]
 fn the_engine_is_up_until_the_last_user_finalises_it() {
