@@ -66,6 +66,28 @@ pub(crate) enum Task {
     },
 }
 
+impl Task {
+    fn reads(&self, address: u64, len: u64) -> bool {
+        let shares = |from: u64, bytes: u64| memory::overlap(from, bytes, address, len);
+        match *self {
+            Self::Run(ref run) => run.reads(address, len),
+            Self::Copy { from, len: bytes, .. } => shares(from, bytes),
+            Self::Compare { first, second, len: bytes } => shares(first, bytes) || shares(second, bytes),
+            Self::Fill { .. } | Self::Record(_) | Self::Wait { .. } => false,
+        }
+    }
+
+    fn writes(&self, address: u64, len: u64) -> bool {
+        match *self {
+            Self::Run(ref run) => run.writes(address, len),
+            Self::Fill { address: to, len: bytes, .. } | Self::Copy { to, len: bytes, .. } => {
+                memory::overlap(to, bytes, address, len)
+            }
+            Self::Compare { .. } | Self::Record(_) | Self::Wait { .. } => false,
+        }
+    }
+}
+
 /// One record of an event: the event's handle, and which of its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
@@ -205,18 +227,20 @@ impl Streams {
     /// The call that queued a task which may write to a range of device memory now. What waits for an event that
     /// nobody has begun to record yet does not.
     pub(crate) fn writer_of(&self, address: u64, len: u64) -> Option<&'static str> {
-        let writes = |task: &Task| match *task {
-            Task::Run(ref run) => run.writes(address, len),
-            Task::Fill { address: to, len: bytes, .. } | Task::Copy { to, len: bytes, .. } => {
-                memory::overlap(to, bytes, address, len)
-            }
-            Task::Compare { .. } | Task::Record(_) | Task::Wait { .. } => false,
-        };
+        self.first_with(|task| task.writes(address, len))
+    }
+
+    /// As [`Self::writer_of`], the call that queued a task which may read or write the range.
+    pub(crate) fn user_of(&self, address: u64, len: u64) -> Option<&'static str> {
+        self.first_with(|task| task.reads(address, len) || task.writes(address, len))
+    }
+
+    fn first_with(&self, does: impl Fn(&Task) -> bool) -> Option<&'static str> {
         let mut held = Vec::new();
         for queued in &self.queue {
             match &queued.task {
                 Task::Wait { moment, .. } if !self.is_submitted(*moment) => held.push(queued.stream),
-                task if writes(task) && !held.contains(&queued.stream) => return Some(queued.call),
+                task if does(task) && !held.contains(&queued.stream) => return Some(queued.call),
                 _ => {}
             }
         }

@@ -50,7 +50,8 @@ unsafe fn copy(memory: &mut DeviceMemory, to: u64, from: u64, len: u64, kind: u3
         DEVICE_TO_HOST => {
             let to = host(to)?;
             let from = memory.bytes(from, len)?;
-            // SAFETY: as above, with the roles of source and target exchanged.
+            // SAFETY: the target is valid for writes of `len` bytes by the promise of the caller, the source is a
+            // slice of exactly `len` bytes, and backing store of the device is never handed out to the host.
             unsafe { ptr::copy_nonoverlapping(from.as_ptr(), to, bytes) };
         }
         DEVICE_TO_DEVICE => memory.copy(to, from, len)?,
@@ -85,7 +86,7 @@ pub(crate) unsafe fn transfer(
         mistakes::delay(call, to, bytes);
         return Ok(());
     }
-    // SAFETY: passed on.
+    // SAFETY: the host side is valid for `len` bytes by the promise of the caller, which is the same.
     unsafe { copy(&mut state.memory, to, from, len, kind) }
 }
 
@@ -100,24 +101,38 @@ pub(crate) fn work(host: &HostMemory, to: u64, from: u64, bytes: u64, kind: u32)
 }
 
 /// Notices a copy that reads what queued work is still to write: it gets what was there before, or a part of the new.
+/// And one that writes what queued work is still to use.
 pub(crate) fn check_settled(
     state: &State,
     call: &Call<'_>,
+    to: u64,
     from: u64,
     len: u64,
     kind: u32,
 ) -> Result<(), Fault> {
-    if !call.card.options.strict || !matches!(kind, DEVICE_TO_HOST | DEVICE_TO_DEVICE) {
-        return Ok(());
+    if call.card.options.strict
+        && matches!(kind, DEVICE_TO_HOST | DEVICE_TO_DEVICE)
+        && let Some(writer) = state.streams.writer_of(from, len)
+    {
+        let detail =
+            format!("{len} bytes at {from:#x} are read before the {writer} that writes them is over");
+        call.warn(Rule::ReadBeforeWait, detail)?;
     }
-    match state.streams.writer_of(from, len) {
-        None => Ok(()),
-        Some(writer) => {
-            let detail =
-                format!("{len} bytes at {from:#x} are read before the {writer} that writes them is over");
-            call.warn(Rule::ReadBeforeWait, detail)
-        }
+    if matches!(kind, HOST_TO_DEVICE | DEVICE_TO_DEVICE) {
+        check_unused(state, call, to, len)?;
     }
+    Ok(())
+}
+
+/// Notices a write to memory that queued work is still to read, which then gets the new or a part of it, or to write.
+pub(crate) fn check_unused(state: &State, call: &Call<'_>, to: u64, len: u64) -> Result<(), Fault> {
+    if call.card.options.strict
+        && let Some(user) = state.streams.user_of(to, len)
+    {
+        let detail = format!("{len} bytes at {to:#x} are written before the {user} that uses them is over");
+        call.warn(Rule::WriteBeforeWait, detail)?;
+    }
+    Ok(())
 }
 
 /// Whether a copy of `kind` can be queued: the vendor's library refuses host to host (V3.10.2).

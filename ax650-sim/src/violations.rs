@@ -14,7 +14,7 @@ pub enum Rule {
     NotInitialised,
     /// The interface was used after the last `axclFinalize`, `AX_SYS_Deinit` or `AX_ENGINE_Deinit`.
     UseAfterFinalize,
-    /// The calling thread has no context bound.
+    /// The calling thread has no context bound, or one that only the documentation binds to it.
     UnboundThread,
     /// A context, stream, event, model, `IOInfo` or IO that does not exist (any more).
     UnknownHandle,
@@ -59,6 +59,8 @@ pub enum Rule {
     AddressPair,
     /// A copy reads what queued work is still to write.
     ReadBeforeWait,
+    /// A copy or a fill writes what queued work is still to read or to write.
+    WriteBeforeWait,
     /// A model is loaded while another one runs or is queued.
     LoadDuringRun,
     /// `axclrtResetDevice` of a device that is not set.

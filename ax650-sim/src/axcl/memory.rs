@@ -101,8 +101,10 @@ pub(super) unsafe extern "C" fn free_host(pointer: *mut c_void) -> i32 {
 pub(super) unsafe extern "C" fn memset(pointer: *mut c_void, value: u8, count: usize) -> i32 {
     call("axclrtMemset", |state, call| {
         state.require_context()?;
-        call.charge(Work::OnDevice { bytes: count as u64 });
-        state.memory.fill(address(pointer), count as u64, value)
+        let (to, len) = (address(pointer), count as u64);
+        call.charge(Work::OnDevice { bytes: len });
+        transfer::check_unused(state, call, to, len)?;
+        state.memory.fill(to, len, value)
     })
 }
 
@@ -113,9 +115,10 @@ pub(super) unsafe extern "C" fn memcpy(to: *mut c_void, from: *const c_void, cou
             state.require_context()?;
         }
         call.charge(transfer::work(&state.host, address(to), address(from), count as u64, kind));
-        transfer::check_settled(state, call, address(from), count as u64, kind)?;
+        let (to, from, len) = (address(to), address(from), count as u64);
+        transfer::check_settled(state, call, to, from, len, kind)?;
         // SAFETY: the caller promises its side of the copy valid for `count` bytes.
-        unsafe { transfer::transfer(state, call, address(to), address(from), count as u64, kind) }
+        unsafe { transfer::transfer(state, call, to, from, len, kind) }
     })
 }
 

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 use super::engine::{Bound, DECODE, INDICES, K_CACHE, OUTPUT};
-use super::{Client, hex};
+use super::{Client, D2D, hex};
 use crate::DEVICE_ID;
 use crate::control::{SoftwareCard, Trouble};
 use crate::options::CardOptions;
@@ -33,10 +33,13 @@ fn loading_while_another_thread_runs_is_noticed() {
     let hang = Trouble::Hang { function: "axclrtEngineExecute".into(), calls: 1.into(), limit: None };
     client.card.cause(hang);
     let (table, card, ids) = (client.table, &client.card, (layer.model, layer.context, layer.io.addr()));
+    let mut context = ptr::null_mut();
+    assert_eq!(axcl!(client.table, axclrtGetCurrentContext(&raw mut context)), 0);
+    let context = context.expose_provenance();
     std::thread::scope(|scope| {
         let run = scope.spawn(move || {
             let _attached = card.attach();
-            assert_eq!(axcl!(table, axclrtSetDevice(DEVICE_ID)), 0);
+            assert_eq!(axcl!(table, axclrtSetCurrentContext(ptr::with_exposed_provenance_mut(context))), 0);
             let io = ptr::without_provenance_mut(ids.2);
             axcl!(table, axclrtEngineExecute(ids.0, ids.1, DECODE, io))
         });
@@ -53,7 +56,7 @@ fn loading_while_another_thread_runs_is_noticed() {
 }
 
 #[test]
-fn reading_what_is_still_to_be_written_is_noticed() {
+fn touching_what_queued_work_is_still_to_use_is_noticed() {
     let (client, files, _dir) = Client::with_model(&TinySpec::default());
     let layer = client.bind(&files.layers[0], DECODE);
     let mut stream = ptr::null_mut();
@@ -63,8 +66,16 @@ fn reading_what_is_still_to_be_written_is_noticed() {
     client.read(layer.outputs[OUTPUT].0, 4);
     assert_eq!(client.broken(), [Rule::ReadBeforeWait]);
     client.read(layer.inputs[0].0, 4);
+    let (input, output, free) = (layer.inputs[INDICES].0, layer.outputs[OUTPUT].0, client.malloc(4));
+    assert_eq!(client.write(free, &[0; 4]), 0);
+    assert!(client.broken().is_empty(), "nobody uses it");
+    assert_eq!(client.write(input, &[0; 4]), 0);
+    assert_eq!(axcl!(client.table, axclrtMemset(output, 0, 4)), 0);
+    assert_eq!(axcl!(client.table, axclrtMemcpy(input, free, 4, D2D)), 0);
+    assert_eq!(client.broken(), [Rule::WriteBeforeWait; 3]);
     assert_eq!(axcl!(client.table, axclrtSynchronizeStream(stream)), 0);
-    client.read(layer.outputs[OUTPUT].0, 4);
+    client.read(output, 4);
+    assert_eq!(client.write(input, &[0; 4]), 0);
     assert!(client.broken().is_empty());
 }
 
@@ -173,6 +184,7 @@ fn be_careless(client: &Client, layer: &Bound) {
     let Bound { model, context, io, .. } = *layer;
     assert_eq!(axcl!(client.table, axclrtEngineExecuteAsync(model, context, DECODE, io, stream)), 0);
     client.read(layer.outputs[OUTPUT].0, 4);
+    assert_eq!(client.write(layer.inputs[INDICES].0, &[0; 4]), 0);
     assert_eq!(axcl!(client.table, axclrtSynchronizeStream(stream)), 0);
 }
 
@@ -180,7 +192,7 @@ fn be_careless(client: &Client, layer: &Bound) {
 fn what_costs_time_is_looked_for_on_strict_cards_alone() {
     let (client, files, _dir) = Client::with_model(&TinySpec::default());
     be_careless(&client, &client.bind(&files.layers[0], DECODE));
-    assert_eq!(client.broken(), [Rule::ReadBeforeWait, Rule::NeverWritten]);
+    assert_eq!(client.broken(), [Rule::ReadBeforeWait, Rule::WriteBeforeWait, Rule::NeverWritten]);
 
     let (client, files, _dir) = lenient();
     assert_ne!(client.read(client.malloc(64), 64), [0xFF; 64], "fresh memory is not filled");
