@@ -9,6 +9,7 @@ use super::face::{Face, call, sys};
 use crate::axcl::Out;
 use crate::card::{self, State};
 use crate::memory::{DeviceMemory, is_device_address};
+use crate::profile::Interface;
 use crate::status::Part;
 
 const KIB: u64 = 1024;
@@ -63,17 +64,26 @@ struct Line {
     name: String,
 }
 
-/// The text of `/proc/ax_proc/mem_cmm_info` for the device of the calling thread's context (the first one if it has none): the partition, one line for each block,
-/// and the totals that programs parse. Any thread.
+/// The text of `/proc/ax_proc/mem_cmm_info`, for programs on `interface`: the partition, one line for each block, and
+/// the totals that programs parse. Over PCIe that of the device of the calling thread's context, the first one if it has
+/// none. Any thread.
 ///
 /// Blocks of `AX_SYS` are listed where they are. What has no physical address here (the engine's memory, and what AXCL
 /// allocated) is listed from the end of the partition downwards. Engine blocks are named as the vendor's `axcl-smi` looks
 /// for them, `npu_m_pid` and the process id.
-pub fn cmm_info() -> String {
-    let card = card::reached("AX_SYS_MemQueryStatus");
+pub fn cmm_info(interface: Interface) -> String {
+    let card = card::reached(asking(interface));
     let mut state = card.state.lock();
     state.select_of_thread();
     render(&state)
+}
+
+/// A function that asks the same of the card which programs on `interface` use.
+fn asking(interface: Interface) -> &'static str {
+    match interface {
+        Interface::Pcie => "axclrtGetDeviceProperties",
+        Interface::Board => "AX_SYS_MemQueryStatus",
+    }
 }
 
 fn render(state: &State) -> String {
@@ -143,4 +153,20 @@ fn lines(state: &State) -> Vec<Line> {
     }
     lines.sort_by_key(|line| line.start);
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::process;
+
+    #[test]
+    fn programs_are_told_of_the_card_that_they_use() {
+        let shows =
+            |interface, function| Arc::ptr_eq(&process::card(asking(interface)), &process::card(function));
+        assert!(shows(Interface::Pcie, "axclrtMalloc") && !shows(Interface::Pcie, "AX_SYS_MemAlloc"));
+        assert!(shows(Interface::Board, "AX_SYS_MemAlloc") && !shows(Interface::Board, "axclrtMalloc"));
+    }
 }

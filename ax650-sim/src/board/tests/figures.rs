@@ -4,6 +4,7 @@ use ax650_sys::vendor::{AX_CMM_PARTITION_INFO_T, AX_CMM_STATUS_T};
 
 use super::*;
 use crate::cmm_info;
+use crate::profile::Interface;
 
 /// The number between `before` and `after` in the totals, as programs cut it out.
 fn figure(text: &str, before: &str, after: &str) -> u64 {
@@ -19,7 +20,7 @@ fn the_proc_file_reads_as_programs_expect_it() {
     let block = client.allocate(3 << 20, true);
     client.allocate(100, false);
     client.load(&files.head);
-    let text = cmm_info();
+    let text = cmm_info(Interface::Board);
     let used = client.card.memory_in_use();
     assert_eq!(figure(&text, " total size=", "KB("), 64 << 10);
     assert_eq!(figure(&text, "used=", "KB("), used / 1024);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::reference::axcl_outputs;
 use super::*;
 use crate::cmm_info;
+use crate::profile::Interface;
 use crate::testing::CHUNK;
 
 /// Tensors of one group with their buffers, in the group's order.
@@ -225,7 +226,7 @@ fn the_vendors_runner_lives_on_the_board() {
     }
     assert_ne!(decode(&client, &layers, &spec, &embedding), state);
 
-    assert!(cmm_info().contains("name=\"npu\""));
+    assert!(cmm_info(Interface::Board).contains("name=\"npu\""));
     for model in layers.iter().chain([&head]) {
         for buffer in &model.buffers {
             assert_eq!(client.free(*buffer), 0);
