@@ -187,7 +187,7 @@ pub(super) unsafe extern "C" fn execute_async(
 ///
 /// `path` is null or a terminated string.
 pub(super) unsafe fn path_of(path: *const c_char) -> Result<PathBuf, Fault> {
-    // SAFETY: passed on.
+    // SAFETY: null or a terminated string by the promise of the caller; `string` looks for null.
     let path = unsafe { string(Part::Engine, path) }?;
     Ok(PathBuf::from(OsStr::from_bytes(path.to_bytes())))
 }

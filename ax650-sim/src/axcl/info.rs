@@ -191,7 +191,7 @@ fn name(state: &State, info: *mut c_void, side: Side, index: u32) -> Result<*con
 ///
 /// `name` is null or a terminated string.
 unsafe fn index_of(state: &State, info: *mut c_void, side: Side, name: *const c_char) -> Result<i32, Fault> {
-    // SAFETY: passed on.
+    // SAFETY: null or a terminated string by the promise of the caller; `string` looks for null.
     let name = unsafe { string(Part::Engine, name) }?;
     let position = state.info(address(info))?.tensors(side).iter().position(|tensor| tensor.is(name));
     Ok(position.and_then(|position| i32::try_from(position).ok()).unwrap_or(-1))

@@ -44,9 +44,9 @@ impl Usage {
     ///
     /// Both pointers are null or valid for a write until the call returns.
     unsafe fn new(system: *mut i64, cmm: *mut i64) -> Result<Self, Fault> {
-        // SAFETY: passed on.
+        // SAFETY: `system` is null or valid for a write by the promise of the caller.
         let system = unsafe { Out::new(Part::Engine, system) }?;
-        // SAFETY: passed on.
+        // SAFETY: `cmm` is null or valid for a write by the promise of the caller.
         let cmm = unsafe { Out::new(Part::Engine, cmm) }?;
         Ok(Self { system, cmm })
     }

@@ -152,7 +152,7 @@ unsafe fn give<T>(place: *mut T, result: T) -> Result<(), Fault> {
     if place.is_null() {
         return Ok(());
     }
-    // SAFETY: passed on.
+    // SAFETY: not null, so valid for a write by the promise of the caller.
     unsafe { Out::new(Part::Memory, place) }?.set(result);
     Ok(())
 }

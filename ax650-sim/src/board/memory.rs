@@ -71,7 +71,7 @@ pub(crate) unsafe extern "C" fn alloc_cached<F: Face>(
     token: *const i8,
 ) -> i32 {
     let request = Request { size, align, token, cached: true };
-    // SAFETY: as above.
+    // SAFETY: the caller passes null or places for two addresses, and null or a string.
     unsafe { allocate::<F>(sys!(MemAllocCached), phy, vir, request) }
 }
 
@@ -91,9 +91,9 @@ struct Request {
 unsafe fn allocate<F: Face>(name: Name, phy: *mut u64, vir: *mut *mut c_void, request: Request) -> i32 {
     call::<F>(name, |state, call| {
         state.board.require_sys()?;
-        // SAFETY: passed on.
+        // SAFETY: `phy` is null or valid for a write by the promise of the caller.
         let phy = unsafe { Out::new(Part::Memory, phy) }?;
-        // SAFETY: passed on.
+        // SAFETY: `vir` is not null, so valid for a write by the promise of the caller.
         let vir = (!vir.is_null()).then(|| unsafe { Out::new(Part::Memory, vir) }).transpose()?;
         let Request { size, align, cached, .. } = request;
         let align = if align == 0 { PAGE } else { u64::from(align) };

@@ -30,7 +30,7 @@ pub(crate) unsafe extern "C" fn sync_v2<F: Face>(
     context: *mut c_void,
     io: *mut AX_ENGINE_IO_T,
 ) -> i32 {
-    // SAFETY: as above.
+    // SAFETY: the caller passes null or an IO with its buffers.
     unsafe { run_in::<F>(npu!(RunSyncV2), handle, Context::Explicit(address(context)), 0, io) }
 }
 
@@ -40,7 +40,7 @@ pub(crate) unsafe extern "C" fn group<F: Face>(
     group: u32,
     io: *mut AX_ENGINE_IO_T,
 ) -> i32 {
-    // SAFETY: as above.
+    // SAFETY: the caller passes null or an IO with its buffers.
     unsafe { run_in::<F>(npu!(RunGroupIOSync), handle, Context::Explicit(address(context)), group, io) }
 }
 
@@ -73,7 +73,7 @@ unsafe fn run_in<F: Face>(
         let head = unsafe { io.cast::<IoHead>().read_unaligned() };
         // SAFETY: the caller promises this many buffers.
         let inputs = unsafe { buffers("inputs", head.inputs, head.input_count, &orders.0) }?;
-        // SAFETY: as above.
+        // SAFETY: the caller promises this many buffers.
         let outputs = unsafe { buffers("outputs", head.outputs, head.output_count, &orders.1) }?;
         for buffer in inputs.iter().chain(&outputs) {
             if let Err(fault) = check_pair(state, buffer.phy, buffer.vir, code::NPU_PARAM_INVALID) {

@@ -177,7 +177,7 @@ impl Buffer {
     fn read(self, offset: usize, len: usize) -> Vec<u8> {
         assert!(offset + len <= usize::try_from(self.size).unwrap());
         let mut bytes = vec![0; len];
-        // SAFETY: as above.
+        // SAFETY: the range lies in the block, no call is using it, and the vector has as many bytes.
         unsafe { ptr::copy_nonoverlapping(self.vir.wrapping_add(offset), bytes.as_mut_ptr(), len) };
         bytes
     }
