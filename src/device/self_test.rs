@@ -8,14 +8,14 @@
 //! because a chunk that is written to the beginning of the cache instead of its place is right when it is the first;
 //! tokens that are taken back and followed by others, because a mask out of date is right as long as it only grows.
 //!
-//! A short tail is by its definition the same as decode steps, and compared with those of the plain path: the shape
-//! groups of a compiled model need not round alike.
+//! A short tail is compared with the padded chunk that it replaces. The shape groups of a compiled model need not round
+//! alike, and where they do not, the time it saves is not worth answers that depend on where a prompt was cut.
 
 use super::model::LoadedModel;
 use super::{CancelFlag, DeviceError, Path, Paths, Sequence, Verdict};
 
 /// Counts the changes of this test: verdicts of another version are not believed.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Rows of the two chunks, more than a short tail has.
 const CHUNKS: [usize; 2] = [7, 6];
@@ -124,12 +124,7 @@ impl Bench<'_> {
     fn reference(&self) -> Result<Reference, DeviceError> {
         let prompt = self.prompt()?;
         let tokens = self.tokens(&prompt)?;
-        let mut sequence = self.behind(&prompt)?;
-        let mut logits = Vec::new();
-        for row in 0..TAIL {
-            logits = self.decode(&mut sequence, PROMPT + row)?;
-        }
-        let tail = sample(vec![logits], &sequence)?;
+        let tail = self.tail(&prompt)?;
         Ok(Reference { prompt, tokens, tail })
     }
 
