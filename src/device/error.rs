@@ -147,9 +147,7 @@ impl Context<'_> {
             c::AXL_ERR_CALL if self.files.is_empty() && is_absence(code) => {
                 DeviceError::NoCard(format!("{what} gave {code}"))
             }
-            c::AXL_ERR_CALL if code.is_lost() || is_broken(code) => {
-                DeviceError::Lost { call: what, place, code }
-            }
+            c::AXL_ERR_CALL if code.is_lost() => DeviceError::Lost { call: what, place, code },
             c::AXL_ERR_CALL => {
                 let remedy = remedy(&what, code, self.software);
                 DeviceError::Call { call: what, place, code, reason: self.reason(code), remedy }
@@ -172,11 +170,6 @@ impl Context<'_> {
             _ => DeviceError::Internal(what),
         })
     }
-}
-
-/// On a board nothing can go away, but the NPU can fail; then it is set up anew as a card that was lost is: our choice.
-fn is_broken(code: VendorCode) -> bool {
-    code.bits() == ax650_sys::vendor::AX_ERR_NPU_HARDWARE
 }
 
 fn is_absence(code: VendorCode) -> bool {
