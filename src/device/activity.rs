@@ -51,7 +51,7 @@ impl VendorCall {
     }
 }
 
-/// `axclrtEngineExecute (layer 3)`.
+/// `axclrtEngineExecute (file 4 of the model)`.
 impl fmt::Display for VendorCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)?;

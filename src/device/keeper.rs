@@ -108,12 +108,33 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// Keeps verdicts. That it cannot is worth a word, not an error: the next load tests again.
+    /// Keeps verdicts, in the place of those that they replace. That it cannot is worth a word, not an error: the next load
+    /// tests again.
     pub(super) fn keep(&self, wanted: Paths, verdicts: &Verdicts) {
         let Some(file) = self.file() else { return };
         let record = KeptVerdicts::new(wanted, verdicts.clone());
         if let Err(error) = write(&file, &record) {
             tracing::warn!(file = %file.display(), %error, "cannot keep the verdicts of the self-test; it runs at every load");
+            return;
+        }
+        self.remove_replaced(&file);
+    }
+
+    /// Removes what older drivers and versions of this program have kept of the same model on the same kind of card: they
+    /// were replaced. Whoever goes back tests again.
+    fn remove_replaced(&self, new: &FilePath) {
+        let entries = self.directory.and_then(|directory| std::fs::read_dir(directory).ok());
+        for path in entries.into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path == new || path.extension().is_none_or(|end| end != "json") {
+                continue;
+            }
+            let content = std::fs::read(&path).unwrap_or_default();
+            let Ok(KeptVerdicts { verdicts, .. }) = KeptVerdicts::read(&content) else { continue };
+            let Identity { soc, kind, .. } = self.identity;
+            if verdicts.model_digest == self.model_digest && (&verdicts.soc, &verdicts.kind) == (soc, kind) {
+                // It stays until the next time.
+                std::fs::remove_file(&path).ok();
+            }
         }
     }
 

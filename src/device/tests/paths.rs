@@ -222,6 +222,41 @@ fn verdicts_are_found_again_and_bad_files_are_not_believed() {
 }
 
 #[test]
+fn verdicts_take_the_place_of_those_of_other_drivers() {
+    let store = tempfile::tempdir().unwrap();
+    let verdicts = store.path().join(".verdicts");
+    let load = |device: &str, digest: &str| {
+        let bench = bench_on(device, "all", Some(&verdicts));
+        let spec = super::ModelSpec { digest: digest.to_owned(), ..bench.spec() };
+        bench.driver.load(&spec, &CancelFlag::new(), &mut |_| {}).unwrap();
+    };
+    let files = || {
+        let mut names: Vec<_> =
+            std::fs::read_dir(&verdicts).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    load("software", "a");
+    let [new] = &files()[..] else { panic!("{:?}", files()) };
+    let text = std::fs::read_to_string(verdicts.join(new)).unwrap();
+    // As if an older driver and an older version of the program had left theirs.
+    std::fs::write(
+        verdicts.join("driver.json"),
+        text.replace("\"driver_version\": \"", "\"driver_version\": \"0"),
+    )
+    .unwrap();
+    std::fs::write(verdicts.join("program.json"), text.replace("\"program\": \"", "\"program\": \"0"))
+        .unwrap();
+    std::fs::write(verdicts.join("noise.json"), "{").unwrap();
+    std::fs::remove_file(verdicts.join(new)).unwrap();
+    load("software", "a");
+    assert_eq!(files(), [new.clone(), "noise.json".into()]);
+    load("software", "b");
+    load("software,interface=board", "a");
+    assert_eq!(files().len(), 4, "another model, and another card, are other cases");
+}
+
+#[test]
 fn a_card_that_only_keeps_time_is_not_tested() {
     let bench = bench_on("software,compute=none", "all", None);
     let model = bench.load();
