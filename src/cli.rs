@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     cli::terminal::note,
-    device::{DeviceChoice, DriverOptions, KeptVerdicts, PathsWish},
+    device::{DeviceChoice, DriverOptions, KeptVerdicts, PathsWish, SOFTWARE_THREADS},
     models::store::Store,
 };
 
@@ -92,7 +92,7 @@ struct CardArguments {
     driver_path: Option<PathBuf>,
 
     /// Threads of the software card (all cores by default)
-    #[arg(long, env = "AX650_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, env = "AX650_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(SOFTWARE_THREADS))]
     threads: Option<u16>,
 
     /// Ways to save work: all, plain, or a list of names, or of names to leave out (-async,-pinned)

@@ -31,7 +31,9 @@ mod verdict;
 
 pub use activity::{Activity, VendorCall};
 pub use cancel::CancelFlag;
-pub use choice::{Compute, DeviceChoice, Interface, ParseDeviceChoiceError, ProfileChoice, SoftwareChoice};
+pub use choice::{
+    Compute, DeviceChoice, Interface, ParseDeviceChoiceError, ProfileChoice, SOFTWARE_THREADS, SoftwareChoice,
+};
 pub use clock::{CardClock, ClockSource, Pace};
 pub use driver::{DeviceInfo, Driver, DropErrors, Stats};
 pub use error::DeviceError;

@@ -52,7 +52,7 @@ use crate::device::DeviceChoice;
 pub struct Surroundings {
     /// Its file tree.
     pub root: Root,
-    /// Environment variables of the user.
+    /// Environment variables of the user; empty where there is none.
     pub environment: BTreeMap<String, String>,
     /// Path of the program, on the examined machine: libraries may lie beside it.
     pub program: Option<PathBuf>,
@@ -60,10 +60,10 @@ pub struct Surroundings {
     pub device: DeviceChoice,
     /// `--driver-path`.
     pub driver_path: Option<PathBuf>,
-    /// Root of the model store, on the examined machine.
-    pub models: PathBuf,
-    /// Who asks.
-    pub user: User,
+    /// Root of the model store, on the examined machine; `None` if it is not known, as with copied files.
+    pub models: Option<PathBuf>,
+    /// The user of the examined machine who asks; `None` if it is somebody with a copy of its files.
+    pub user: Option<User>,
     /// What came of opening the card.
     pub card: CardProbe,
 }

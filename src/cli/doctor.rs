@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
-use super::{CardArguments, connect, terminal::Output, terminal::note};
+use super::{CardArguments, connect, signals::INTERRUPTED, terminal::Output, terminal::note};
+use crate::device::DeviceChoice;
 use crate::doctor::recording::{RecordedModel, Recording, profile::profile};
 use crate::doctor::{self, CardProbe, Level, Report, Root, Surroundings, User};
 use crate::models::model::Model;
@@ -17,6 +18,7 @@ use crate::models::store::Store;
 
 mod print;
 mod probe;
+mod wishes;
 
 /// Look at this machine: card, driver, memory, models; say what is wrong and what to do
 ///
@@ -29,6 +31,7 @@ mod probe;
     ax650 doctor --device pcie --model qwen3-0.6b --model qwen3-4b --record card.json --profile card.toml\n  \
     ax650 doctor --json | jq '.findings[] | select(.level == \"problem\")'\n  \
     sudo ax650 doctor    also reads what ordinary users may not: kernel log, PCIe registers\n\n\
+    Environment: AX650_DEVICE, AX650_DRIVER_PATH, AX650_THREADS and AX650_PATHS, as for other commands; not with --root.\n\n\
     Exit code: 0 when ax650 can be used (on the software card, if there is no sign of another), 1 when something keeps it \
     from working.")]
 pub(super) struct Arguments {
@@ -44,7 +47,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
 
-    /// Seconds that the vendor's library is given
+    /// Seconds that the vendor's library is given; with --record, after which it is said what is being waited for
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     patience: u64,
 
@@ -74,7 +77,7 @@ pub(super) struct Arguments {
     measure: bool,
 
     #[command(flatten)]
-    card: CardArguments,
+    wishes: wishes::Wishes,
 }
 
 impl Arguments {
@@ -97,10 +100,15 @@ impl Arguments {
         if let Some(root) = self.root.as_ref().filter(|root| !root.is_dir()) {
             anyhow::bail!("--root {}: there is no such directory", root.display());
         }
-        let around = self.surroundings()?;
+        let around = match &self.root {
+            Some(root) => self.copied(root),
+            None => self.here()?,
+        };
         let report = doctor::examine(&around);
-        if let Some(file) = &self.record {
-            self.record(file, &around, &report)?;
+        if let Some(file) = &self.record
+            && !self.record(file, &around, &report)?
+        {
+            return Ok(ExitCode::from(INTERRUPTED));
         }
         let output = Output::open();
         if self.json {
@@ -115,7 +123,7 @@ impl Arguments {
     fn work(&self, file: &Path) -> anyhow::Result<ExitCode> {
         let models = self.measured_models()?;
         let work = if self.measure { probe::Work::Measure(&models) } else { probe::Work::Open };
-        probe::child(file, &self.card, &work)
+        probe::child(file, &self.wishes.card(), &work)
     }
 
     fn measured_models(&self) -> anyhow::Result<Vec<Arc<Model>>> {
@@ -123,9 +131,12 @@ impl Arguments {
         self.model.iter().map(|name| Ok(store.resolve(&connect::name(name)?)?)).collect()
     }
 
-    fn record(&self, file: &Path, around: &Surroundings, report: &Report) -> anyhow::Result<()> {
+    /// Whether it was recorded: no if it was interrupted.
+    fn record(&self, file: &Path, around: &Surroundings, report: &Report) -> anyhow::Result<bool> {
         let models = self.measured_models()?;
-        let measured = probe::measure(&self.card, &self.model)?;
+        let Some(measured) = probe::measure(&self.wishes.card(), &self.model, self.patience())? else {
+            return Ok(false);
+        };
         let recorded = models.iter().zip(measured.models).map(|(model, measured)| RecordedModel {
             digest: model.digest.clone(),
             layers: model.files.layers.len(),
@@ -142,7 +153,7 @@ impl Arguments {
         if self.profile.is_some() {
             self.write_profile(&recording)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn write_profile(&self, recording: &Recording) -> anyhow::Result<()> {
@@ -153,26 +164,40 @@ impl Arguments {
         Ok(())
     }
 
-    fn surroundings(&self) -> anyhow::Result<Surroundings> {
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience)
+    }
+
+    /// This machine, and what comes of opening its card.
+    fn here(&self) -> anyhow::Result<Surroundings> {
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let here = self.root.is_none();
-        let card = if here {
-            probe::open(&self.card, Duration::from_secs(self.patience))?
-        } else {
-            CardProbe::Skipped
-        };
+        let CardArguments { device, .. } = self.wishes.card();
         Ok(Surroundings {
-            root: self.root.as_ref().map_or_else(Root::default, Root::new),
-            models: models(&environment),
-            program: std::env::current_exe().ok().filter(|_| here),
-            device: self.card.device.clone(),
-            driver_path: self.card.driver_path.clone(),
-            user: user(),
-            card,
+            root: Root::default(),
+            models: Some(models(&environment)),
+            program: std::env::current_exe().ok(),
+            device,
+            driver_path: self.wishes.driver_path.clone(),
+            user: Some(user()),
+            card: probe::open(&self.wishes.card(), self.patience())?,
             environment,
         })
+    }
+
+    /// Another machine by a copy of its files. What is set here, who asks here, and whose models these are says nothing of it.
+    fn copied(&self, root: &Path) -> Surroundings {
+        Surroundings {
+            root: Root::new(root),
+            models: None,
+            program: None,
+            device: self.wishes.device.clone().unwrap_or(DeviceChoice::Auto),
+            driver_path: self.wishes.driver_path.clone(),
+            user: None,
+            card: CardProbe::Skipped,
+            environment: BTreeMap::new(),
+        }
     }
 }
 

@@ -1,13 +1,17 @@
 //! Which card to use: the values of `--device`.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+/// Numbers of threads that a software card can be given.
+pub const SOFTWARE_THREADS: RangeInclusive<i64> = 1..=1024;
 
 /// A wish for a card.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// The chip of this system if it is a board, else a PCIe card if one answers, else the software card.
+    /// The first card that answers, in the [order](Interface::order_of_auto) of this system, else the software card.
     #[default]
     Auto,
     /// The chip that this system runs on.
@@ -61,6 +65,30 @@ pub enum Interface {
     Board,
     /// `libaxcl_rt`, on a host with a card.
     Pcie,
+}
+
+impl Interface {
+    /// The device node of the host's card driver.
+    pub const HOST_NODE: &str = "/dev/axcl_host";
+
+    /// The order in which `auto` tries real cards on this system.
+    pub fn order_of_auto() -> [Self; 2] {
+        Self::order_on(Path::new(Self::HOST_NODE).exists())
+    }
+
+    /// The order in which `auto` tries real cards on a system that has [`Self::HOST_NODE`] or not. As for pyaxengine, a
+    /// system that has it and the libraries of a board as well is the host of a card (abi.md 4.3).
+    pub fn order_on(hosts_cards: bool) -> [Self; 2] {
+        if hosts_cards { [Self::Pcie, Self::Board] } else { [Self::Board, Self::Pcie] }
+    }
+
+    /// The first card that speaks it.
+    pub fn first_card(self) -> DeviceChoice {
+        match self {
+            Self::Board => DeviceChoice::Board,
+            Self::Pcie => DeviceChoice::Pcie(0),
+        }
+    }
 }
 
 /// A text that names no card.

@@ -12,10 +12,6 @@ use super::{Activity, Compute, DeviceChoice, DeviceError, Interface, Pace, Paths
 
 const MIB: u64 = 1 << 20;
 
-/// The device node of the host's card driver. As pyaxengine does, a host that has it and the libraries of a board as
-/// well is taken for the host of a card (abi.md 4.3).
-const HOST_NODE: &str = "/dev/axcl_host";
-
 /// In the version text of the software card's own shared libraries.
 const SOFTWARE_MARK: &str = "software card";
 
@@ -43,21 +39,19 @@ pub(super) fn open(choice: &DeviceChoice, options: &DriverOptions) -> Opened {
         DeviceChoice::Board => open_board(options),
         DeviceChoice::Pcie(index) => open_pcie(*index, options),
         DeviceChoice::Software(choice) => open_software(choice, options, "as asked for"),
-        DeviceChoice::Auto => open_any(options, Path::new(HOST_NODE).exists()),
+        DeviceChoice::Auto => open_any(options),
     }
 }
 
 /// The first real card that can be opened, else the software card, which says why.
-fn open_any(options: &DriverOptions, hosts_cards: bool) -> Opened {
-    let open = |interface| match interface {
-        Interface::Board => open_board(options),
-        Interface::Pcie => open_pcie(0, options),
-    };
-    let order =
-        if hosts_cards { [Interface::Pcie, Interface::Board] } else { [Interface::Board, Interface::Pcie] };
+fn open_any(options: &DriverOptions) -> Opened {
     let mut reasons = Vec::new();
-    for interface in order {
-        match open(interface) {
+    for interface in Interface::order_of_auto() {
+        let opened = match interface {
+            Interface::Board => open_board(options),
+            Interface::Pcie => open_pcie(0, options),
+        };
+        match opened {
             Ok(opened) => return Ok(opened),
             Err(DeviceError::NoDriver(error)) => {
                 tracing::debug!(%interface, %error, "no driver");

@@ -11,6 +11,7 @@ mod engine;
 mod measure;
 mod pcie;
 
+use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -85,6 +86,9 @@ pub enum SurveyError {
     /// It cannot be done with such a card.
     #[error("{0}")]
     Unsupported(String),
+    /// Somebody wanted it to end.
+    #[error("interrupted")]
+    Cancelled,
 }
 
 impl SurveyError {
@@ -98,17 +102,67 @@ impl SurveyError {
         match self {
             Self::Call { code, .. } => code.is_no_card(),
             Self::NoSuchCard { .. } => true,
-            Self::Library(_) | Self::Profile(_) | Self::Unsupported(_) => false,
+            Self::Library(_) | Self::Profile(_) | Self::Unsupported(_) | Self::Cancelled => false,
+        }
+    }
+
+    /// How much it tells of a machine whose cards are all tried: that a library is absent, nearly nothing.
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Library(LoadError::NotFound { tried, .. }) => {
+                u8::from(tried.iter().any(|attempt| attempt.path.is_absolute() && attempt.path.is_file()))
+            }
+            _ => 2,
         }
     }
 }
 
-/// Asks the card of the choice; `auto` means the first PCIe card. `watch` hears the name of each call before it is made.
+/// Asks the card of the choice; `watch` hears the name of each call before it is made. For `auto` real cards are tried as
+/// a driver is opened, and the first that answers is asked; the software card is not.
 ///
 /// # Errors
 ///
-/// By what a person does about it; see [`SurveyError`].
+/// By what a person does about it; see [`SurveyError`]. For `auto` that of the card of which there are the most signs.
 pub fn survey(
+    choice: &DeviceChoice,
+    options: &DriverOptions,
+    watch: &mut dyn FnMut(&str),
+) -> Result<Survey, SurveyError> {
+    find(choice, options, watch).map(|(_, found)| found)
+}
+
+/// As [`survey`], and which card that was: never `auto`.
+///
+/// # Errors
+///
+/// Those of [`survey`].
+pub fn find(
+    choice: &DeviceChoice,
+    options: &DriverOptions,
+    watch: &mut dyn FnMut(&str),
+) -> Result<(DeviceChoice, Survey), SurveyError> {
+    if *choice != DeviceChoice::Auto {
+        return Ok((choice.clone(), ask(choice, options, watch)?));
+    }
+    let [first, second] = Interface::order_of_auto().map(Interface::first_card);
+    let first_error = match ask(&first, options, watch) {
+        Ok(found) => return Ok((first, found)),
+        Err(error) => error,
+    };
+    let second_error = match ask(&second, options, watch) {
+        Ok(found) => return Ok((second, found)),
+        Err(error) => error,
+    };
+    // Where both tell nothing, most people have heard of PCIe cards.
+    let keeps_first = match first_error.weight().cmp(&second_error.weight()) {
+        Ordering::Less => false,
+        Ordering::Equal => first == DeviceChoice::Pcie(0),
+        Ordering::Greater => true,
+    };
+    Err(if keeps_first { first_error } else { second_error })
+}
+
+fn ask(
     choice: &DeviceChoice,
     options: &DriverOptions,
     watch: &mut dyn FnMut(&str),
@@ -149,10 +203,14 @@ impl Opened {
                 watch("dlopen");
                 Self::Board(Box::new(Subject::loaded("board", "board", loader::load_board(path)?)))
             }
-            DeviceChoice::Pcie(_) | DeviceChoice::Auto => {
+            DeviceChoice::Auto => {
+                let (found, _) = find(choice, options, watch)?;
+                return Self::open(&found, options, watch);
+            }
+            DeviceChoice::Pcie(index) => {
                 watch("dlopen");
-                let index = if let DeviceChoice::Pcie(index) = choice { u32::from(*index) } else { 0 };
-                Self::Pcie(Box::new(Subject::loaded("pcie", "pcie", loader::load_pcie(path)?)), index)
+                let subject = Subject::loaded("pcie", "pcie", loader::load_pcie(path)?);
+                Self::Pcie(Box::new(subject), u32::from(*index))
             }
             DeviceChoice::Software(wanted) if speaks_board(wanted)? => Self::Board(Box::new(
                 Subject::built_in("board", ax650_sim::board_table(software(wanted, options)?)),

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Surroundings;
 use super::board::warmth;
 use super::evidence::Evidence;
 use super::finding::{Finding, Group, Level};
+use super::{Surroundings, pi};
 use crate::device::DeviceChoice;
 
 /// What came of opening the card, in a process of its own.
@@ -140,13 +140,13 @@ pub(super) fn probe(around: &Surroundings, evidence: &Evidence) -> Vec<Finding> 
         return vec![software_failed(around)];
     }
     if !expected {
-        return vec![none_here(evidence)];
+        return vec![none_here(around, evidence)];
     }
     vec![failed(&around.card)]
 }
 
 /// A machine without any sign of a card.
-fn none_here(evidence: &Evidence) -> Finding {
+fn none_here(around: &Surroundings, evidence: &Evidence) -> Finding {
     let finding = Finding::new(
         "card.none",
         Group::Card,
@@ -160,7 +160,7 @@ fn none_here(evidence: &Evidence) -> Finding {
     if evidence.pi5.is_some() {
         finding
             .advice(format!("{advice}; on a Raspberry Pi 5 turn the PCIe socket on first"))
-            .command("printf 'dtparam=pciex1\\ndtoverlay=pciex1-compat-pi5,no-mip\\n' | sudo tee -a /boot/firmware/config.txt")
+            .command(pi::turn_on(&around.root))
     } else {
         finding.advice(advice)
     }

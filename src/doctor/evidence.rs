@@ -5,10 +5,10 @@ use super::libraries::{self, FoundLibrary};
 use super::nodes::{self, FoundNode};
 use super::pci::{self, PciCard};
 use super::{modules, pi};
-use crate::device::DeviceChoice;
+use crate::device::{DeviceChoice, Interface};
 
 /// What hints at a card.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Evidence {
     /// Axera devices on the PCIe bus.
     pub(super) cards: Vec<PciCard>,
@@ -22,6 +22,8 @@ pub(super) struct Evidence {
     pub(super) board_libraries: Vec<FoundLibrary>,
     /// Device nodes of the vendor's own Linux.
     pub(super) board_nodes: Vec<FoundNode>,
+    /// The order in which `auto` tries cards there.
+    pub(super) order_of_auto: [Interface; 2],
     /// What kind of Raspberry Pi 5 this is, if it is one.
     pub(super) pi5: Option<String>,
 }
@@ -35,6 +37,7 @@ impl Evidence {
             card_libraries: libraries::find(around, libraries::CARD),
             board_libraries: libraries::find(around, libraries::BOARD_ENGINE),
             board_nodes: nodes::find(&around.root, nodes::BOARD),
+            order_of_auto: Interface::order_on(around.root.exists(Interface::HOST_NODE)),
             pi5: pi::model(&around.root),
         }
     }
@@ -54,7 +57,8 @@ impl Evidence {
 
     /// Whether findings about a PCIe card are of interest.
     pub(super) fn card_matters(&self, around: &Surroundings) -> bool {
-        matches!(around.device, DeviceChoice::Pcie(_)) || (self.hints_at_card() && !self.is_board())
+        let goes_first = !self.is_board() || self.order_of_auto[0] == Interface::Pcie;
+        matches!(around.device, DeviceChoice::Pcie(_)) || (self.hints_at_card() && goes_first)
     }
 
     /// Whether findings about the board's own drivers are of interest.

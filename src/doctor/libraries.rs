@@ -55,7 +55,7 @@ pub(super) fn find(around: &Surroundings, name: &str) -> Vec<FoundLibrary> {
     let mut seen: Vec<PathBuf> = Vec::new();
     let mut found = Vec::new();
     for (place, path) in places(around, name) {
-        let real = around.root.path(&path).canonicalize().unwrap_or_else(|_| around.root.path(&path));
+        let real = around.root.followed(&path).unwrap_or_else(|| path.clone());
         if seen.contains(&real) {
             continue;
         }

@@ -96,7 +96,8 @@ fn judge(around: &Surroundings, id: &str, wanted: &[Node], found: &[FoundNode]) 
     let is_there = |node: &Node| found.iter().any(|found| found.node == *node);
     let missing: Vec<&str> =
         wanted.iter().filter(|node| node.needed && !is_there(node)).map(|node| node.path).collect();
-    let closed: Vec<&FoundNode> = found.iter().filter(|found| !found.is_open_to(&around.user)).collect();
+    let is_closed = |found: &&FoundNode| around.user.as_ref().is_some_and(|user| !found.is_open_to(user));
+    let closed: Vec<&FoundNode> = found.iter().filter(is_closed).collect();
     let mut findings = Vec::new();
     if !missing.is_empty() {
         let text = format!("device nodes are missing: {}", missing.join(", "));

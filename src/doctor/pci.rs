@@ -2,7 +2,7 @@
 
 use super::evidence::Evidence;
 use super::finding::{Finding, Group, Level};
-use super::{Root, Surroundings};
+use super::{Root, Surroundings, pi};
 
 const DEVICES: &str = "/sys/bus/pci/devices";
 
@@ -76,14 +76,14 @@ impl PciCard {
         let config = root.bytes(format!("{directory}/config")).unwrap_or_default();
         let interrupts = root.names(format!("{directory}/msi_irqs"));
         // The entry is a link into the tree of devices, where the port is the directory above.
-        let port = root.path(&directory).canonicalize().ok().and_then(|real| Some(real.parent()?.to_owned()));
-        let port_width = port.and_then(|port| std::fs::read_to_string(port.join("max_link_width")).ok());
+        let port = root.followed(&directory).and_then(|real| Some(real.parent()?.to_owned()));
+        let port_width = port.and_then(|port| root.number(port.join("max_link_width")));
         Self {
             device: id(root, &address, "device").unwrap_or(0),
             driver: root.link_name(format!("{directory}/driver")),
             speed: speed("current_link_speed").zip(speed("max_link_speed")),
             width: lanes("current_link_width").zip(lanes("max_link_width")),
-            port_width: port_width.and_then(|text| text.trim().parse().ok()),
+            port_width,
             read_request: read_request(&config),
             link: link(&config, &text("resource").unwrap_or_default()),
             interrupts: interrupts.iter().filter_map(|name| name.parse().ok()).collect(),
@@ -95,7 +95,7 @@ impl PciCard {
         format!("{DEVICES}/{}/{file}", self.address)
     }
 
-    fn findings(&self, evidence: &Evidence) -> Vec<Finding> {
+    fn findings(&self, root: &Root, evidence: &Evidence) -> Vec<Finding> {
         let name = if self.device == AX650 { "AX650N or AX8850" } else { "Axera device of unknown kind" };
         let mut findings = vec![
             Finding::new("pcie.card", Group::Bus, Level::Ok, format!("{name} at {}", self.address))
@@ -107,7 +107,7 @@ impl PciCard {
             return findings;
         }
         findings.extend(self.binding(evidence));
-        findings.extend(self.link_speed(evidence));
+        findings.extend(self.link_speed(root, evidence));
         findings.extend(self.request_size());
         findings
     }
@@ -168,7 +168,7 @@ impl PciCard {
         })
     }
 
-    fn link_speed(&self, evidence: &Evidence) -> Option<Finding> {
+    fn link_speed(&self, root: &Root, evidence: &Evidence) -> Option<Finding> {
         let ((speed, most), (lanes, most_lanes)) = self.speed.zip(self.width)?;
         let level = |level, text: String| {
             Finding::new("pcie.link", Group::Bus, level, text)
@@ -186,7 +186,7 @@ impl PciCard {
             return Some(if evidence.pi5.is_some() {
                 finding
                     .advice("let the Pi use Gen 2, and restart")
-                    .command("echo dtparam=pciex1_gen=2 | sudo tee -a /boot/firmware/config.txt")
+                    .command(pi::append(root, &["dtparam=pciex1_gen=2"]))
                     .command("sudo reboot")
             } else {
                 finding.advice("check the seat of the card, its cable or adapter, and the PCIe generation in the firmware settings")
@@ -248,7 +248,7 @@ pub(super) fn probe(around: &Surroundings, evidence: &Evidence) -> Vec<Finding> 
         };
         return vec![finding.command("lspci -d 1f4b:")];
     }
-    evidence.cards.iter().flat_map(|card| card.findings(evidence)).collect()
+    evidence.cards.iter().flat_map(|card| card.findings(&around.root, evidence)).collect()
 }
 
 /// What the beginning of the configuration space (64 bytes for ordinary users) says about the link.

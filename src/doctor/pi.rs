@@ -45,6 +45,18 @@ pub(super) fn probe(around: &Surroundings, evidence: &Evidence) -> Vec<Finding> 
     findings
 }
 
+/// A command that adds lines to the firmware's configuration such that they count: the last section may be for another
+/// machine, and the last line may have no end.
+pub(super) fn append(root: &Root, lines: &[&str]) -> String {
+    let path = CONFIGS.into_iter().find(|path| root.exists(path)).unwrap_or(CONFIGS[0]);
+    format!("printf '\\n[all]\\n{}\\n' | sudo tee -a {path}", lines.join("\\n"))
+}
+
+/// A command that turns the PCIe socket on, on a Pi that never had a card.
+pub(super) fn turn_on(root: &Root) -> String {
+    append(root, &[PARAMETER, OVERLAY])
+}
+
 fn overlay(root: &Root, model: &str, card_seen: bool) -> Finding {
     let Some((path, text)) = CONFIGS.iter().find_map(|path| Some((*path, root.text(path)?))) else {
         return Finding::new(
@@ -77,13 +89,11 @@ fn overlay(root: &Root, model: &str, card_seen: bool) -> Finding {
     // Some systems do without (a newer firmware turns the socket on for boards that announce themselves).
     let level = if card_seen { Level::Warning } else { Level::Problem };
     let text = format!("{path} lacks {}: the card is not found or has no interrupts", missing.join(" and "));
-    let mut finding = Finding::new("host.pi5_overlay", Group::Host, level, text)
+    Finding::new("host.pi5_overlay", Group::Host, level, text)
         .seen(path, format!("no {}", missing.join(", no ")))
-        .advice("add it under [all], then restart");
-    for line in missing {
-        finding = finding.command(format!("echo '{line}' | sudo tee -a {path}"));
-    }
-    finding.command("sudo reboot")
+        .advice("add it under [all], then restart")
+        .command(append(root, &missing))
+        .command("sudo reboot")
 }
 
 /// What `config.txt` says about the PCIe socket.

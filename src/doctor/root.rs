@@ -1,18 +1,23 @@
 //! The file tree that is examined: the machine's own, or one that a test built or an owner sent in.
 //!
-//! Nothing read from it is trusted: reads are bounded, never wait (a pipe in the place of a file would block) and
-//! turn any bytes into text.
+//! Nothing read from it is trusted: reads are bounded, never wait (a pipe in the place of a file would block), turn any
+//! bytes into text, and follow links as the examined machine would, never out of the tree. The tree is not expected to
+//! change meanwhile.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Most files of `/proc` and `/sys` are a line; the longest of interest, `/var/lib/dpkg/status`, is a few megabytes.
 const READ_LIMIT: u64 = 8 << 20;
 
 /// Names of one directory that are looked at.
 const NAME_LIMIT: usize = 4096;
+
+/// Links on one path that are followed, as by the kernel.
+const LINK_LIMIT: u32 = 40;
 
 /// A directory that stands for `/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +40,53 @@ impl Root {
         self.0 == Path::new("/")
     }
 
-    /// Where `path`, absolute on the examined machine, lies here.
+    /// Where `path`, absolute on the examined machine, lies here, links followed. What is not there is a path all the same.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
-        let path = path.as_ref();
-        self.0.join(path.strip_prefix("/").unwrap_or(path))
+        self.resolve(path.as_ref(), true)
+    }
+
+    /// The path without links of what is at `path`, both as the examined machine names it.
+    pub fn followed(&self, path: impl AsRef<Path>) -> Option<PathBuf> {
+        let here = self.path(path);
+        if self.is_machine() {
+            return here.canonicalize().ok();
+        }
+        here.exists().then(|| Path::new("/").join(here.strip_prefix(&self.0).unwrap_or(&here)))
+    }
+
+    /// Follows links by hand: a copy's absolute ones are meant from its own root, and `..` ends there.
+    fn resolve(&self, path: &Path, with_last: bool) -> PathBuf {
+        if self.is_machine() {
+            return Path::new("/").join(path);
+        }
+        let mut here = self.0.clone();
+        let mut rest = parts(path);
+        let mut links = 0;
+        while let Some(part) = rest.pop() {
+            if part == ".." {
+                if here != self.0 {
+                    here.pop();
+                }
+                continue;
+            }
+            let next = here.join(&part);
+            if let Ok(target) = std::fs::read_link(&next)
+                && (with_last || !rest.is_empty())
+            {
+                links += 1;
+                if links > LINK_LIMIT {
+                    // Most likely a circle. No file has such a name.
+                    return self.0.join("\0");
+                }
+                if target.is_absolute() {
+                    here.clone_from(&self.0);
+                }
+                rest.extend(parts(&target));
+            } else {
+                here = next;
+            }
+        }
+        here
     }
 
     /// Whether there is anything at `path`.
@@ -101,7 +149,7 @@ impl Root {
 
     /// File name of what a link points to.
     pub fn link_name(&self, path: impl AsRef<Path>) -> Option<String> {
-        let target = std::fs::read_link(self.path(path)).ok()?;
+        let target = std::fs::read_link(self.resolve(path.as_ref(), false)).ok()?;
         Some(target.file_name()?.to_string_lossy().into_owned())
     }
 
@@ -110,6 +158,16 @@ impl Root {
         let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
         OpenOptions::new().read(true).custom_flags(nonblocking).open(self.path(path))
     }
+}
+
+/// Names and `..`, the first last.
+fn parts(path: &Path) -> Vec<OsString> {
+    let part = |component: Component<'_>| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    };
+    path.components().rev().filter_map(part).collect()
 }
 
 #[cfg(test)]
@@ -125,6 +183,32 @@ mod tests {
         assert_eq!(root.text("/proc/model").as_deref(), Some("Pi \u{fffd}"));
         assert_eq!(root.names("/proc"), ["model"]);
         assert_eq!((root.text("/proc"), root.text("/none")), (None, None));
+    }
+
+    #[test]
+    fn links_are_followed_as_the_examined_machine_would() {
+        let directory = tempfile::tempdir().unwrap();
+        let outside = directory.path().join("secret");
+        std::fs::write(&outside, "of the examiner").unwrap();
+        let tree = directory.path().join("tree");
+        std::fs::create_dir_all(tree.join("etc/deep")).unwrap();
+        std::fs::write(tree.join("etc/name"), "of the other").unwrap();
+        let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, tree.join(name)).unwrap();
+        link(outside.to_str().unwrap(), "absolute");
+        link("../secret", "up");
+        link("../../../../../../../../../etc/name", "etc/deep/far_up");
+        link("/etc", "settings");
+        link("circle", "circle");
+        link("/", "top");
+        let root = Root::new(&tree);
+        assert_eq!((root.text("/absolute"), root.text("/up"), root.text("/circle")), (None, None, None));
+        assert!(!root.exists("/absolute") && root.metadata("/circle").is_none());
+        assert_eq!(root.text("/etc/deep/far_up").as_deref(), Some("of the other"));
+        assert_eq!(root.text("/settings/name").as_deref(), Some("of the other"));
+        assert_eq!(root.names("/top/settings"), ["deep", "name"]);
+        assert_eq!(root.text("/top/../../secret"), None);
+        assert_eq!(root.followed("/settings/name"), Some("/etc/name".into()));
+        assert_eq!(root.link_name("/settings").as_deref(), Some("etc"));
     }
 
     #[test]

@@ -4,30 +4,30 @@ use super::evidence::Evidence;
 use super::finding::{Finding, Group, Level};
 use super::{Root, Surroundings};
 use crate::api::host;
+use crate::api::settings::{Settings, trimmed};
+use crate::device::{DeviceChoice, PathsWish, SOFTWARE_THREADS};
+use crate::engine::KeepAlive;
 
-/// Settings that ax650 reads.
-const KNOWN: [&str; 12] = [
-    "OLLAMA_HOST",
-    "OLLAMA_MODELS",
-    "OLLAMA_KEEP_ALIVE",
-    "OLLAMA_CONTEXT_LENGTH",
-    "OLLAMA_MAX_QUEUE",
-    "OLLAMA_NUM_PARALLEL",
-    "OLLAMA_MAX_LOADED_MODELS",
-    "OLLAMA_ORIGINS",
-    "OLLAMA_DEBUG",
-    "AX650_DEVICE",
-    "AX650_DRIVER_PATH",
-    "AX650_THREADS",
-];
+/// What is wrong with a value, if anything, and how much that matters.
+type Check = fn(&str) -> Option<(Level, String)>;
 
-/// Of these, those that must be whole numbers.
-const NUMBERS: [&str; 5] = [
-    "OLLAMA_CONTEXT_LENGTH",
-    "OLLAMA_MAX_QUEUE",
-    "OLLAMA_NUM_PARALLEL",
-    "OLLAMA_MAX_LOADED_MODELS",
-    "AX650_THREADS",
+/// The settings that ax650 reads, each with what its readers make of a value: the server and its clients take the default
+/// for most that make no sense, and end at once for those of the command line.
+const SETTINGS: [(&str, Check); 14] = [
+    ("OLLAMA_HOST", host),
+    ("OLLAMA_MODELS", anything),
+    ("OLLAMA_KEEP_ALIVE", keep_alive),
+    ("OLLAMA_CONTEXT_LENGTH", number),
+    ("OLLAMA_MAX_QUEUE", number),
+    ("OLLAMA_NUM_PARALLEL", number),
+    ("OLLAMA_MAX_LOADED_MODELS", number),
+    ("OLLAMA_ORIGINS", origins),
+    ("OLLAMA_DEBUG", anything),
+    ("OLLAMA_NOHISTORY", anything),
+    ("AX650_DEVICE", device),
+    ("AX650_DRIVER_PATH", driver_path),
+    ("AX650_THREADS", threads),
+    ("AX650_PATHS", paths),
 ];
 
 const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
@@ -112,13 +112,17 @@ fn owner(root: &Root, inode: u64) -> Option<(u32, String)> {
 }
 
 fn settings(around: &Surroundings) -> Vec<Finding> {
+    // Copied files do not tell what a user of that machine has set.
+    if around.user.is_none() {
+        return Vec::new();
+    }
     let mut used = Finding::new("server.settings", Group::Server, Level::Ok, "settings are the defaults");
     let mut ignored = Vec::new();
     let mut findings = Vec::new();
     for (name, value) in &around.environment {
-        if KNOWN.contains(&name.as_str()) {
+        if let Some((_, check)) = SETTINGS.iter().find(|(known, _)| known == name) {
             used = used.seen(name, value);
-            findings.extend(wrong(name, value));
+            findings.extend(check(value).map(|(level, reason)| wrong(name, value, level, &reason)));
         } else if name.starts_with("OLLAMA_") {
             ignored.push(name.as_str());
         }
@@ -135,18 +139,60 @@ fn settings(around: &Surroundings) -> Vec<Finding> {
     findings
 }
 
-fn wrong(name: &str, value: &str) -> Option<Finding> {
-    let trimmed = value.trim().trim_matches(['"', '\'']).trim();
-    let reason = if NUMBERS.contains(&name) && !trimmed.is_empty() && trimmed.parse::<u32>().is_err() {
-        "is no whole number; the default is used".to_owned()
-    } else if name == "OLLAMA_HOST" {
-        let bad = host::parse(value).bad_port?;
-        format!("names no valid port ({bad}); the default is used")
-    } else {
-        return None;
-    };
-    let text = format!("{name} {reason}");
-    Some(Finding::new("server.wrong_setting", Group::Server, Level::Warning, text).seen(name, value))
+fn wrong(name: &str, value: &str, level: Level, reason: &str) -> Finding {
+    let finding = Finding::new("server.wrong_setting", Group::Server, level, format!("{name} {reason}"));
+    finding.seen(name, value).advice("correct it where it is set, or take it away")
+}
+
+fn anything(_: &str) -> Option<(Level, String)> {
+    None
+}
+
+fn number(value: &str) -> Option<(Level, String)> {
+    let value = trimmed(value);
+    let is_number = value.is_empty() || value.parse::<usize>().is_ok();
+    (!is_number).then(|| (Level::Warning, "is no whole number; the default is used".to_owned()))
+}
+
+fn host(value: &str) -> Option<(Level, String)> {
+    let bad = host::parse(value).bad_port?;
+    Some((Level::Warning, format!("names no valid port ({bad}); the default is used")))
+}
+
+fn keep_alive(value: &str) -> Option<(Level, String)> {
+    let value = trimmed(value);
+    let error = KeepAlive::parse_setting(value).err().filter(|_| !value.is_empty())?;
+    Some((Level::Warning, format!("makes no sense ({error}); the default is used")))
+}
+
+fn origins(value: &str) -> Option<(Level, String)> {
+    let only_this = |name: &str| (name == "OLLAMA_ORIGINS").then(|| value.to_owned());
+    let error = Settings::from_lookup(only_this).err()?;
+    Some((Level::Problem, format!("keeps the server from starting: {error}")))
+}
+
+/// Variables that stand for options of the command line are read as those are.
+fn option<E: std::fmt::Display>(parsed: Result<(), E>) -> Option<(Level, String)> {
+    let error = parsed.err()?;
+    Some((Level::Problem, format!("ends every command that uses a card at once: {error}")))
+}
+
+fn device(value: &str) -> Option<(Level, String)> {
+    option(value.parse::<DeviceChoice>().map(drop))
+}
+
+fn paths(value: &str) -> Option<(Level, String)> {
+    option(value.parse::<PathsWish>().map(drop))
+}
+
+fn driver_path(value: &str) -> Option<(Level, String)> {
+    option(if value.is_empty() { Err("it is empty") } else { Ok(()) })
+}
+
+fn threads(value: &str) -> Option<(Level, String)> {
+    let (least, most) = (SOFTWARE_THREADS.start(), SOFTWARE_THREADS.end());
+    let is_allowed = value.parse().is_ok_and(|number: i64| SOFTWARE_THREADS.contains(&number));
+    option(if is_allowed { Ok(()) } else { Err(format!("it is no number from {least} to {most}")) })
 }
 
 #[cfg(test)]
@@ -166,10 +212,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read(text: String, name in "OLLAMA_[A-Z]{4}", value: String) {
+        fn any_text_is_read(text: String, value: String) {
             listening(&text, 11434);
-            wrong(&name, &value);
-            wrong("OLLAMA_HOST", &value);
+            for (_, check) in SETTINGS {
+                check(&value);
+            }
         }
     }
 }

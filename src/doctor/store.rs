@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use super::evidence::Evidence;
 use super::finding::{Finding, Group, Level};
-use super::{CardProbe, Surroundings, verdicts};
+use super::{CardProbe, Root, Surroundings, verdicts};
 use crate::models::store::Store;
 
 /// Below this a model can hardly be created (our choice).
@@ -15,11 +16,14 @@ const LITTLE_ROOM: u64 = 2 << 30;
 const VENDOR_LOG: &str = "/tmp/axcl";
 
 pub(super) fn probe(around: &Surroundings, evidence: &Evidence) -> Vec<Finding> {
-    let root = &around.root;
-    let store = Store::open(root.path(&around.models));
-    let (mut findings, names) = models(around, &store);
-    findings.extend(room(around));
-    findings.extend(verdicts::findings(&around.models, store.folder(), &names));
+    let mut findings = Vec::new();
+    if let Some(place) = &around.models {
+        let store = Store::open(around.root.path(place));
+        let (about, names) = models(around, place, &store);
+        findings.extend(about);
+        findings.extend(room(&around.root, place));
+        findings.extend(verdicts::findings(&around.card, place, store.folder(), &names));
+    }
     if evidence.card_matters(around) {
         findings.extend(vendor_log(around));
     }
@@ -27,8 +31,8 @@ pub(super) fn probe(around: &Surroundings, evidence: &Evidence) -> Vec<Finding> 
 }
 
 /// Findings about models, and names of those that are whole by their digests.
-fn models(around: &Surroundings, store: &Store) -> (Vec<Finding>, BTreeMap<String, String>) {
-    let folder = around.models.join("ax650");
+fn models(around: &Surroundings, place: &Path, store: &Store) -> (Vec<Finding>, BTreeMap<String, String>) {
+    let folder = place.join("ax650");
     let entries = match store.list() {
         Ok(entries) => entries,
         Err(error) => {
@@ -47,7 +51,7 @@ fn models(around: &Surroundings, store: &Store) -> (Vec<Finding>, BTreeMap<Strin
     for entry in entries {
         match entry.model {
             Ok(model) => {
-                findings.extend(too_big(around, &entry.name.to_string(), model.device_bytes_peak()));
+                findings.extend(too_big(&around.card, &entry.name.to_string(), model.device_bytes_peak()));
                 whole.push(entry.name.to_string());
                 names.insert(model.digest.clone(), entry.name.to_string());
             }
@@ -84,10 +88,11 @@ fn models(around: &Surroundings, store: &Store) -> (Vec<Finding>, BTreeMap<Strin
     (findings, names)
 }
 
-/// Whether a model takes more than what the card has free, at its peak.
-fn too_big(around: &Surroundings, name: &str, size: u64) -> Option<Finding> {
-    let CardProbe::Opened(facts) = &around.card else { return None };
-    if facts.free_memory == 0 || size <= facts.free_memory {
+/// Whether a model takes more than what the card has free, at its peak: `size` bytes.
+fn too_big(card: &CardProbe, name: &str, size: u64) -> Option<Finding> {
+    let CardProbe::Opened(facts) = card else { return None };
+    // A library that does not tell says 0 of both; a card that is full has a total.
+    if facts.total_memory == 0 || size <= facts.free_memory {
         return None;
     }
     let text = format!(
@@ -103,14 +108,14 @@ fn too_big(around: &Surroundings, name: &str, size: u64) -> Option<Finding> {
     )
 }
 
-fn room(around: &Surroundings) -> Option<Finding> {
-    let wanted = around.root.path(&around.models);
+fn room(root: &Root, place: &Path) -> Option<Finding> {
+    let wanted = root.path(place);
     let there = wanted.ancestors().find(|path| path.exists())?;
     let found = rustix::fs::statvfs(there).ok()?;
     let free = found.f_bavail.saturating_mul(found.f_frsize);
     let finding = |level, text: String| {
         Finding::new("models.room", Group::Models, level, text)
-            .seen(around.models.display(), format!("{} MiB free", free >> 20))
+            .seen(place.display(), format!("{} MiB free", free >> 20))
     };
     Some(if free < LITTLE_ROOM {
         finding(Level::Warning, format!("{} MiB of disk are left for models", free >> 20))
@@ -123,7 +128,7 @@ fn room(around: &Surroundings) -> Option<Finding> {
 /// A log directory that another user (often root) made first stops the library of everybody else.
 fn vendor_log(around: &Surroundings) -> Option<Finding> {
     let data = around.root.metadata(VENDOR_LOG)?;
-    let user = &around.user;
+    let user = around.user.as_ref()?;
     let shift = match () {
         () if user.id == 0 => return None,
         () if user.id == data.uid() => 6,
@@ -145,4 +150,23 @@ fn vendor_log(around: &Surroundings) -> Option<Finding> {
         .seen(VENDOR_LOG, value)
         .command(format!("sudo chmod -R a+rwX {VENDOR_LOG}")),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::CardFacts;
+
+    #[test]
+    fn a_model_is_compared_with_what_is_free_even_if_that_is_nothing() {
+        let with = |total, free| {
+            CardProbe::Opened(CardFacts { total_memory: total, free_memory: free, ..CardFacts::default() })
+        };
+        let level = |total, free| too_big(&with(total, free), "m", 500).map(|finding| finding.level);
+        assert_eq!(level(1000, 500), None);
+        assert_eq!(level(1000, 499), Some(Level::Note), "others hold the rest");
+        assert_eq!(level(1000, 0), Some(Level::Note), "a full card");
+        assert_eq!(level(400, 400), Some(Level::Warning));
+        assert_eq!(level(0, 0), None, "the library does not tell");
+    }
 }

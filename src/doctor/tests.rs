@@ -32,8 +32,8 @@ impl Machine {
             program: None,
             device: DeviceChoice::Auto,
             driver_path: None,
-            models: PathBuf::from("/home/someone/.ollama/models"),
-            user: User { id: 12345, groups: vec![12345] },
+            models: Some(PathBuf::from("/home/someone/.ollama/models")),
+            user: Some(User { id: 12345, groups: vec![12345] }),
             card: CardProbe::NoLibrary { reason: "no libaxcl_rt.so could be opened".into() },
         };
         let machine = Self { root, around };
@@ -247,6 +247,39 @@ fn the_port_is_told_by_who_has_it() {
     assert_eq!(hidden.level, Level::Note);
     let elsewhere = taken("ollama").variable("OLLAMA_HOST", ":8080").finding("server.port");
     assert!(elsewhere.text.contains("8080") && elsewhere.level == Level::Ok, "{elsewhere:?}");
+}
+
+#[test]
+fn settings_are_judged_as_their_readers_judge_them() {
+    let level = |name: &str, value: &str| {
+        let report = Machine::new().variable(name, value).examine();
+        assert!(report.get("server.ignored").is_none(), "{name} is read");
+        report.get("server.wrong_setting").map(|finding| finding.level)
+    };
+    for (name, value) in [
+        ("OLLAMA_NOHISTORY", "1"),
+        ("OLLAMA_CONTEXT_LENGTH", "5000000000"),
+        ("AX650_THREADS", "1024"),
+        ("AX650_DEVICE", "pcie:1"),
+        ("AX650_PATHS", "-async"),
+    ] {
+        assert_eq!(level(name, value), None, "{name}={value}");
+    }
+    for (name, value) in
+        [("OLLAMA_MAX_QUEUE", "-1"), ("OLLAMA_KEEP_ALIVE", "soon"), ("OLLAMA_HOST", "a:99999")]
+    {
+        assert_eq!(level(name, value), Some(Level::Warning), "{name}={value}: the default is used");
+    }
+    for (name, value) in [
+        ("AX650_THREADS", "abc"),
+        ("AX650_THREADS", "0"),
+        ("AX650_THREADS", "5000"),
+        ("AX650_DEVICE", "gpu"),
+        ("AX650_PATHS", "warp"),
+        ("OLLAMA_ORIGINS", "example.com"),
+    ] {
+        assert_eq!(level(name, value), Some(Level::Problem), "{name}={value}: the server ends");
+    }
 }
 
 #[test]

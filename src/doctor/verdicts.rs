@@ -3,14 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Root;
 use super::finding::{Finding, Group, Level};
+use super::{CardProbe, Root};
 use crate::device::{KeptVerdicts, Verdicts};
+
+/// Of what is no longer used, bad news is no warning.
+const GONE: &str = "nothing need be done: it is about the past";
 
 const SLOWER: &str = "answers are right, but slower; a newer driver may do better";
 
 /// What self-tests have shown on cards of this machine.
-pub(super) fn findings(models: &Path, folder: &Path, names: &BTreeMap<String, String>) -> Vec<Finding> {
+pub(super) fn findings(
+    card: &CardProbe,
+    models: &Path,
+    folder: &Path,
+    names: &BTreeMap<String, String>,
+) -> Vec<Finding> {
     let place = |name: &str| models.join("ax650").join(KeptVerdicts::FOLDER).join(name).display().to_string();
     let root = Root::new(folder.join(KeptVerdicts::FOLDER));
     let mut findings = Vec::new();
@@ -19,8 +27,11 @@ pub(super) fn findings(models: &Path, folder: &Path, names: &BTreeMap<String, St
     for name in root.names("/").into_iter().filter(is_verdict) {
         match KeptVerdicts::read(&root.bytes(&name).unwrap_or_default()) {
             Ok(kept) if kept.is_current() => {
-                let model = names.get(&kept.verdicts.model_digest);
-                let finding = verdict(&kept.verdicts, model.map(String::as_str));
+                let model = names.get(&kept.verdicts.model_digest).map(String::as_str);
+                let mut finding = verdict(&kept.verdicts, model);
+                if finding.level > Level::Note && (model.is_none() || is_replaced(&kept.verdicts, card)) {
+                    finding = Finding { level: Level::Note, ..finding }.advice(GONE);
+                }
                 findings.push(finding.seen(place(&name), told(&kept.verdicts)));
             }
             Ok(kept) => {
@@ -45,6 +56,17 @@ fn not_believed(files: Vec<(String, String)>) -> Option<Finding> {
     let finding = Finding::new("card.verdicts.old", Group::Card, Level::Note, text)
         .advice("nothing need be done: it is not used, and the next load tests again");
     Some(files.into_iter().fold(finding, |finding, (place, what)| finding.seen(place, what)))
+}
+
+/// Whether the card that these are about has another driver now.
+fn is_replaced(verdicts: &Verdicts, card: &CardProbe) -> bool {
+    let CardProbe::Opened(facts) = card else { return false };
+    let is_same_card = verdicts.kind == facts.kind
+        || verdicts
+            .kind
+            .strip_prefix("software-")
+            .is_some_and(|interface| facts.kind == "software" && facts.interface == interface);
+    is_same_card && !facts.version.is_empty() && facts.version != verdicts.driver_version
 }
 
 /// `model` is its name, if it is still in the store.

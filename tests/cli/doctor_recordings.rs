@@ -95,8 +95,8 @@ fn surroundings(root: &Path, recording: &Recording) -> Surroundings {
         program: None,
         device: DeviceChoice::SOFTWARE,
         driver_path: None,
-        models: "/models".into(),
-        user: User::default(),
+        models: Some("/models".into()),
+        user: Some(User::default()),
         card: recording.probe(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::cli::terminal::sanitise;
 use crate::doctor::{Finding, Level, Report};
 
 /// Column where texts begin.
@@ -9,7 +10,7 @@ const INDENT: usize = 11;
 
 /// The report as lines: what computes, the groups with their worst last, and a count at the end, where the eye is.
 pub(super) fn text(report: &Report, verbose: bool) -> String {
-    let mut text = format!("ax650 {}: {}\n", report.version, report.summary);
+    let mut text = format!("ax650 {}: {}\n", report.version, one_line(&report.summary));
     let mut group = None;
     for finding in &report.findings {
         if group != Some(finding.group) {
@@ -23,22 +24,23 @@ pub(super) fn text(report: &Report, verbose: bool) -> String {
 }
 
 fn one(text: &mut String, finding: &Finding, verbose: bool) {
-    push(text, format_args!("  {:<8} {}\n", finding.level, finding.text));
+    push(text, format_args!("  {:<8} {}\n", finding.level, one_line(&finding.text)));
     if verbose || finding.level >= Level::Warning {
         for seen in &finding.seen {
-            push(text, format_args!("{:INDENT$}{}: {}\n", "", seen.place, one_line(&seen.value)));
+            push(text, format_args!("{:INDENT$}{}: {}\n", "", one_line(&seen.place), one_line(&seen.value)));
         }
     }
     if !finding.advice.is_empty() {
-        push(text, format_args!("{:INDENT$}-> {}\n", "", finding.advice));
+        push(text, format_args!("{:INDENT$}-> {}\n", "", one_line(&finding.advice)));
     }
     for command in &finding.commands {
-        push(text, format_args!("{:INDENT$}   $ {command}\n", ""));
+        push(text, format_args!("{:INDENT$}   $ {}\n", "", one_line(command)));
     }
 }
 
-fn one_line(value: &str) -> String {
-    value.split_whitespace().collect::<Vec<_>>().join(" ")
+/// Texts hold what was read from files, perhaps of others: they move no cursor and make no lines of their own.
+fn one_line(text: &str) -> String {
+    sanitise(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn verdict(report: &Report) -> String {
@@ -89,5 +91,39 @@ mod tests {
              Nothing keeps it from working; 1 warning.\n"
         );
         assert!(text(&report, true).contains("/proc/x: a Pi"));
+    }
+
+    #[test]
+    fn what_files_say_makes_no_lines_and_moves_no_cursor() {
+        let bad = "a\u{1b}]0;title\u{7}\n  ok       forged\u{9b}2J";
+        let finding = Finding::new("host.model", Group::Host, Level::Warning, bad)
+            .seen(bad, bad)
+            .advice(bad)
+            .command(bad);
+        let report = Report {
+            version: "1.0".into(),
+            verdict: Level::Warning,
+            summary: bad.into(),
+            card: CardProbe::Skipped,
+            findings: vec![finding],
+        };
+        let text = text(&report, true);
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+        assert!(!text.lines().any(|line| line.starts_with("  ok")), "{text}");
+        assert_eq!(text.lines().count(), 9, "{text}");
+    }
+
+    #[test]
+    fn a_report_without_complaints_says_so() {
+        let finding = Finding::new("host.model", Group::Host, Level::Note, "a Pi");
+        let (version, summary) = ("1.0".into(), "the pcie card computes".into());
+        let report = Report {
+            version,
+            verdict: Level::Note,
+            summary,
+            card: CardProbe::Skipped,
+            findings: vec![finding],
+        };
+        assert!(text(&report, false).ends_with("\nNothing is wrong.\n"));
     }
 }

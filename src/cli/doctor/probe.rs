@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -15,9 +15,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::super::{CardArguments, terminal::note};
-use crate::device::survey::{FileShape, FileToMeasure, Survey, SurveyError, Timing, survey};
-use crate::device::{self, CancelFlag, DeviceChoice, Driver, DriverOptions, ModelSpec, Verdicts};
+use super::super::{
+    CardArguments,
+    signals::{INTERRUPTED, Patience},
+    terminal::note,
+};
+use crate::device::survey::{self, FileShape, FileToMeasure, Survey, SurveyError, Timing};
+use crate::device::{CancelFlag, DeviceChoice, Driver, DriverOptions, ModelSpec, Verdicts};
 use crate::doctor::card::{CardFacts, CardProbe, FailureClass};
 use crate::models::layer_file::{FileHead, read_head};
 use crate::models::model::Model;
@@ -25,14 +29,13 @@ use crate::models::model::Model;
 /// How a child tells on its standard error why the self-test is missing.
 const NO_SELF_TEST: &str = "no self-test is recorded";
 
+const CANNOT_START: &str = "start a process for the card";
+
 /// How often a child is looked at.
 const STEP: Duration = Duration::from_millis(10);
 
 /// How long a child that was asked to end may take.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// Only the vendor's own Linux on its chip has it.
-const BOARD_NODE: &str = "/dev/ax_cmm";
 
 /// What is kept of a child's output.
 const OUTPUT_LIMIT: usize = 64 << 10;
@@ -69,7 +72,7 @@ pub(super) struct MeasuredModel {
 /// Only if no child can be started.
 pub(super) fn open(card: &CardArguments, patience: Duration) -> anyhow::Result<CardProbe> {
     let file = tempfile::NamedTempFile::new().context("make a file for the probe of the card")?;
-    let mut child = start(card, file.path(), &[])?;
+    let mut child = command(card, file.path(), &[])?.spawn().context(CANNOT_START)?;
     // A full pipe would stop the child.
     let output = child.stdout.take().map(collect);
     let errors = child.stderr.take().map(collect);
@@ -88,26 +91,39 @@ pub(super) fn open(card: &CardArguments, patience: Duration) -> anyhow::Result<C
 }
 
 /// Measures the card in a child that is given all the time it wants: a card whose load is broken off may need its power
-/// turned off and on.
+/// turned off and on. After `patience` without a new call it is said which one is waited for. A signal ends it when the
+/// call under way returns: then nothing was measured.
 ///
 /// # Errors
 ///
 /// What the child met, or that it crashed.
-pub(super) fn measure(card: &CardArguments, models: &[String]) -> anyhow::Result<Measured> {
+pub(super) fn measure(
+    card: &CardArguments,
+    models: &[String],
+    patience: Duration,
+) -> anyhow::Result<Option<Measured>> {
     let file = tempfile::NamedTempFile::new().context("make a file for the measurement")?;
     let arguments: Vec<&str> = models.iter().flat_map(|model| ["--model", model]).collect();
-    let mut child = start(card, file.path(), &[&["--measure"], &arguments[..]].concat())?;
+    let cancel = CancelFlag::new();
+    let signals = Patience::install(&cancel)?;
+    let mut command = command(card, file.path(), &[&["--measure"], &arguments[..]].concat())?;
+    // In a group of its own: Ctrl-C in a terminal goes to whole groups.
+    let mut child = command.process_group(0).spawn().context(CANNOT_START)?;
     let output = child.stdout.take().map(collect);
     let errors = child.stderr.take().map(collect);
-    let status = child.wait().context("wait for the measurement")?;
+    let status = attend(&mut child, file.path(), patience, &cancel).context("wait for the measurement")?;
+    drop(signals);
     let told = read(file.path());
     drop(output);
+    if cancel.is_cancelled() {
+        return Ok(None);
+    }
     let words = errors.and_then(|reader| reader.join().ok()).unwrap_or_default();
     if let Some(measured) = told.measured {
         for line in words.lines().filter(|line| line.starts_with(NO_SELF_TEST)) {
             note(line);
         }
-        return Ok(*measured);
+        return Ok(Some(*measured));
     }
     let last = last_line(&words);
     anyhow::bail!("the measurement ended with {} in {}: {last}", how(status), or_opening(&told.call))
@@ -117,13 +133,47 @@ fn or_opening(call: &str) -> &str {
     if call.is_empty() { "opening the card" } else { call }
 }
 
-fn start(card: &CardArguments, file: &Path, more: &[&str]) -> anyhow::Result<Child> {
+/// Waits for a child that measures. A signal is passed on, once.
+fn attend(
+    child: &mut Child,
+    file: &Path,
+    patience: Duration,
+    cancel: &CancelFlag,
+) -> std::io::Result<ExitStatus> {
+    let mut passed_on = false;
+    let mut length = 0;
+    let mut since = Instant::now();
+    let mut said = 0;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if cancel.is_cancelled() && !passed_on {
+            let id = rustix::process::Pid::from_child(child);
+            rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+            passed_on = true;
+        }
+        // It grows with each call.
+        let now = file.metadata().map_or(0, |data| data.len());
+        if now != length {
+            (length, since, said) = (now, Instant::now(), 0);
+        } else if since.elapsed() >= patience * (said + 1) {
+            said += 1;
+            let seconds = (patience * said).as_secs();
+            note(&format!("waiting for {seconds} s in {}", or_opening(&read(file).call)));
+        }
+        thread::sleep(STEP);
+    }
+}
+
+fn command(card: &CardArguments, file: &Path, more: &[&str]) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("find this program")?);
     command
         .args(["doctor", "--probe-card"])
         .arg(file)
         .arg("--device")
         .arg(card.device.to_string())
+        .arg(format!("--paths={}", card.paths))
         .args(more);
     if let Some(path) = &card.driver_path {
         command.arg("--driver-path").arg(path);
@@ -132,7 +182,7 @@ fn start(card: &CardArguments, file: &Path, more: &[&str]) -> anyhow::Result<Chi
         command.arg("--threads").arg(threads.to_string());
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().context("start a process for the card")
+    Ok(command)
 }
 
 /// The child's exit status, or `None` if it had to be stopped.
@@ -217,20 +267,22 @@ pub(super) fn child(file: &Path, card: &CardArguments, work: &Work<'_>) -> anyho
         writeln!(file, "{}", serde_json::to_string(line)?)?;
         Ok(())
     };
-    let choice = match &card.device {
-        // The software card is always there; of interest is whether a real one is.
-        DeviceChoice::Auto if Path::new(BOARD_NODE).exists() => DeviceChoice::Board,
-        DeviceChoice::Auto => DeviceChoice::Pcie(0),
-        choice => choice.clone(),
-    };
     let options = card.driver_options();
     let mut watch = |call: &str| drop(tell(&Line::Call(call.to_owned())));
     let line = match work {
-        Work::Open => Line::Outcome(match survey(&choice, &options, &mut watch) {
+        Work::Open => Line::Outcome(match survey::survey(&card.device, &options, &mut watch) {
             Ok(found) => CardProbe::Opened(facts(found)),
             Err(error) => failure(&error),
         }),
-        Work::Measure(models) => Line::Measured(Box::new(measured(&choice, &options, models, &mut watch)?)),
+        Work::Measure(models) => {
+            let cancel = CancelFlag::new();
+            let _signals = Patience::install(&cancel)?;
+            let measured = measured(&card.device, &options, models, &cancel, &mut watch);
+            if cancel.is_cancelled() {
+                return Ok(ExitCode::from(INTERRUPTED));
+            }
+            Line::Measured(Box::new(measured?))
+        }
     };
     tell(&line)?;
     Ok(ExitCode::SUCCESS)
@@ -248,16 +300,21 @@ fn measured(
     choice: &DeviceChoice,
     options: &DriverOptions,
     models: &[Arc<Model>],
+    cancel: &CancelFlag,
     watch: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Measured> {
+    let (choice, _) = survey::find(choice, options, watch)?;
     let wanted: Vec<FileToMeasure> = models.iter().flat_map(|model| files(model)).collect();
-    let found = device::survey::measure(choice, options, &wanted, watch)?;
+    let found = survey::measure(&choice, options, &wanted, cancel, watch)?;
     let mut rest = found.files.into_iter();
     let mut measured = Vec::with_capacity(models.len());
     for model in models {
+        if cancel.is_cancelled() {
+            return Err(SurveyError::Cancelled.into());
+        }
         let files = rest.by_ref().take(files(model).len()).collect();
         // What was measured stands without the test.
-        let verdicts = self_test(choice, options, model, watch).unwrap_or_else(|error| {
+        let verdicts = self_test(&choice, options, model, cancel, watch).unwrap_or_else(|error| {
             note(&format!("{NO_SELF_TEST}: {error:#}"));
             None
         });
@@ -299,6 +356,7 @@ fn self_test(
     choice: &DeviceChoice,
     options: &DriverOptions,
     model: &Model,
+    cancel: &CancelFlag,
     watch: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Option<Verdicts>> {
     if model.files.layers.first().is_none_or(|layer| is_synthetic(layer)) {
@@ -314,7 +372,7 @@ fn self_test(
     };
     watch("loading the model");
     let driver = Driver::open(choice, options)?;
-    let loaded = driver.load(&spec, &CancelFlag::new(), &mut |progress| {
+    let loaded = driver.load(&spec, cancel, &mut |progress| {
         watch(&format!("loading file {} of {}", progress.index, progress.total));
     })?;
     Ok(loaded.verdicts().cloned())

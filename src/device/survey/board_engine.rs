@@ -9,7 +9,10 @@ use ax650_sys::vendor as v;
 
 use super::SurveyError;
 use super::board::{self, call};
-use super::measure::{FileShape, FileToMeasure, GroupShape, LARGE, Measurement, SMALL, Tensor, Timing, time};
+use super::measure::{
+    FileShape, FileToMeasure, GroupShape, LARGE, Measurement, SMALL, Tensor, Timing, go_on, time,
+};
+use crate::device::CancelFlag;
 
 /// As the vendor's clients align (abi.md 1.5).
 const ALIGNMENT: u32 = 128;
@@ -25,12 +28,13 @@ const MOST_DIMENSIONS: u8 = 32;
 pub(super) fn measure(
     table: &v::ax_board_table,
     files: &[FileToMeasure],
+    cancel: &CancelFlag,
     watch: &mut dyn FnMut(&str),
 ) -> Result<Measurement, SurveyError> {
     let survey = board::survey(table, watch)?;
     let mut engine = Engine::open(table, watch)?;
     let measured = engine.calls().and_then(|timings| {
-        let files = files.iter().map(|file| engine.file_shape(file)).collect::<Result<_, _>>()?;
+        let files = files.iter().map(|file| engine.file_shape(file, cancel)).collect::<Result<_, _>>()?;
         Ok((timings, files))
     });
     let closed = engine.close();
@@ -222,7 +226,8 @@ impl<'a> Engine<'a> {
         self.held.len()
     }
 
-    fn file_shape(&mut self, file: &FileToMeasure) -> Result<FileShape, SurveyError> {
+    fn file_shape(&mut self, file: &FileToMeasure, cancel: &CancelFlag) -> Result<FileShape, SurveyError> {
+        go_on(cancel)?;
         let mark = self.mark();
         let (model, load) = {
             let content = read(&file.path)?;
@@ -230,6 +235,7 @@ impl<'a> Engine<'a> {
         };
         let mut groups = Vec::new();
         for group in 0..model.groups {
+            go_on(cancel)?;
             let mark = self.mark();
             let (inputs, outputs) = self.tensors(&model, group)?;
             let mut bindings = Bindings { inputs: self.bind(&inputs)?, outputs: self.bind(&outputs)? };

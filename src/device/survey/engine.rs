@@ -373,7 +373,8 @@ impl<'a, 'b> Engine<'a, 'b> {
         Ok(self.stream)
     }
 
-    /// Queues a run and waits for the stream, whatever the queueing said: nothing stays queued.
+    /// Queues a run and waits for the stream, whatever the queueing said: nothing stays queued. If the wait fails, the run may
+    /// still be in flight, and the session is over.
     pub(super) fn execute_queued(
         &mut self,
         model: &Model,
@@ -391,6 +392,9 @@ impl<'a, 'b> Engine<'a, 'b> {
             // SAFETY: a stream that is held.
             Some(unsafe { function(stream) })
         });
+        if let Err(error) = &waited {
+            self.session.abandon(error);
+        }
         queued.and(waited)
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::engine::Engine;
 use super::pcie::{self, Session};
 use super::{Opened, Survey, SurveyError, board_engine};
-use crate::device::{DeviceChoice, DriverOptions};
+use crate::device::{CancelFlag, DeviceChoice, DriverOptions};
 
 /// Runs of each kind; the first ones warm the card up and do not count.
 const WARM_UP: usize = 2;
@@ -72,7 +72,7 @@ pub struct GroupShape {
     pub outputs: Vec<Tensor>,
     /// Runs of the group with zeroed inputs, waited for one by one.
     pub run: Timing,
-    /// The same queued on a stream and waited for; `None` where the library has no such functions.
+    /// The same queued on a stream and waited for; `None` where the library has no such functions, or the run fails.
     pub queued_run: Option<Timing>,
 }
 
@@ -102,34 +102,35 @@ pub struct Measurement {
     pub files: Vec<FileShape>,
 }
 
-/// Measures the card of the choice. `watch` hears each call before it is made.
+/// Measures the card of the choice. `watch` hears each call before it is made; `cancel` is read before each file and each
+/// shape group, never in the middle of a load.
 ///
 /// # Errors
 ///
-/// Those of a survey; a run that fails does not fail the measurement but is written down with its code.
+/// Those of a survey; a run that fails does not fail the measurement but is written down with its code. A wait for a run
+/// that fails ends it: then nothing is given back.
 pub fn measure(
     choice: &DeviceChoice,
     options: &DriverOptions,
     files: &[FileToMeasure],
+    cancel: &CancelFlag,
     watch: &mut dyn FnMut(&str),
 ) -> Result<Measurement, SurveyError> {
     let (subject, index) = match Opened::open(choice, options, watch)? {
         Opened::Pcie(subject, index) => (subject, index),
         Opened::Board(subject) => {
-            let measured = board_engine::measure(&subject.table, files, watch)?;
+            let measured = board_engine::measure(&subject.table, files, cancel, watch)?;
             return Ok(Measurement { survey: subject.describe(measured.survey), ..measured });
         }
     };
     let survey = subject.describe(pcie::survey(&subject.table, index, watch)?);
-    let mut session = Session { table: &subject.table, watch };
+    let mut session = Session::new(&subject.table, watch);
     session.initialise()?;
     let measured = session.take(index).and_then(|(device, _)| {
-        let mut engine = Engine::open(&mut session)?;
-        let measured = with_engine(&mut engine, files);
-        let closed = engine.close();
+        let measured = with_engine(&mut session, files, cancel);
         let released = session.release(device);
         let measured = measured?;
-        closed.and(released)?;
+        released?;
         Ok(measured)
     });
     let ended = session.finalise();
@@ -138,13 +139,27 @@ pub fn measure(
     Ok(Measurement { survey, timings, files })
 }
 
+type Measured = (Vec<Timing>, Vec<FileShape>);
+
 fn with_engine(
-    engine: &mut Engine<'_, '_>,
+    session: &mut Session<'_>,
     files: &[FileToMeasure],
-) -> Result<(Vec<Timing>, Vec<FileShape>), SurveyError> {
-    let timings = copies(engine)?;
-    let shapes = files.iter().map(|file| file_shape(engine, file)).collect::<Result<_, _>>()?;
-    Ok((timings, shapes))
+    cancel: &CancelFlag,
+) -> Result<Measured, SurveyError> {
+    let mut engine = Engine::open(session)?;
+    let measured = copies(&mut engine).and_then(|timings| {
+        let shapes = files.iter().map(|file| file_shape(&mut engine, file, cancel));
+        Ok((timings, shapes.collect::<Result<_, _>>()?))
+    });
+    let closed = engine.close();
+    let measured = measured?;
+    closed?;
+    Ok(measured)
+}
+
+/// An error once somebody wants the measurement to end.
+pub(super) fn go_on(cancel: &CancelFlag) -> Result<(), SurveyError> {
+    if cancel.is_cancelled() { Err(SurveyError::Cancelled) } else { Ok(()) }
 }
 
 fn copies(engine: &mut Engine<'_, '_>) -> Result<Vec<Timing>, SurveyError> {
@@ -177,16 +192,24 @@ fn copies(engine: &mut Engine<'_, '_>) -> Result<Vec<Timing>, SurveyError> {
     Ok(timings)
 }
 
-fn file_shape(engine: &mut Engine<'_, '_>, file: &FileToMeasure) -> Result<FileShape, SurveyError> {
+fn file_shape(
+    engine: &mut Engine<'_, '_>,
+    file: &FileToMeasure,
+    cancel: &CancelFlag,
+) -> Result<FileShape, SurveyError> {
+    go_on(cancel)?;
     let mark = engine.mark();
     let (model, load) = file.time_load("axclrtEngineLoadFromFile", || engine.load(&file.path))?;
     let mut groups = Vec::new();
     for group in 0..model.groups {
+        go_on(cancel)?;
         let mark = engine.mark();
         let (inputs, outputs) = engine.tensors(&model, group)?;
         let io = engine.bind(&model, &inputs, &outputs)?;
         let run = time("axclrtEngineExecute", 0, || (), || engine.execute(&model, group, io));
-        let queued_run = engine.stream()?.map(|stream| {
+        // A run that fails when it is queued fails the wait, after which nothing is known: it is not tried.
+        let stream = if run.error.is_none() { engine.stream()? } else { None };
+        let queued_run = stream.map(|stream| {
             time("axclrtEngineExecuteAsync", 0, || (), || engine.execute_queued(&model, group, io, stream))
         });
         engine.give_back_to(mark)?;
@@ -270,4 +293,76 @@ fn now() -> u64 {
 fn host_now() -> u64 {
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     u64::try_from(START.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use ax650_sim::CardOptions;
+    use ax650_sim::control::SoftwareCard;
+    use ax650_sim::testing::{TinySpec, write_tiny_model};
+
+    use super::*;
+
+    /// Measures one layer of a tiny model on a card of its own; what came of it, and the calls that were made.
+    fn measured(
+        cancel: &CancelFlag,
+        prepare: impl FnOnce(&SoftwareCard),
+        mut watch: impl FnMut(&str),
+    ) -> (Result<Measurement, SurveyError>, Vec<String>, SoftwareCard) {
+        let directory = tempfile::tempdir().unwrap();
+        let model = write_tiny_model(directory.path(), &TinySpec::default()).unwrap();
+        let path = model.layers[0].clone();
+        let files = [FileToMeasure { role: "layer", path, weight_bytes: 1 }];
+        let control = SoftwareCard::new(CardOptions { threads: Some(1), ..CardOptions::default() });
+        let _attached = control.attach();
+        prepare(&control);
+        let mut calls = Vec::new();
+        let outcome =
+            measure(&DeviceChoice::SOFTWARE, &DriverOptions::default(), &files, cancel, &mut |call| {
+                watch(call);
+                calls.push(call.to_owned());
+            });
+        (outcome, calls, control)
+    }
+
+    #[test]
+    fn everything_is_given_back() {
+        let (outcome, _, control) = measured(&CancelFlag::new(), |_| (), |_| ());
+        assert!(outcome.unwrap().files[0].groups.iter().all(|group| group.queued_run.is_some()));
+        assert_eq!(control.leaks(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn after_a_wait_that_failed_no_call_is_made() {
+        let failing =
+            |card: &SoftwareCard| card.fail_call("axclrtSynchronizeStream", 3, 0x8030_0704_u32.cast_signed());
+        let (outcome, calls, control) = measured(&CancelFlag::new(), failing, |_| ());
+        let Err(SurveyError::Call { call, .. }) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(call, "axclrtSynchronizeStream");
+        assert_eq!(calls.last().map(String::as_str), Some("axclrtSynchronizeStream"));
+        assert_eq!(control.models(), 1, "what the run uses is still there");
+    }
+
+    #[test]
+    fn a_card_whose_engine_does_not_start_is_released() {
+        let failing =
+            |card: &SoftwareCard| card.fail_call("axclrtEngineInit", 1, 0x8030_0702_u32.cast_signed());
+        let (outcome, calls, _) = measured(&CancelFlag::new(), failing, |_| ());
+        assert!(matches!(outcome, Err(SurveyError::Call { call: "axclrtEngineInit", .. })), "{outcome:?}");
+        assert!(calls.ends_with(&["axclrtResetDevice".to_owned(), "axclFinalize".to_owned()]), "{calls:?}");
+    }
+
+    #[test]
+    fn a_measurement_that_is_cancelled_finishes_its_load_and_gives_everything_back() {
+        let cancel = CancelFlag::new();
+        let at_load = |call: &str| {
+            if call == "axclrtEngineLoadFromFile" {
+                cancel.cancel();
+            }
+        };
+        let (outcome, calls, control) = measured(&cancel, |_| (), at_load);
+        assert!(matches!(outcome, Err(SurveyError::Cancelled)), "{outcome:?}");
+        assert!(calls.contains(&"axclrtEngineUnload".to_owned()) && control.leaks().is_empty(), "{calls:?}");
+        assert!(!calls.contains(&"axclrtEngineExecute".to_owned()), "{calls:?}");
+    }
 }

@@ -19,7 +19,7 @@ pub(super) fn survey(
     index: u32,
     watch: &mut dyn FnMut(&str),
 ) -> Result<Survey, SurveyError> {
-    let mut session = Session { table, watch };
+    let mut session = Session::new(table, watch);
     session.initialise()?;
     let found = session.ask(index);
     let ended = session.finalise();
@@ -32,10 +32,22 @@ pub(super) fn survey(
 /// The vendor's functions, each call told before it is made.
 pub(super) struct Session<'a> {
     pub(super) table: &'a ax_pcie_table,
-    pub(super) watch: &'a mut dyn FnMut(&str),
+    watch: &'a mut dyn FnMut(&str),
+    /// Why no call is made any more.
+    over: Option<SurveyError>,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    pub(super) fn new(table: &'a ax_pcie_table, watch: &'a mut dyn FnMut(&str)) -> Self {
+        Self { table, watch, over: None }
+    }
+
+    /// From here on every call fails with this error without being made: a run may still use what it was given, so
+    /// nothing may be given back until the process ends.
+    pub(super) fn abandon(&mut self, error: &SurveyError) {
+        self.over = Some(error.clone());
+    }
+
     pub(super) fn initialise(&mut self) -> Result<(), SurveyError> {
         self.call("axclInit", |table| {
             let function = table.axclInit?;
@@ -124,6 +136,9 @@ impl Session<'_> {
         name: &'static str,
         call: impl FnOnce(&ax_pcie_table) -> Option<axclError>,
     ) -> Result<(), SurveyError> {
+        if let Some(error) = &self.over {
+            return Err(error.clone());
+        }
         (self.watch)(name);
         match call(self.table) {
             Some(0) | None => Ok(()),

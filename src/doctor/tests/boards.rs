@@ -79,3 +79,11 @@ fn a_machine_that_is_no_board_is_told_so_once() {
     assert!(finding.level == Level::Problem && finding.advice.contains("--device pcie"), "{finding:?}");
     assert!(machine.examine().get("driver.board_nodes").is_none(), "no node can be missing there");
 }
+
+#[test]
+fn a_board_that_hosts_a_card_is_examined_as_auto_opens_it() {
+    let both = || board().with_card().with_driver().device("auto");
+    assert!(both().examine().get("driver.library").is_some(), "the card goes first");
+    let without_host = both().without("/dev/axcl_host");
+    assert!(without_host.examine().get("driver.library").is_none(), "the board goes first");
+}

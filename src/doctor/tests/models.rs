@@ -17,7 +17,7 @@ fn broken_models_are_named_with_what_is_wrong() {
 
 #[test]
 fn verdicts_of_self_tests_are_shown() {
-    let verdicts = |paths: Vec<(Path, Verdict)>, together| Verdicts {
+    let made = |paths: Vec<(Path, Verdict)>, together| Verdicts {
         driver_version: "V3.6.5".into(),
         soc: "AX650N".into(),
         model_digest: "ab".repeat(32),
@@ -30,14 +30,31 @@ fn verdicts_of_self_tests_are_shown() {
         let json = serde_json::to_string(&KeptVerdicts::new(Paths::ALL, verdicts.clone())).unwrap();
         Machine::new().file(&format!("{STORE}/.verdicts/a.json"), json)
     };
-    let good = with(&verdicts(vec![(Path::Async, Verdict::Passed)], Verdict::Passed));
+    let good = with(&made(vec![(Path::Async, Verdict::Passed)], Verdict::Passed));
     assert_eq!(good.finding("card.verdicts").level, Level::Ok);
     let differs = Verdict::Differs("logit 3".into());
-    let bad = with(&verdicts(vec![(Path::Async, differs.clone())], Verdict::Passed)).finding("card.verdicts");
-    assert!(bad.level == Level::Warning && bad.text.contains("async"), "{bad:?}");
-    let together = with(&verdicts(vec![(Path::Async, Verdict::Passed)], differs)).finding("card.verdicts");
+    let async_differs = made(vec![(Path::Async, differs.clone())], Verdict::Passed);
+    let gone = with(&async_differs).finding("card.verdicts");
+    assert!(gone.level == Level::Note && gone.text.contains("async"), "the model is gone: {gone:?}");
+    let together = with(&made(vec![(Path::Async, Verdict::Passed)], differs)).finding("card.verdicts");
     assert!(together.text.contains("none is used"), "{together:?}");
-    let kept = KeptVerdicts::new(Paths::ALL, verdicts(vec![], Verdict::Passed));
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join(KeptVerdicts::FOLDER)).unwrap();
+    let json = serde_json::to_string(&KeptVerdicts::new(Paths::ALL, async_differs)).unwrap();
+    std::fs::write(folder.path().join(KeptVerdicts::FOLDER).join("a.json"), json).unwrap();
+    let names = BTreeMap::from([("ab".repeat(32), "tiny".to_owned())]);
+    let level = |kind: &str, version: &str| {
+        let (kind, version) = (kind.into(), version.into());
+        let card = CardProbe::Opened(CardFacts { kind, version, ..CardFacts::default() });
+        verdicts::findings(&card, "/models".as_ref(), folder.path(), &names)[0].level
+    };
+    assert_eq!(level("pcie", "V3.6.5"), Level::Warning);
+    assert_eq!(level("pcie", "V3.10.2"), Level::Note, "the driver was replaced");
+    assert_eq!(level("pcie", ""), Level::Warning, "the driver does not tell");
+    assert_eq!(level("software", "1.0"), Level::Warning, "another card says nothing of this one");
+
+    let kept = KeptVerdicts::new(Paths::ALL, made(vec![], Verdict::Passed));
     let old = serde_json::to_string(&KeptVerdicts { test: 0, ..kept }).unwrap();
     let useless = Machine::new()
         .file(&format!("{STORE}/.verdicts/a.json"), "{")
