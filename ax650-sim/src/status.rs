@@ -86,6 +86,8 @@ pub(crate) fn exhausted(function: &str) -> i32 {
     match function {
         // Of its two steps, the copy of the file comes first (HOST `engine/engine_load_unload.cpp`).
         "axclrtEngineLoadFromFile" => common(Part::Memory, Common::ExecuteFail),
+        // Whatever was missing (HOST `p2p/p2p.cpp`, `create`).
+        "axclrtCreateP2PUnit" => code(Part::P2p, 0x0B),
         name if name.starts_with("axclrtEngine") => common(Part::Engine, Common::ExecuteFail),
         name if name.starts_with("axclrt") => common(Part::Memory, Common::ExecuteFail),
         _ => CMM_EXHAUSTED,

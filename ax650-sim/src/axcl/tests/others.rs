@@ -102,7 +102,7 @@ fn a_unit_of_cards_takes_memory_of_each() {
     unit.n32DeviceId[..2].copy_from_slice(&[DEVICE_ID, DEVICE_ID + 1]);
     unit.u32DeviceMemSize[..2].copy_from_slice(&[1 << 20, 1 << 30]);
     assert_eq!(create(&unit, ptr::null_mut()), 0x8030_0B02);
-    assert_eq!(create(&unit, &raw mut handle), 0x8030_050C, "the second card is too small");
+    assert_eq!(create(&unit, &raw mut handle), 0x8030_0B0B, "the second card is too small");
     assert_eq!(client.card.memory_in_use(), 0, "what the first had given is back");
     unit.u32DeviceMemSize[1] = 2 << 20;
     assert_eq!(create(&unit, &raw mut handle), 0);
