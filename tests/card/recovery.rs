@@ -146,7 +146,7 @@ fn shutdown_in_the_middle_of_an_answer_leaves_the_card_clean() {
     let store = tiny_model(&TinySpec::default(), None);
     with_controls(config(), async |engine, card| {
         run(&engine, request(&store.model, &prompt(5, 40), 1)).await;
-        card.slow_down(QUEUED_RUN, Duration::from_millis(5));
+        card.slow_down(RUN, Duration::from_millis(5));
         let generation = engine.generate(request(&store.model, &prompt(5, 40), -1)).await.unwrap();
         tokio::time::sleep(Duration::from_millis(30)).await;
         engine.shutdown().await;
