@@ -8,6 +8,9 @@ use std::str::FromStr;
 /// Numbers of threads that a software card can be given.
 pub const SOFTWARE_THREADS: RangeInclusive<i64> = 1..=1024;
 
+/// The card of the driver's list that is taken where none is named.
+pub(super) const FIRST_PCIE: u16 = 0;
+
 /// A wish for a card.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
@@ -26,6 +29,17 @@ impl DeviceChoice {
     /// The software card as it is when nothing more is said: it computes, and nothing but the CPU limits it.
     pub const SOFTWARE: Self =
         Self::Software(SoftwareChoice { profile: None, compute: Compute::Full, interface: None });
+
+    /// The choice of the card that this one has found, by its [`kind`](super::DeviceInfo::kind): where `auto` has found a
+    /// real card, no other will do once models and conversations depend on it. The software card is found anew each time.
+    #[must_use]
+    pub fn of_found(&self, kind: &str) -> Self {
+        match (self, kind) {
+            (Self::Auto, "board") => Self::Board,
+            (Self::Auto, "pcie") => Self::Pcie(FIRST_PCIE),
+            _ => self.clone(),
+        }
+    }
 }
 
 /// Which software card: `software[:PROFILE|FILE.toml][,compute=none][,interface=board|pcie]`.
@@ -107,7 +121,7 @@ impl FromStr for DeviceChoice {
         match text {
             "auto" => return Ok(Self::Auto),
             "board" => return Ok(Self::Board),
-            "pcie" => return Ok(Self::Pcie(0)),
+            "pcie" => return Ok(Self::Pcie(FIRST_PCIE)),
             _ => {}
         }
         if let Some(index) = text.strip_prefix("pcie:") {
@@ -177,7 +191,7 @@ impl fmt::Display for DeviceChoice {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Board => f.write_str("board"),
-            Self::Pcie(0) => f.write_str("pcie"),
+            Self::Pcie(FIRST_PCIE) => f.write_str("pcie"),
             Self::Pcie(index) => write!(f, "pcie:{index}"),
             Self::Software(choice) => write!(f, "software{choice}"),
         }
@@ -220,6 +234,16 @@ mod tests {
         assert_eq!("software".parse(), Ok(DeviceChoice::SOFTWARE));
         let swapped: DeviceChoice = "software:instant,interface=pcie,compute=none".parse().unwrap();
         assert_eq!(swapped.to_string(), "software:instant,compute=none,interface=pcie");
+    }
+
+    #[test]
+    fn a_real_card_that_was_found_is_the_choice_from_then_on() {
+        assert_eq!(DeviceChoice::Auto.of_found("board"), DeviceChoice::Board);
+        assert_eq!(DeviceChoice::Auto.of_found("pcie"), DeviceChoice::Pcie(0));
+        assert_eq!(DeviceChoice::Auto.of_found("software"), DeviceChoice::Auto);
+        for chosen in [DeviceChoice::Pcie(3), DeviceChoice::Board, DeviceChoice::SOFTWARE] {
+            assert_eq!(chosen.of_found("pcie"), chosen);
+        }
     }
 
     #[test]

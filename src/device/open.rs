@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ax650_sys::axloop as c;
 use ax650_sys::loader::{self, Libraries, LoadError};
 
+use super::choice::FIRST_PCIE;
 use super::driver::{Card, DeviceInfo, Table, Traits};
 use super::software::{self, Plan};
 use super::{Activity, Compute, DeviceChoice, DeviceError, Interface, Pace, PathsWish, SoftwareChoice};
@@ -49,7 +50,7 @@ fn open_any(options: &DriverOptions) -> Opened {
     for interface in Interface::order_of_auto() {
         let opened = match interface {
             Interface::Board => open_board(options),
-            Interface::Pcie => open_pcie(0, options),
+            Interface::Pcie => open_pcie(FIRST_PCIE, options),
         };
         match opened {
             Ok(opened) => return Ok(opened),

@@ -88,7 +88,9 @@ impl Engine {
     /// [`EngineError::NoCard`] with what the driver said if there is no card to open.
     pub fn start(mut config: EngineConfig) -> Result<Self, EngineError> {
         config.driver.activity.get_or_insert_default();
-        Self::start_with(&config.clone(), move || DeviceCard::open(&config.device, &config.driver))
+        let driver = config.driver.clone();
+        let open = always_the_same(config.device.clone(), move |choice| DeviceCard::open(choice, &driver));
+        Self::start_with(&config, open)
     }
 
     /// Starts with any kind of card.
@@ -274,6 +276,19 @@ impl Engine {
             return EngineError::ShuttingDown;
         }
         EngineError::Internal("the card thread dropped the request; its log says why".into())
+    }
+}
+
+/// Opens the card of the choice, and after the first success only the card that was found then: a lost card comes back
+/// as that card. `auto` would take the software card meanwhile, which cannot run the models of a real one.
+pub(crate) fn always_the_same<C: Card>(
+    mut choice: DeviceChoice,
+    mut open: impl FnMut(&DeviceChoice) -> Result<C, Fault>,
+) -> impl FnMut() -> Result<C, Fault> {
+    move || {
+        let card = open(&choice)?;
+        choice = choice.of_found(card.info().kind);
+        Ok(card)
     }
 }
 

@@ -12,11 +12,12 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::card::{Card, CardModel, CardSequence, Fault, ModelSizes, StreamText};
+use super::handle::always_the_same;
 use super::{
     Counters, DoneReason, Engine, EngineConfig, EngineError, Event, GenerateOptions, Generation, LoadedPaths,
     Request, SamplingOptions, Summary,
 };
-use crate::device::{CancelFlag, DeviceInfo, Interface};
+use crate::device::{CancelFlag, DeviceChoice, DeviceInfo, Interface};
 use crate::models::model::Model;
 use crate::text::TokenId;
 
@@ -64,6 +65,7 @@ struct State {
     break_unload: AtomicBool,
     loads_wait: AtomicBool,
     open_faults: Mutex<Vec<Fault>>,
+    has_real_card: AtomicBool,
     drop_fault: Mutex<Option<Fault>>,
     sequences_left: AtomicUsize,
     sequence_ids: AtomicUsize,
@@ -85,6 +87,7 @@ impl World {
             break_unload: AtomicBool::new(false),
             loads_wait: AtomicBool::new(false),
             open_faults: Mutex::default(),
+            has_real_card: AtomicBool::new(false),
             drop_fault: Mutex::default(),
             sequences_left: AtomicUsize::new(usize::MAX),
             sequence_ids: AtomicUsize::new(0),
@@ -100,13 +103,25 @@ impl World {
 
     pub(crate) fn try_engine(&self, config: &EngineConfig) -> Result<Engine, EngineError> {
         let world = self.clone();
-        Engine::start_with(config, move || {
-            world.note("open".to_owned());
-            match world.0.open_faults.lock().pop() {
-                Some(fault) => Err(fault),
-                None => Ok(FakeCard(world.clone())),
-            }
-        })
+        let open = always_the_same(config.device.clone(), move |choice| world.open(choice));
+        Engine::start_with(config, open)
+    }
+
+    /// As drivers do: `auto` takes the real card where there is one, and the software card where it cannot be opened.
+    fn open(&self, choice: &DeviceChoice) -> Result<FakeCard, Fault> {
+        self.note("open".to_owned());
+        let is_real = self.0.has_real_card.load(Ordering::SeqCst);
+        let kind = match (self.0.open_faults.lock().pop(), is_real, choice) {
+            (Some(_), true, DeviceChoice::Auto) | (None, false, _) => "software",
+            (Some(fault), ..) => return Err(fault),
+            (None, true, _) => "pcie",
+        };
+        Ok(FakeCard { world: self.clone(), kind })
+    }
+
+    /// Puts a PCIe card into the machine; without one there is the software card.
+    pub(crate) fn plug_in_a_card(&self) {
+        self.0.has_real_card.store(true, Ordering::SeqCst);
     }
 
     /// A model directory that passes the checks of the store, of files that only the fake card takes.
@@ -233,7 +248,10 @@ pub(crate) async fn begin_together(
     begun.into_iter().map(Result::unwrap).collect()
 }
 
-struct FakeCard(World);
+struct FakeCard {
+    world: World,
+    kind: &'static str,
+}
 
 pub(crate) struct FakeModel {
     world: World,
@@ -253,7 +271,7 @@ impl Card for FakeCard {
 
     fn info(&self) -> DeviceInfo {
         DeviceInfo {
-            kind: "software",
+            kind: self.kind,
             summary: "a card for tests".into(),
             soc: String::new(),
             interface: Interface::Pcie,
@@ -267,23 +285,23 @@ impl Card for FakeCard {
 
     fn load(&self, model: &Arc<Model>, cancel: &CancelFlag) -> Result<FakeModel, Fault> {
         let name = model.name.model.clone();
-        self.0.note(format!("load {name}"));
-        while self.0.0.loads_wait.load(Ordering::SeqCst) {
+        self.world.note(format!("load {name}"));
+        while self.world.0.loads_wait.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(1));
         }
         if cancel.is_cancelled() {
-            self.0.note(format!("stop load {name}"));
+            self.world.note(format!("stop load {name}"));
             return Err(Fault::Cancelled);
         }
-        match self.0.0.load_mishaps.lock().pop() {
+        match self.world.0.load_mishaps.lock().pop() {
             Some(Mishap::Fault(fault)) => Err(fault),
             Some(_) => panic!("the load panics"),
-            None => Ok(FakeModel { world: self.0.clone(), name }),
+            None => Ok(FakeModel { world: self.world.clone(), name }),
         }
     }
 
     fn take_drop_fault(&self) -> Option<Fault> {
-        self.0.0.drop_fault.lock().take()
+        self.world.0.drop_fault.lock().take()
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::card::Fault;
 use super::super::testing::*;
 use super::super::{CallLimits, Engine, EngineConfig, EngineError, Event, KeepAlive, Request};
-use crate::device::{Activity, DriverOptions};
+use crate::device::{Activity, DeviceChoice, DriverOptions};
 
 fn config() -> EngineConfig {
     EngineConfig { sequences: 2, ..EngineConfig::default() }
@@ -92,6 +92,35 @@ async fn a_lost_card_ends_all_requests_and_is_opened_again() {
     let error = engine.generate(request(&model, &[1], 1)).await.unwrap_err();
     assert_eq!(error, EngineError::NoCard("still gone".into()));
     assert_eq!(tokens(&engine, request(&model, &[1], 1)).await.0, [2]);
+}
+
+#[tokio::test]
+async fn a_lost_card_is_never_replaced_by_the_software_card() {
+    let world = World::new(count_up);
+    world.plug_in_a_card();
+    let engine = world.engine(&EngineConfig { device: DeviceChoice::Auto, ..config() });
+    let model = world.model("m");
+    assert_eq!(engine.device().kind, "pcie");
+    world.break_step(world.steps(), Mishap::Fault(Fault::Lost("no answer over PCIe".into())));
+    error_of(&engine, request(&model, &[1], 1)).await;
+    // The driver has not found it again yet.
+    for _ in 0..2 {
+        world.break_next_open(Fault::Lost("still gone".into()));
+        let error = engine.generate(request(&model, &[1], 1)).await.unwrap_err();
+        assert_eq!(error, EngineError::NoCard("still gone".into()));
+        assert_eq!(engine.device().kind, "pcie");
+    }
+    assert_eq!(tokens(&engine, request(&model, &[1], 1)).await.0, [2]);
+    assert_eq!(engine.device().kind, "pcie");
+}
+
+#[tokio::test]
+async fn auto_takes_the_software_card_where_the_real_one_cannot_be_opened_from_the_start() {
+    let world = World::new(count_up);
+    world.plug_in_a_card();
+    world.break_next_open(Fault::Lost("no answer over PCIe".into()));
+    let engine = world.engine(&EngineConfig { device: DeviceChoice::Auto, ..config() });
+    assert_eq!(engine.device().kind, "software");
 }
 
 #[tokio::test]
