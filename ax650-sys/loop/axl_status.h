@@ -75,6 +75,11 @@ static inline bool axl_multiply(uint64_t a, uint64_t b, uint64_t *product)
     return !__builtin_mul_overflow(a, b, product);
 }
 
+static inline bool axl_sum(uint64_t a, uint64_t b, uint64_t *sum)
+{
+    return !__builtin_add_overflow(a, b, sum);
+}
+
 uint64_t axl_clock_ns(void);
 
 #endif

@@ -166,6 +166,7 @@ typedef enum axl_path {
  * files: the layers in order, then the head. hidden and vocab are what the files must agree with.
  * paths: wanted; those that the driver or the model cannot do are off.
  * cancel: NULL, or a flag that is read atomically before each file: a load is never interrupted within one.
+ * sequence_bytes: what one sequence will take on the card; 0: nobody knows yet.
  */
 typedef struct axl_model_spec {
     const axl_file *files;
@@ -174,6 +175,7 @@ typedef struct axl_model_spec {
     uint32_t vocab;
     uint32_t paths;
     const int32_t *cancel;
+    uint64_t sequence_bytes;
 } axl_model_spec;
 
 /* Called after each file: how many are loaded, of how many. */
@@ -194,7 +196,8 @@ typedef struct axl_model_info {
 
 /*
  * Loads and verifies all files. Tensors are found by name, shape groups by the length of `indices`,
- * and every layer must offer what layer 0 offers.
+ * and every layer must offer what layer 0 offers. Where the files and one sequence take more than what is free on the
+ * card, no file is loaded: AXL_ERR_DEVICE_MEMORY tells both figures.
  */
 axl_status axl_model_open(axl_driver *driver, const axl_model_spec *spec, axl_progress progress, void *user,
                           axl_model **model);

@@ -52,9 +52,49 @@ static axl_status open_file(axl_model *model, const axl_file *file, uint32_t lay
     return axl_paths_open(model, paths);
 }
 
+/*
+ * The most that is on the card at a time, of what is known before a load: all files up to one with what that one takes
+ * while it is loaded, or all of them with a sequence.
+ */
+static bool peak_of(const axl_driver *driver, const axl_model_spec *spec, uint64_t *peak)
+{
+    uint64_t loaded = 0;
+    *peak = 0;
+    for (uint32_t i = 0; i < spec->file_count; i++) {
+        uint64_t during = 0;
+        if (!axl_multiply(spec->files[i].bytes, driver->ops->load_factor, &during) ||
+            !axl_sum(loaded, during, &during)) {
+            return false;
+        }
+        loaded += spec->files[i].bytes;
+        *peak = during > *peak ? during : *peak;
+    }
+    uint64_t in_use = 0;
+    const bool fits = axl_sum(loaded, spec->sequence_bytes, &in_use);
+    *peak = in_use > *peak ? in_use : *peak;
+    return fits;
+}
+
+/* Loading takes minutes over PCIe, and cards get stuck where their memory ends: what cannot end well is not begun. */
+static axl_status check_room(axl_driver *driver, const axl_model_spec *spec)
+{
+    uint64_t peak = 0;
+    if (!peak_of(driver, spec, &peak)) {
+        return axl_error(AXL_ERR_ARGUMENT, "the files have an absurd size");
+    }
+    axl_driver_measure(driver);
+    const axl_driver_info *info = &driver->info;
+    if (info->total_memory == 0 || peak <= info->free_memory) {
+        return axl_ok();
+    }
+    axl_status status = axl_error(AXL_ERR_DEVICE_MEMORY, "loading the model takes more than the card's free memory");
+    axl_describe_need(&status, peak, info->free_memory);
+    return status;
+}
+
 static axl_status open_files(axl_model *model, const axl_model_spec *spec, axl_progress progress, void *user)
 {
-    axl_driver_measure(model->driver);
+    AXL_TRY(check_room(model->driver, spec));
     for (uint32_t i = 0; i < spec->file_count; i++) {
         if (spec->cancel != NULL && __atomic_load_n(spec->cancel, __ATOMIC_ACQUIRE) != 0) {
             return axl_at_layer(axl_error(AXL_ERR_CANCELLED, "cancel flag"), i);

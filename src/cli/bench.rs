@@ -151,6 +151,7 @@ fn load_with_bar(driver: &Driver, model: &Model, cancel: &CancelFlag) -> anyhow:
         head: model.files.head.clone(),
         hidden: model.hidden(),
         vocab: model.vocab(),
+        sequence_bytes: model.sequence_bytes(),
         digest: model.check_contents()?,
     };
     let loaded = driver.load(&spec, cancel, &mut |load| {

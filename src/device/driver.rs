@@ -97,7 +97,8 @@ impl Driver {
         &self.info
     }
 
-    /// Loads a model; `progress` is called after each file. Nothing stays on the card when it fails.
+    /// Loads a model; `progress` is called after each file. Nothing stays on the card when it fails, and no file is
+    /// loaded where all of them and a sequence do not fit into what is free then.
     ///
     /// `cancel` is read before each file and in the self-test: a vendor call is never interrupted.
     pub fn load(

@@ -29,6 +29,8 @@ pub struct ModelSpec {
     pub hidden: usize,
     /// Tokens of the vocabulary.
     pub vocab: usize,
+    /// Bytes on the card of one sequence, which has to fit beside the files; 0 where the files do not tell.
+    pub sequence_bytes: u64,
     /// What the verdicts of the self-test are kept under: it changes when the files change.
     pub digest: String,
 }
@@ -92,6 +94,7 @@ impl LoadedModel {
             vocab: count(spec.vocab, "vocabulary")?,
             paths: card.traits.paths.bits(),
             cancel: cancel.as_ptr(),
+            sequence_bytes: spec.sequence_bytes,
         };
         let mut report = Report { files: &files, sizes: &sizes, progress, panic: None };
         let mut raw = std::ptr::null_mut();

@@ -62,6 +62,7 @@ impl Bench {
             head: self.files.head.clone(),
             hidden: HIDDEN,
             vocab: VOCAB,
+            sequence_bytes: 0,
             digest: "tiny".to_owned(),
         }
     }

@@ -61,6 +61,7 @@ impl Card for DeviceCard {
             head: model.files.head.clone(),
             hidden: model.hidden(),
             vocab: model.vocab(),
+            sequence_bytes: model.sequence_bytes(),
             digest: model.check_contents().map_err(|error| Fault::Model(error.to_string()))?,
         };
         let name = model.name.to_string();

@@ -67,6 +67,7 @@ impl Teacher {
             head: model.files.head.clone(),
             hidden: model.hidden(),
             vocab: model.vocab(),
+            sequence_bytes: model.sequence_bytes(),
             digest: model.check_contents()?,
         };
         let loaded = driver.load(&spec, cancel, &mut |load| progress(load.index, load.total))?;

@@ -251,6 +251,11 @@ impl Model {
         self.layers.weights.saturating_add(self.layers.cache)
     }
 
+    /// Bytes of card memory that the keys and values of one conversation take; 0 where the files do not tell.
+    pub fn sequence_bytes(&self) -> u64 {
+        self.layers.cache
+    }
+
     /// Bytes of card memory that have to be free for the model to be loaded and to hold one conversation. A PCIe card
     /// holds each file twice while it loads it (HOST `engine/engine_load_unload.cpp`), the last one beside all others;
     /// the conversation begins when that is over.

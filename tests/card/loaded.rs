@@ -30,7 +30,14 @@ impl Loaded {
         let driver = Driver::open(device, &options).unwrap();
         let files = store.model.files.clone();
         let (hidden, vocab) = (store.model.hidden(), store.model.vocab());
-        let spec = ModelSpec { layers: files.layers, head: files.head, hidden, vocab, digest: String::new() };
+        let spec = ModelSpec {
+            layers: files.layers,
+            head: files.head,
+            hidden,
+            vocab,
+            sequence_bytes: store.model.sequence_bytes(),
+            digest: String::new(),
+        };
         let mut seen = 0;
         let model = driver.load(&spec, &CancelFlag::new(), &mut |progress| seen = progress.total).unwrap();
         assert_eq!(seen, spec.layers.len() + 1);

@@ -35,6 +35,7 @@ fn verdicts_that_a_load_keeps_are_shown_under_the_name_of_the_model() {
         head: model.files.head.clone(),
         hidden: model.hidden(),
         vocab: model.vocab(),
+        sequence_bytes: model.sequence_bytes(),
         digest: model.digest.clone(),
     };
     let driver = Driver::open(&DeviceChoice::SOFTWARE, &options).unwrap();

@@ -224,7 +224,7 @@ static void files_that_cannot_be_read_are_told(void)
         axl_driver *driver = open_driver(BOARD);
         axl_model *model = NULL;
         const axl_file bad[] = {{cases[i].path, 4}, {cases[i].path, 4}};
-        const axl_model_spec spec = {bad, 2, FAKE_HIDDEN, FAKE_VOCAB, 0, NULL};
+        const axl_model_spec spec = {bad, 2, FAKE_HIDDEN, FAKE_VOCAB, 0, NULL, 0};
         const axl_status status = axl_model_open(driver, &spec, NULL, NULL, &model);
         CHECK(status.code == AXL_ERR_MODEL && status.layer == 0 && strstr(status.call, cases[i].what) != NULL);
         OK(axl_driver_close(driver));

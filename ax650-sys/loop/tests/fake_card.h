@@ -44,6 +44,7 @@ typedef struct fake_card {
     uint64_t total_kib;
     uint64_t free_kib;
     uint64_t load_kib;     /* what each file takes of it */
+    uint32_t loads;        /* that were begun */
     bool full;             /* a call that is made to fail also leaves no memory free */
     uint32_t questions;    /* for the sizes of memory */
     uint32_t names;        /* questions for that of the chip */

@@ -118,6 +118,7 @@ int32_t fake_destroy(void)
 
 void fake_take(uint64_t peak)
 {
+    fake.loads++;
     fake_require(fake.free_kib >= peak * fake.load_kib, "a load into too little memory, which wedges cards");
     fake.free_kib -= fake.load_kib;
 }

@@ -42,7 +42,7 @@ void remove_files(void)
 
 axl_model_spec spec_of(uint32_t wanted)
 {
-    return (axl_model_spec){files, fake.layers + 1, FAKE_HIDDEN, FAKE_VOCAB, wanted, NULL};
+    return (axl_model_spec){files, fake.layers + 1, FAKE_HIDDEN, FAKE_VOCAB, wanted, NULL, 0};
 }
 
 axl_status open_card(interface_kind kind, axl_driver **driver)

@@ -254,10 +254,11 @@ pub struct axl_model_spec {
     pub vocab: u32,
     pub paths: u32,
     pub cancel: *const i32,
+    pub sequence_bytes: u64,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of axl_model_spec"][::core::mem::size_of::<axl_model_spec>() - 32usize];
+    ["Size of axl_model_spec"][::core::mem::size_of::<axl_model_spec>() - 40usize];
     ["Alignment of axl_model_spec"][::core::mem::align_of::<axl_model_spec>() - 8usize];
     ["Offset of field: axl_model_spec::files"][::core::mem::offset_of!(axl_model_spec, files) - 0usize];
     ["Offset of field: axl_model_spec::file_count"]
@@ -266,6 +267,8 @@ const _: () = {
     ["Offset of field: axl_model_spec::vocab"][::core::mem::offset_of!(axl_model_spec, vocab) - 16usize];
     ["Offset of field: axl_model_spec::paths"][::core::mem::offset_of!(axl_model_spec, paths) - 20usize];
     ["Offset of field: axl_model_spec::cancel"][::core::mem::offset_of!(axl_model_spec, cancel) - 24usize];
+    ["Offset of field: axl_model_spec::sequence_bytes"]
+        [::core::mem::offset_of!(axl_model_spec, sequence_bytes) - 32usize];
 };
 impl Default for axl_model_spec {
     fn default() -> Self {

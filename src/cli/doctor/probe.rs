@@ -368,6 +368,7 @@ fn self_test(
         head: model.files.head.clone(),
         hidden: model.hidden(),
         vocab: model.vocab(),
+        sequence_bytes: model.sequence_bytes(),
         digest: model.check_contents()?,
     };
     watch("loading the model");

@@ -95,7 +95,7 @@ fn memory_that_runs_out_is_told_as_such() {
     bench.control.set_memory_bytes(2048);
     let budget = load_error(&bench, &bench.spec());
     assert!(matches!(budget, DeviceError::OutOfMemory { .. }), "{budget}");
-    assert!(budget.to_string().contains("layer 0"), "{budget}");
+    assert!(budget.to_string().contains("2 KiB are free"), "{budget}");
     bench.control.set_memory_bytes(1 << 30);
     bench.control.fail_call("axclrtMalloc", 3, NO_MEMORY);
     assert!(matches!(load_error(&bench, &bench.spec()), DeviceError::OutOfMemory { .. }));
@@ -117,6 +117,41 @@ fn memory_that_runs_out_is_told_as_such() {
     assert!(matches!(error, DeviceError::OutOfMemory { .. }), "{error}");
     assert_eq!(bench.control.allocations(), allocations);
     drop(model.new_sequence().unwrap());
+}
+
+/// Neither the files nor a sequence beside them: what is missing is told before minutes are spent.
+#[test]
+fn a_model_that_will_not_fit_is_not_begun_to_be_loaded() {
+    // More than the least that a board is believed to have.
+    let sequence = 1 << 30;
+    for (card, load) in
+        [("software", "axclrtEngineLoadFromFile"), ("software,interface=board", "AX_ENGINE_CreateHandleV2")]
+    {
+        let plain = DriverOptions { paths: PathsWish(Paths::PLAIN), ..DriverOptions::default() };
+        let bench = Bench::with(&TinySpec::default(), &card.parse().unwrap(), &plain);
+        let spec = bench.spec();
+        let files = spec.layers.iter().chain([&spec.head]);
+        let files: Vec<u64> = files.map(|file| file.metadata().unwrap().len()).collect();
+        let weights: u64 = files.iter().sum();
+        // Over PCIe, a file is on the card twice while it is loaded.
+        let loading = (0..files.len()).map(|file| files[..=file].iter().sum::<u64>() + files[file]).max();
+        let mut cases = vec![(sequence, weights + sequence)];
+        cases.extend(loading.filter(|_| card == "software").map(|loading| (0, loading)));
+        drop(bench.load());
+        let loads = bench.control.calls(load);
+        for (sequence_bytes, peak) in cases {
+            bench.control.set_memory_bytes(peak - 1);
+            let error = load_error(&bench, &ModelSpec { sequence_bytes, ..bench.spec() });
+            assert!(matches!(error, DeviceError::OutOfMemory { .. }), "{card}: {error}");
+            let figures = format!("needs {} KiB, {} KiB are free", peak.div_ceil(1024), (peak - 1) / 1024);
+            assert!(error.to_string().contains(&figures), "{card}: {error}, not {figures}");
+            assert_eq!(bench.control.calls(load), loads, "{card}: nothing is loaded");
+        }
+        bench.control.set_memory_bytes(weights + sequence + 1024);
+        let spec = ModelSpec { sequence_bytes: sequence, ..spec };
+        drop(bench.driver.load(&spec, &CancelFlag::new(), &mut |_| {}).unwrap());
+        assert!(bench.control.calls(load) > loads, "{card}");
+    }
 }
 
 #[test]
