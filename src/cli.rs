@@ -82,8 +82,8 @@ enum Command {
 /// Which card computes. Shared by the commands that may open one.
 #[derive(Debug, Clone, Args)]
 struct CardArguments {
-    /// Card to use: auto, board, pcie, pcie:N or software[:PROFILE][,compute=none][,interface=board|pcie]; auto takes a
-    /// real card if one answers
+    /// Card to use: auto, board, pcie, pcie:N, software or software:PROFILE, the last two also with ,compute=none or
+    /// ,interface=board|pcie behind them; auto takes a real card if one answers
     #[arg(long, env = "AX650_DEVICE", default_value = "auto", value_name = "CARD")]
     device: DeviceChoice,
 
