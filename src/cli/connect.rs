@@ -47,7 +47,7 @@ pub(super) fn start_engine(card: &CardArguments, settings: &Settings) -> anyhow:
         models: settings.max_loaded_models.unwrap_or(defaults.models),
         ..defaults
     };
-    Engine::start(config).context("open the card")
+    Ok(Engine::start(config)?)
 }
 
 /// What the routes of the server need: an engine and the model store of the environment.
