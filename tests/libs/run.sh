@@ -70,7 +70,7 @@ expect '0x80300705, not 0' env "AX650_SIM_FAULTS=axclrtEngineExecute:3=0x8030070
 expect 'wrong token at' env AX650_SIM_FAULTS=wrong@kv-decode-at-base "$work/pcie" "$work" 2024
 expect '0x80300704, not 0' env AX650_SIM_FAULTS=noasync "$work/pcie" "$work" async
 expect 'wrong token at' env AX650_SIM_FAULTS=wrong@async-order "$work/pcie" "$work" async
-expect '0x80300181, not 0' env AX650_SIM_FAULTS=lost@200 "$work/pcie" "$work" 2026
+expect '0x8030040c, not 0' env AX650_SIM_FAULTS=lost@200 "$work/pcie" "$work" 2026
 expect '0x800b0018, not 0' env AX650_SIM_MEMORY=100K "$work/board" "$work" plain
 expect '0x800b0018, not 0' env "AX650_SIM_FAULTS=cmm@layer1" "$work/board" "$work" plain
 expect 'violation: axclFinalize: Leak' env AX650_SIM_VIOLATIONS=stderr "$work/life" static "$libraries"
