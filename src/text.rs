@@ -23,6 +23,7 @@ mod stop;
 mod template;
 mod thinking;
 mod token_table;
+mod tool;
 pub mod vendor_vocab;
 
 pub use detokenizer::Detokenizer;
@@ -36,6 +37,7 @@ pub(crate) use model::template_of;
 pub use stop::{StopMatcher, StopOutcome};
 pub use template::ChatTemplate;
 pub use thinking::{Parts, ThinkingSplitter};
+pub use tool::{Tool, ToolCall, ToolChoice, ToolError};
 
 /// Number of a token: its row in the embedding table and its column in the logits.
 pub type TokenId = u32;
