@@ -12,6 +12,7 @@
 pub mod config;
 pub mod dequantise;
 pub mod embedding;
+pub mod encoder;
 pub mod gguf;
 pub mod import;
 pub mod layer_file;
@@ -19,5 +20,6 @@ pub mod manifest;
 pub mod model;
 pub mod name;
 pub mod quantise;
+pub mod safetensors;
 pub mod store;
 pub mod vendor;

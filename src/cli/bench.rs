@@ -115,7 +115,7 @@ impl Arguments {
             version: env!("CARGO_PKG_VERSION"),
             model: model.name.to_string(),
             device: device(&driver),
-            layers: model.files.layers.len(),
+            layers: model.card_parts()?.files.layers.len(),
             vocab: loaded.vocab(),
             context: loaded.context_len(),
             plain: self.plain,
@@ -146,9 +146,10 @@ impl Arguments {
 fn load_with_bar(driver: &Driver, model: &Model, cancel: &CancelFlag) -> anyhow::Result<LoadedModel> {
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{msg} {pos}/{len} {wide_bar}")?);
     bar.set_message(format!("load ({})", driver.info().kind));
+    let files = &model.card_parts()?.files;
     let spec = ModelSpec {
-        layers: model.files.layers.clone(),
-        head: model.files.head.clone(),
+        layers: files.layers.clone(),
+        head: files.head.clone(),
         hidden: model.hidden(),
         vocab: model.vocab(),
         sequence_bytes: model.sequence_bytes(),
@@ -194,13 +195,14 @@ fn setting(
 ) -> anyhow::Result<Setting> {
     // Each run reads its file once. What the compiler adds to the weights is small beside them.
     let bytes = |file: &std::path::Path| std::fs::metadata(file).map(|data| data.len());
-    let layers = model.files.layers.iter().map(|file| bytes(file)).sum::<std::io::Result<u64>>();
+    let files = &model.card_parts()?.files;
+    let layers = files.layers.iter().map(|file| bytes(file)).sum::<std::io::Result<u64>>();
     Ok(Setting {
-        layers: model.files.layers.len(),
+        layers: files.layers.len(),
         row_bytes: 2 * loaded.hidden() as u64,
         logits_bytes: 2 * loaded.vocab() as u64,
         layer_weight_bytes: layers.context("read the sizes of the layer files")?,
-        head_weight_bytes: bytes(&model.files.head).context("read the size of the head's file")?,
+        head_weight_bytes: bytes(&files.head).context("read the size of the head's file")?,
         memory_bytes_per_second: wall.map(|wall| wall.bytes_per_second as f64),
         interface: info.interface,
     })

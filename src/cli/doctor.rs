@@ -128,7 +128,12 @@ impl Arguments {
 
     fn measured_models(&self) -> anyhow::Result<Vec<Arc<Model>>> {
         let store = Store::from_env();
-        self.model.iter().map(|name| Ok(store.resolve(&connect::name(name)?)?)).collect()
+        let on_card = |name: &String| {
+            let model = store.resolve(&connect::name(name)?)?;
+            model.card_parts()?;
+            Ok(model)
+        };
+        self.model.iter().map(on_card).collect()
     }
 
     /// Whether it was recorded: no if it was interrupted.
@@ -139,7 +144,7 @@ impl Arguments {
         };
         let recorded = models.iter().zip(measured.models).map(|(model, measured)| RecordedModel {
             digest: model.digest.clone(),
-            layers: model.files.layers.len(),
+            layers: model.card_parts().map_or(0, |parts| parts.files.layers.len()),
             hidden: model.hidden(),
             vocab: model.vocab(),
             context: model.context_len(),

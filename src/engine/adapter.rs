@@ -56,9 +56,10 @@ impl Card for DeviceCard {
         // The files that need no card come first: what is wrong with them should not cost a load.
         let text = model.text().map_err(|error| Fault::Model(error.to_string()))?;
         let embedding = model.embedding().map_err(|error| Fault::Model(error.to_string()))?;
+        let parts = model.card_parts().map_err(|error| Fault::Model(error.to_string()))?;
         let spec = ModelSpec {
-            layers: model.files.layers.clone(),
-            head: model.files.head.clone(),
+            layers: parts.files.layers.clone(),
+            head: parts.files.head.clone(),
             hidden: model.hidden(),
             vocab: model.vocab(),
             sequence_bytes: model.sequence_bytes(),

@@ -61,10 +61,11 @@ impl Teacher {
         cancel: &CancelFlag,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self, TeacherError> {
+        let parts = model.card_parts()?;
         let driver = Driver::open(device, options)?;
         let spec = ModelSpec {
-            layers: model.files.layers.clone(),
-            head: model.files.head.clone(),
+            layers: parts.files.layers.clone(),
+            head: parts.files.head.clone(),
             hidden: model.hidden(),
             vocab: model.vocab(),
             sequence_bytes: model.sequence_bytes(),

@@ -3,6 +3,7 @@
 //! Opening one reads every file's header and length, a few kilobytes in all, so that what can be wrong with a
 //! directory is said here, by file and key, and not by a driver in the middle of a load.
 
+mod card_parts;
 pub(super) mod contents;
 mod context;
 mod layers;
@@ -16,10 +17,12 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
+pub use self::card_parts::{CardParts, LayerFiles};
 use self::context::Context;
-use self::layers::{LayerFacts, check_layers};
-use super::config::{Config, ConfigError, MAX_CONFIG_BYTES};
+use self::layers::LayerFacts;
+use super::config::ConfigError;
 use super::embedding::{EmbeddingError, EmbeddingTable};
+use super::encoder::{EncoderError, EncoderParts, FORMAT as ENCODER};
 use super::layer_file::SYNTHETIC;
 use super::manifest::{MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 use super::name::ModelName;
@@ -43,8 +46,6 @@ pub struct Model {
     pub dir: PathBuf,
     /// Content of `manifest.json`.
     pub manifest: Manifest,
-    /// Content of `config.json`.
-    pub config: Config,
     /// SHA-256 of `manifest.json`, 64 lower-case hexadecimal digits; with it the dates of files that have another one than
     /// when the model was made. So it changes whenever a file may have.
     pub digest: String,
@@ -52,8 +53,8 @@ pub struct Model {
     pub modified: SystemTime,
     /// Bytes of all files.
     pub size: u64,
-    /// Where the weights are.
-    pub files: LayerFiles,
+    /// What runs it.
+    body: Body,
     /// What the chat template knows of beyond plain messages.
     uses_tools: bool,
     uses_thinking: bool,
@@ -61,19 +62,16 @@ pub struct Model {
     text: Mutex<Option<Arc<TextModel>>>,
     /// Whether [`Model::take_warning`] has been asked.
     warned: AtomicBool,
-    layers: LayerFacts,
     context: Context,
 }
 
-/// Paths of a model's weights.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerFiles {
-    /// Layer files, in order.
-    pub layers: Vec<PathBuf>,
-    /// Final norm and output head.
-    pub head: PathBuf,
-    /// bf16 embedding table.
-    pub embedding: PathBuf,
+/// Where a model is computed, with what that takes.
+#[derive(Debug)]
+enum Body {
+    /// On a card, layer by layer.
+    Card(Box<CardParts>),
+    /// On the host, as a whole: a text encoder, which gives embeddings only.
+    Host(Box<EncoderParts>),
 }
 
 /// Why a model directory cannot be used.
@@ -132,6 +130,17 @@ pub enum ModelError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An encoder was asked for what only a model on a card has.
+    #[error("{0} is a text encoder: it runs on the host, gives embeddings and nothing else")]
+    NotForCards(ModelName),
+    /// The configuration or the weights of an encoder are broken.
+    #[error("{path} {source}; make the model again with `ax650 create`")]
+    Encoder {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: EncoderError,
+    },
     /// The tokenizer or the chat template cannot be used.
     #[error("model directory {dir}: {source}")]
     Text {
@@ -156,23 +165,16 @@ impl Model {
             .metadata()
             .and_then(|data| data.modified())
             .map_err(|source| ModelError::Io { path: manifest_path.clone(), source })?;
-        let config_bytes = read_small(&require(dir, CONFIG_FILE)?, MAX_CONFIG_BYTES)?;
-        let config = Config::parse(&config_bytes)
-            .map_err(|source| ModelError::Config { dir: dir.to_owned(), source })?;
-
-        let pattern = &config.template_filename_axmodel;
-        let layers = (0..config.axmodel_num).map(|index| require(dir, &pattern.file_name(index)));
-        let files = LayerFiles {
-            layers: layers.collect::<Result<_, _>>()?,
-            head: require(dir, &config.filename_post_axmodel)?,
-            embedding: require(dir, &config.filename_tokens_embed)?,
+        let (body, compiled) = if manifest.format == ENCODER {
+            (Body::Host(Box::new(EncoderParts::open(dir, &manifest)?)), false)
+        } else {
+            let parts = CardParts::open(dir, &manifest)?;
+            let compiled = parts.facts.compiled;
+            (Body::Card(Box::new(parts)), compiled)
         };
-        require(dir, &config.url_tokenizer_model)?;
-        EmbeddingTable::open(&files.embedding, config.tokens_embed_num, config.tokens_embed_size)?;
-        let layers = check_layers(&files, &config, &manifest)?;
         check_sizes(dir, &manifest)?;
         let digest = contents::check(dir, &manifest, &manifest_bytes, contents::Look::Changed)?;
-        let context = Context::open(dir, &digest, &manifest, layers.compiled);
+        let context = Context::open(dir, &digest, &manifest, compiled);
 
         // A template that cannot be used offers nothing; `text` says why.
         let template = TextModel::open_template(dir).ok().flatten();
@@ -183,30 +185,50 @@ impl Model {
             modified,
             size: manifest.total_bytes() + manifest_bytes.len() as u64,
             manifest,
-            config,
-            files,
+            body,
             uses_tools: template.as_ref().is_some_and(ChatTemplate::uses_tools),
             uses_thinking: template.as_ref().is_some_and(ChatTemplate::uses_thinking),
             text: Mutex::default(),
             warned: AtomicBool::new(false),
-            layers,
             context,
         })
     }
 
     /// The same model after its directory was renamed to `dir`.
     pub(super) fn moved_to(self, dir: &Path) -> Self {
-        let pattern = &self.config.template_filename_axmodel;
-        let files = LayerFiles {
-            layers: (0..self.config.axmodel_num).map(|index| dir.join(pattern.file_name(index))).collect(),
-            head: dir.join(&self.config.filename_post_axmodel),
-            embedding: dir.join(&self.config.filename_tokens_embed),
+        let body = match self.body {
+            Body::Card(parts) => Body::Card(Box::new(parts.moved_to(dir))),
+            Body::Host(parts) => Body::Host(Box::new(parts.moved_to(dir))),
         };
-        Self { dir: dir.to_owned(), files, text: Mutex::default(), ..self }
+        Self { dir: dir.to_owned(), body, text: Mutex::default(), ..self }
+    }
+
+    /// What a card needs of the model.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NotForCards`] if it is an encoder.
+    pub fn card_parts(&self) -> Result<&CardParts, ModelError> {
+        match &self.body {
+            Body::Card(parts) => Ok(parts),
+            Body::Host(_) => Err(ModelError::NotForCards(self.name.clone())),
+        }
+    }
+
+    /// What the host needs of the model if it is an encoder; `None` for models that run on a card.
+    pub fn encoder(&self) -> Option<&EncoderParts> {
+        match &self.body {
+            Body::Card(_) => None,
+            Body::Host(parts) => Some(parts),
+        }
+    }
+
+    fn facts(&self) -> LayerFacts {
+        self.card_parts().map(|parts| parts.facts).unwrap_or_default()
     }
 
     /// Tokens whose keys and values fit: what the card said when the model was loaded, now or earlier, else what the
-    /// files say, else a guess.
+    /// files say, else a guess. Of an encoder: tokens of one text.
     pub fn context_len(&self) -> usize {
         self.context.tokens()
     }
@@ -248,19 +270,21 @@ impl Model {
     /// values for the whole context. Buffers of a chunk, and what the driver needs for itself, come on top; compiled
     /// files that do not say their cache's size count without it.
     pub fn device_bytes_estimate(&self) -> u64 {
-        self.layers.weights.saturating_add(self.layers.cache)
+        let facts = self.facts();
+        facts.weights.saturating_add(facts.cache)
     }
 
     /// Bytes of card memory that the keys and values of one conversation take; 0 where the files do not tell.
     pub fn sequence_bytes(&self) -> u64 {
-        self.layers.cache
+        self.facts().cache
     }
 
     /// Bytes of card memory that have to be free for the model to be loaded and to hold one conversation. A PCIe card
     /// holds each file twice while it loads it (HOST `engine/engine_load_unload.cpp`), the last one beside all others;
     /// the conversation begins when that is over.
     pub fn device_bytes_peak(&self) -> u64 {
-        let loading = self.layers.weights.saturating_add(self.layers.last);
+        let facts = self.facts();
+        let loading = facts.weights.saturating_add(facts.last);
         loading.max(self.device_bytes_estimate())
     }
 
@@ -272,16 +296,25 @@ impl Model {
 
     /// Values in a hidden state.
     pub fn hidden(&self) -> usize {
-        self.config.tokens_embed_size
+        match &self.body {
+            Body::Card(parts) => parts.config.tokens_embed_size,
+            Body::Host(parts) => parts.config.hidden,
+        }
     }
 
     /// Number of tokens in the vocabulary.
     pub fn vocab(&self) -> usize {
-        self.config.tokens_embed_num
+        match &self.body {
+            Body::Card(parts) => parts.config.tokens_embed_num,
+            Body::Host(parts) => parts.config.vocab,
+        }
     }
 
-    /// What the model can be asked for, in Ollama's words: `completion`, `tools`, `thinking`.
+    /// What the model can be asked for, in Ollama's words: `embedding` alone, or `completion`, `tools`, `thinking`.
     pub fn capabilities(&self) -> Vec<&'static str> {
+        if self.encoder().is_some() {
+            return vec!["embedding"];
+        }
         let mut capabilities = vec!["completion"];
         if self.uses_tools {
             capabilities.push("tools");
@@ -293,7 +326,12 @@ impl Model {
     }
 
     /// Tokenizer, chat template and end-of-generation ids; opened once, then shared. May take a tenth of a second.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::NotForCards`] for an encoder, whose texts only go in.
     pub fn text(&self) -> Result<Arc<TextModel>, ModelError> {
+        self.card_parts()?;
         let mut text = self.text.lock();
         if let Some(text) = &*text {
             return Ok(Arc::clone(text));
@@ -305,8 +343,9 @@ impl Model {
     }
 
     /// Opens the embedding table.
-    pub fn embedding(&self) -> Result<EmbeddingTable, EmbeddingError> {
-        EmbeddingTable::open(&self.files.embedding, self.vocab(), self.hidden())
+    pub fn embedding(&self) -> Result<EmbeddingTable, ModelError> {
+        let parts = self.card_parts()?;
+        Ok(EmbeddingTable::open(&parts.files.embedding, self.vocab(), self.hidden())?)
     }
 }
 
@@ -322,7 +361,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// The path of a file that must be there. The error names the most similar file that is, for packages where a
 /// download added or lost a suffix.
-fn require(dir: &Path, file: &str) -> Result<PathBuf, ModelError> {
+pub(super) fn require(dir: &Path, file: &str) -> Result<PathBuf, ModelError> {
     let path = dir.join(file);
     if path.is_file() {
         return Ok(path);
@@ -357,7 +396,7 @@ fn similarity(wanted: &str, found: &str) -> usize {
 }
 
 /// Reads a file that should be small; one byte above `limit` is enough for the parser to refuse it.
-fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
+pub(super) fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))

@@ -28,7 +28,7 @@ impl Loaded {
     fn with(device: &DeviceChoice, options: DriverOptions, store: &TinyStore, paths: Paths) -> Self {
         let options = DriverOptions { paths: PathsWish(paths), ..options };
         let driver = Driver::open(device, &options).unwrap();
-        let files = store.model.files.clone();
+        let files = store.model.card_parts().unwrap().files.clone();
         let (hidden, vocab) = (store.model.hidden(), store.model.vocab());
         let spec = ModelSpec {
             layers: files.layers,

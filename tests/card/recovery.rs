@@ -81,7 +81,7 @@ fn a_card_that_fails_and_comes_back_is_used_again() {
         let expected = tokens(&engine, request(model, &prompt, 6)).await;
         for _ in 0..3 {
             // The chunk passes, a run of the first token fails: a model that does nothing but fail is taken off.
-            card.fail_call(RUN, model.files.layers.len() as u64 + 2, FAILED);
+            card.fail_call(RUN, model.card_parts().unwrap().files.layers.len() as u64 + 2, FAILED);
             let (_, last) = read(engine.generate(request(model, &prompt, 6)).await.unwrap()).await;
             assert!(matches!(last, Event::Error(EngineError::Device(_))), "{last:?}");
         }
@@ -110,7 +110,7 @@ fn too_little_memory_is_said_and_nothing_is_left_behind() {
 #[test]
 fn a_layer_file_that_is_damaged_after_the_check_fails_the_load_by_name() {
     let store = tiny_model(&TinySpec::default(), None);
-    let file = &store.model.files.layers[1];
+    let file = &store.model.card_parts().unwrap().files.layers[1];
     let bytes = std::fs::read(file).unwrap();
     with_controls(config(), async |engine, card| {
         std::fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
@@ -128,7 +128,7 @@ fn a_layer_file_that_is_damaged_after_the_check_fails_the_load_by_name() {
 #[test]
 fn a_file_compiled_for_the_npu_is_explained_and_not_tried() {
     let store = tiny_model(&TinySpec::default(), None);
-    let file = &store.model.files.layers[1];
+    let file = &store.model.card_parts().unwrap().files.layers[1];
     let ours = std::fs::read(file).unwrap();
     with_controls(config(), async |engine, card| {
         std::fs::write(file, b"\x08\x08\x12\x07Pulsar2\x1a\x035.1 and machine code of the NPU").unwrap();

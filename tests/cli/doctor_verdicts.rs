@@ -31,8 +31,8 @@ fn verdicts_that_a_load_keeps_are_shown_under_the_name_of_the_model() {
         ..DriverOptions::default()
     };
     let spec = ModelSpec {
-        layers: model.files.layers.clone(),
-        head: model.files.head.clone(),
+        layers: model.card_parts().unwrap().files.layers.clone(),
+        head: model.card_parts().unwrap().files.head.clone(),
         hidden: model.hidden(),
         vocab: model.vocab(),
         sequence_bytes: model.sequence_bytes(),

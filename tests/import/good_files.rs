@@ -4,6 +4,7 @@ use std::fs;
 
 use ax650::models::import::{ImportOptions, Weights};
 use ax650::models::manifest::Manifest;
+use ax650::models::model::Model;
 use ax650::models::name::ModelName;
 use ax650::models::store::StoreError;
 use half::bf16;
@@ -25,10 +26,14 @@ fn every_architecture_and_both_weights() {
             let model = workshop.create("Org/Tiny:v1", &tiny(architecture).bytes(), &options).unwrap();
             assert_eq!(model.context_len(), 200);
             assert_eq!((model.hidden(), model.vocab()), (HIDDEN, VOCAB));
-            assert_eq!(model.files.layers.len(), LAYERS);
+            assert_eq!(model.card_parts().unwrap().files.layers.len(), LAYERS);
             assert_eq!(model.manifest.family, architecture);
             assert_eq!(model.manifest.license.as_deref(), Some("mit"));
-            check_layer(&fs::read(&model.files.layers[1]).unwrap(), architecture, weights);
+            check_layer(
+                &fs::read(&model.card_parts().unwrap().files.layers[1]).unwrap(),
+                architecture,
+                weights,
+            );
             check_digests(&model.dir, &model.manifest);
             let text = model.text().unwrap();
             assert_eq!(text.end_ids(), [256, 258]);
@@ -104,7 +109,7 @@ fn embedding_rows_and_a_separate_head() {
     let wanted = values("token_embd.weight", HIDDEN * VOCAB);
     let wanted: Vec<u16> = wanted[258 * HIDDEN..].iter().map(|v| bf16::from_f32(*v).to_bits()).collect();
     assert_eq!(row, wanted);
-    let bytes = fs::read(&model.files.head).unwrap();
+    let bytes = fs::read(&model.card_parts().unwrap().files.head).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let wanted: Vec<u8> = head.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect();
     assert_eq!(file.tensor("weight").unwrap().data(), wanted);
@@ -117,7 +122,7 @@ fn rope_factors_of_both_kinds() {
         let mut gguf = tiny("llama");
         change(&mut gguf);
         let model = workshop.create("tiny", &gguf.bytes(), &ImportOptions::default()).unwrap();
-        let bytes = fs::read(&model.files.layers[0]).unwrap();
+        let bytes = fs::read(&model.card_parts().unwrap().files.layers[0]).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
         file.tensor("rope_factors").ok().map(|t| t.data().to_vec())
     };
@@ -171,7 +176,8 @@ fn an_imported_model_is_the_one_that_is_found() {
     let made = workshop.create("t", &tiny("llama").bytes(), &ImportOptions::default()).unwrap();
     assert!(std::sync::Arc::ptr_eq(&made, &workshop.store.resolve(&name("t")).unwrap()));
     let opened = ax650::models::store::Store::open(workshop.root()).resolve(&name("t")).unwrap();
-    assert_eq!((&made.dir, &made.files, made.modified), (&opened.dir, &opened.files, opened.modified));
+    let files = |model: &Model| model.card_parts().unwrap().files.clone();
+    assert_eq!((&made.dir, files(&made), made.modified), (&opened.dir, files(&opened), opened.modified));
     assert_eq!((&made.digest, made.size), (&opened.digest, opened.size));
     assert!(made.text().is_ok() && made.embedding().is_ok());
 }

@@ -35,7 +35,7 @@ fn import(path: &Path) {
     let options = ImportOptions { weights: Weights::W8A16, context: None };
     let model = workshop.store.import(&"real".parse().unwrap(), path, &options, &mut |_| {}).unwrap();
     let took = start.elapsed();
-    let (worst, mean) = quantisation_error(path, &model.files.layers);
+    let (worst, mean) = quantisation_error(path, &model.card_parts().unwrap().files.layers);
     println!(
         "{}: {} of {}, {:.1} MB in {:.1} s, relative int8 error mean {mean:.5} worst {worst:.5}",
         path.display(),

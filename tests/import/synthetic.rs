@@ -22,11 +22,13 @@ fn shapes_are_real_and_take_no_room() {
         let model = workshop.store.synthesise(&name, shape).unwrap();
         assert!(model.is_synthetic());
         assert_eq!(
-            (model.files.layers.len(), model.hidden(), model.context_len()),
+            (model.card_parts().unwrap().files.layers.len(), model.hidden(), model.context_len()),
             (layers, hidden, context)
         );
         assert_eq!(model.embedding().unwrap().vocab(), 151_936);
-        let Ok(FileHead::Software(head)) = read_head(&model.files.layers[1]) else { panic!("{shape}") };
+        let Ok(FileHead::Software(head)) = read_head(&model.card_parts().unwrap().files.layers[1]) else {
+            panic!("{shape}")
+        };
         assert!(head.is_synthetic() && head.shapes.is_empty());
         assert!(head.metadata["ax650.history"].ends_with(last), "{shape}");
         assert!(head.number("ax650.weight_bytes").unwrap() > 10_000_000);
@@ -43,7 +45,7 @@ fn shapes_are_real_and_take_no_room() {
 fn a_layer_that_promises_weights_it_does_not_have_is_refused() {
     let workshop = Workshop::new();
     let model = workshop.store.synthesise(&"tiny".parse().unwrap(), SyntheticShape::Qwen3_0_6b).unwrap();
-    let path = &model.files.layers[0];
+    let path = &model.card_parts().unwrap().files.layers[0];
     let text = fs::read(path).unwrap();
     let swap = |from: &str, to: &str| {
         let at = text.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();

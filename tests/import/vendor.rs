@@ -72,12 +72,19 @@ fn both_generations_answer_as_the_model_they_hold() {
         assert_eq!(model.text().unwrap().end_ids(), [256, 258]);
         let greedy = json!({"temperature": 0, "repeat_penalty": 1.0});
         assert_eq!(Some(&model.manifest.parameters), greedy.as_object());
-        let weights: u64 =
-            model.files.layers.iter().chain([&model.files.head]).map(|f| f.metadata().unwrap().len()).sum();
+        let weights: u64 = model
+            .card_parts()
+            .unwrap()
+            .files
+            .layers
+            .iter()
+            .chain([&model.card_parts().unwrap().files.head])
+            .map(|f| f.metadata().unwrap().len())
+            .sum();
         let estimate = weights + (LAYERS * 200 * 32 * 4) as u64;
         assert_eq!(model.device_bytes_estimate(), estimate);
         // While it is loaded, the last file is on the card twice.
-        let head = model.files.head.metadata().unwrap().len();
+        let head = model.card_parts().unwrap().files.head.metadata().unwrap().len();
         assert_eq!(model.device_bytes_peak(), estimate.max(weights + head));
     }
     // What the script says and the configuration does not.
@@ -159,7 +166,7 @@ fn a_cache_of_links_is_read_by_its_names() {
     fs::write(snapshot.join("config.json"), keys.to_string()).unwrap();
     let registered = publisher.register_from("named", &snapshot).unwrap();
     assert_eq!(rendered(&registered.model), "cached: Q", "{:?}", registered.notes);
-    assert_eq!(registered.model.config.model_name, "AXERA-TECH/Qwen3-4B");
+    assert_eq!(registered.model.card_parts().unwrap().config.model_name, "AXERA-TECH/Qwen3-4B");
 }
 
 #[test]
@@ -320,7 +327,7 @@ fn the_script_for_this_machine_is_taken_and_named() {
         chosen.model.manifest.quantization_level, "W8A16",
         "the file itself knows better than its name"
     );
-    let target = fs::read_link(&chosen.model.files.head).unwrap();
+    let target = fs::read_link(&chosen.model.card_parts().unwrap().files.head).unwrap();
     assert!(target.ends_with("qwen3-tiny-int4/qwen3_post.axmodel"), "{}", target.display());
     // A script whose files are not there does not count.
     fs::remove_dir_all(publisher.path("qwen3-tiny-ax650")).unwrap();
@@ -374,5 +381,5 @@ fn pictures_are_noted_and_vocab_json_is_enough() {
         text.encode(prompt, true).unwrap()
     );
     assert_eq!(registered.model.text().unwrap().end_ids(), [256, 258]);
-    assert!(registered.model.files.embedding.ends_with(EMBEDDING));
+    assert!(registered.model.card_parts().unwrap().files.embedding.ends_with(EMBEDDING));
 }

@@ -45,11 +45,11 @@ impl Publisher {
     pub(crate) fn weights(&self, to: &str) {
         let folder = self.path(to);
         fs::create_dir_all(&folder).unwrap();
-        for (index, path) in self.model.files.layers.iter().enumerate() {
+        for (index, path) in self.model.card_parts().unwrap().files.layers.iter().enumerate() {
             fs::copy(path, folder.join(format!("qwen3_p128_l{index}_together.axmodel"))).unwrap();
         }
-        fs::copy(&self.model.files.head, folder.join("qwen3_post.axmodel")).unwrap();
-        fs::copy(&self.model.files.embedding, folder.join(EMBEDDING)).unwrap();
+        fs::copy(&self.model.card_parts().unwrap().files.head, folder.join("qwen3_post.axmodel")).unwrap();
+        fs::copy(&self.model.card_parts().unwrap().files.embedding, folder.join(EMBEDDING)).unwrap();
     }
 
     /// A complete package of generation C with a tokenizer file of that kind.

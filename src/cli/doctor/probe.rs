@@ -325,9 +325,13 @@ fn measured(
 
 /// The first layer (all are alike) and the head.
 fn files(model: &Model) -> Vec<FileToMeasure> {
-    let layer = model.files.layers.first().map(|path| ("layer", path));
-    let files = layer.into_iter().chain([("head", &model.files.head)]);
-    files
+    // Encoders have nothing on a card.
+    let files = model.card_parts().ok().map(|parts| &parts.files);
+    let layer = files.and_then(|files| files.layers.first()).map(|path| ("layer", path));
+    let head = files.map(|files| ("head", &files.head));
+    layer
+        .into_iter()
+        .chain(head)
         .map(|(role, path)| FileToMeasure {
             role,
             path: path.clone(),
@@ -359,13 +363,14 @@ fn self_test(
     cancel: &CancelFlag,
     watch: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Option<Verdicts>> {
-    if model.files.layers.first().is_none_or(|layer| is_synthetic(layer)) {
+    let files = &model.card_parts()?.files;
+    if files.layers.first().is_none_or(|layer| is_synthetic(layer)) {
         return Ok(None);
     }
     let options = &DriverOptions { verdicts: None, ..options.clone() };
     let spec = ModelSpec {
-        layers: model.files.layers.clone(),
-        head: model.files.head.clone(),
+        layers: files.layers.clone(),
+        head: files.head.clone(),
         hidden: model.hidden(),
         vocab: model.vocab(),
         sequence_bytes: model.sequence_bytes(),
