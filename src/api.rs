@@ -9,15 +9,18 @@
 //! (`lookup`), as many at a time as `intake` allows; everything else is a message to the engine. A client that disconnects drops the handler or the body
 //! stream, with it the generation, and that cancels the work on the card.
 
+mod anthropic;
 mod body;
 mod cors;
 pub mod error;
 mod fields;
 mod guard;
 pub mod host;
+mod id;
 mod intake;
 mod lookup;
 mod ollama;
+mod openai;
 mod serve;
 pub mod settings;
 mod time;
@@ -32,6 +35,7 @@ use axum::http::header::{LOCATION, SERVER};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use body::MAX_BODY_BYTES;
@@ -75,7 +79,7 @@ impl AppState {
 /// The routes with everything around them. Usable without a listener, through `tower::ServiceExt::oneshot`.
 pub fn router(state: AppState) -> Router {
     let mut router = Router::new();
-    for (path, methods) in ollama::routes() {
+    for (path, methods) in routes() {
         router = router.route(path, methods);
     }
     router
@@ -86,6 +90,11 @@ pub fn router(state: AppState) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(finish))
         .with_state(state)
+}
+
+/// Every path with its methods, of all families.
+fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
+    [ollama::routes(), openai::routes(), anthropic::routes()].into_iter().flatten().collect()
 }
 
 /// Logs a request and signs its answer.
@@ -104,7 +113,7 @@ async fn finish(request: Request, next: Next) -> Response {
 async fn unknown_path(method: Method, uri: Uri) -> Response {
     let path = uri.path();
     let trimmed = path.trim_end_matches('/');
-    if trimmed.len() + 1 == path.len() && ollama::routes().iter().any(|(known, _)| *known == trimmed) {
+    if trimmed.len() + 1 == path.len() && routes().iter().any(|(known, _)| *known == trimmed) {
         let status = if method == Method::GET {
             StatusCode::MOVED_PERMANENTLY
         } else {
@@ -123,6 +132,11 @@ async fn method_not_allowed() -> Response {
 /// The answer when a handler panicked: the request fails, the server goes on.
 #[expect(clippy::needless_pass_by_value, reason = "the signature the layer asks for")]
 fn panicked(payload: Box<dyn Any + Send>) -> Response {
+    panic_error(payload.as_ref()).into_response()
+}
+
+/// Logs the panic of a handler and makes the error of it that a client may see.
+fn panic_error(payload: &(dyn Any + Send)) -> ApiError {
     let text = payload
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -130,7 +144,6 @@ fn panicked(payload: Box<dyn Any + Send>) -> Response {
         .unwrap_or("no message");
     tracing::error!(panic = text, "a request handler panicked");
     ApiError::Internal("the request could not be handled; the server's log has the cause".into())
-        .into_response()
 }
 
 #[cfg(test)]

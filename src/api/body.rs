@@ -24,6 +24,9 @@ const DISCARD_TIME: Duration = Duration::from_secs(10);
 
 /// Content type of every native JSON answer.
 pub(crate) const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json; charset=utf-8");
+/// Content type of JSON answers of the other families, and of the native routes that answer with one object in the
+/// place of a stream.
+pub(crate) const BARE_JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
 /// Content type of native streams: one JSON object per line.
 pub(crate) const NDJSON: (HeaderName, &str) = (CONTENT_TYPE, "application/x-ndjson");
 /// Content type of the few plain texts.
@@ -64,8 +67,17 @@ async fn read_up_to(intake: &Intake, mut body: Body, limit: usize) -> Result<(Ve
 
 /// A native JSON answer with status 200.
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<Response, ApiError> {
-    let bytes = serde_json::to_vec(value).map_err(|error| ApiError::Internal(error.to_string()))?;
-    Ok(([JSON], bytes).into_response())
+    Ok(([JSON], bytes(value)?).into_response())
+}
+
+/// A JSON answer with status 200 whose content type says no more than that.
+pub(crate) fn bare_json<T: Serialize>(value: &T) -> Result<Response, ApiError> {
+    Ok(([BARE_JSON], bytes(value)?).into_response())
+}
+
+/// The JSON text of an answer.
+pub(crate) fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, ApiError> {
+    serde_json::to_vec(value).map_err(|error| ApiError::Internal(error.to_string()))
 }
 
 #[cfg(test)]

@@ -184,15 +184,22 @@ fn engine_status(error: &EngineError) -> StatusCode {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// Writes the error to the log: as a warning if the fault is on this side.
+    pub(crate) fn log(&self) {
         let status = self.status();
         if status.is_server_error() {
             tracing::warn!(%status, error = %self, "request failed");
         } else {
             tracing::debug!(%status, error = %self, "request refused");
         }
-        (status, [super::body::JSON], self.to_json()).into_response()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.log();
+        (self.status(), [super::body::JSON], self.to_json()).into_response()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The server over real sockets: a tiny random model on the software card, and every rule that clients lean on.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests say what went wrong by panicking")]
 
+mod anthropic;
 mod bodies;
 mod cancel;
 mod context;
@@ -10,6 +11,7 @@ mod fixture;
 mod generation;
 mod management;
 mod network;
+mod openai;
 mod routes;
 mod shutdown;
 mod thinking;
