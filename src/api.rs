@@ -17,12 +17,14 @@ mod fields;
 mod guard;
 pub mod host;
 mod id;
+mod inference;
 mod intake;
 mod lookup;
 mod ollama;
 mod openai;
 mod serve;
 pub mod settings;
+mod stream;
 mod time;
 
 use std::any::Any;

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::engine::{EngineError, KeepAliveError};
 use crate::models::model::ModelError;
 use crate::models::store::StoreError;
-use crate::text::TextError;
+use crate::text::{TextError, ToolError};
 
 /// Why a request was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +119,12 @@ impl From<TextError> for ApiError {
     }
 }
 
+impl From<ToolError> for ApiError {
+    fn from(error: ToolError) -> Self {
+        Self::BadRequest(error.to_string())
+    }
+}
+
 /// The status for a client that is gone; nobody reads it, logs do.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
@@ -155,15 +161,22 @@ impl ApiError {
         }
     }
 
-    /// The native error object, without a line end: `{"error":"..."}`.
-    pub(crate) fn to_json(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Body {
-            error: String,
-        }
-        // A struct of one string always serialises; the empty object is never seen.
-        serde_json::to_vec(&Body { error: self.to_string() }).unwrap_or_else(|_| b"{}".to_vec())
+    /// The native error object: `{"error":"..."}`.
+    pub(crate) fn native(&self) -> NativeError {
+        NativeError { error: self.to_string() }
     }
+
+    /// The native error object as JSON, without a line end.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        // A struct of one string always serialises; the empty object is never seen.
+        serde_json::to_vec(&self.native()).unwrap_or_else(|_| b"{}".to_vec())
+    }
+}
+
+/// What an error is on the native routes.
+#[derive(Debug, Serialize)]
+pub(crate) struct NativeError {
+    error: String,
 }
 
 fn engine_status(error: &EngineError) -> StatusCode {

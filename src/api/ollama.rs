@@ -5,17 +5,14 @@
 
 mod answer;
 mod chat;
-mod common;
 mod delete;
 mod generate;
 mod listing;
-mod options;
-mod prompt;
 mod records;
+mod request;
 mod show;
 #[cfg(test)]
 mod tests;
-mod think;
 
 pub use show::describe_model;
 

@@ -4,46 +4,34 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Map, Value};
 
-use super::answer::Route;
-use super::common::{Common, capabilities, need};
-use super::options::Options;
-use super::prompt::{Prompt, Window};
+use super::answer::{self, Route};
+use super::request::Common;
+use crate::api::AppState;
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
-use crate::api::{AppState, body, lookup};
-use crate::models::model::Model;
-use crate::text::Message;
+use crate::api::inference::{self, ChatAsk};
+use crate::text::{Message, Tool, ToolChoice};
 
 #[derive(Debug)]
 struct ChatRequest {
     common: Common,
     messages: Vec<Message>,
-    has_tools: bool,
-    has_images: bool,
+    tools: Vec<Tool>,
 }
 
 impl ChatRequest {
     fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let mut fields = Fields::parse("ChatRequest", body)?;
-        let mut has_images = false;
-        let mut messages = Vec::new();
-        for item in fields.array("messages")? {
-            messages.push(message(item, &mut has_images)?);
-        }
-        Ok(Self {
-            common: Common::take(&mut fields)?,
-            messages,
-            has_tools: !fields.array("tools")?.is_empty(),
-            has_images,
-        })
+        let messages = fields.array("messages")?.into_iter().map(message).collect::<Result<_, _>>()?;
+        let tools = Tool::parse_all(fields.array("tools")?)?;
+        Ok(Self { common: Common::take(&mut fields)?, messages, tools })
     }
 }
 
-/// Reads one message; sets `has_images` if it carries any.
-fn message(value: Value, has_images: &mut bool) -> Result<Message, ApiError> {
+/// Reads one message.
+fn message(value: Value) -> Result<Message, ApiError> {
     let mut fields = Fields::from_value("Message", value)?;
     let mut message = Message::new(fields.string("role")?.to_lowercase(), fields.string("content")?);
-    *has_images |= !fields.array("images")?.is_empty();
     for name in ["thinking", "tool_name", "tool_call_id"] {
         let text = fields.string(name)?;
         if !text.is_empty() {
@@ -52,8 +40,10 @@ fn message(value: Value, has_images: &mut bool) -> Result<Message, ApiError> {
     }
     let mut calls = fields.array("tool_calls")?;
     calls.iter_mut().try_for_each(|call| check_call(&fields, call))?;
-    if !calls.is_empty() {
-        message.extra.insert("tool_calls".to_owned(), Value::Array(calls));
+    for (name, items) in [("tool_calls", calls), ("images", fields.array("images")?)] {
+        if !items.is_empty() {
+            message.extra.insert(name.to_owned(), Value::Array(items));
+        }
     }
     Ok(message)
 }
@@ -79,57 +69,11 @@ fn check_call(fields: &Fields, call: &mut Value) -> Result<(), ApiError> {
 
 /// The handler.
 pub(crate) async fn chat(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
-    let (body, memory) = body::read(&state.intake, request.into_body()).await?;
-    let turn = state.intake.turn(memory).await?;
-    let mut ask = turn.run(move || ChatRequest::parse(&body)).await?;
-    if ask.common.model.is_empty() {
-        return Err(ApiError::ModelRequired);
-    }
-    let model = lookup::model(&state, &ask.common.model).await?;
-    if ask.messages.is_empty() && ask.common.unloads() {
-        drop(turn);
-        return ask.common.load_or_unload(&state, model, Route::Chat).await;
-    }
-    let mut options = check(&ask, &model)?;
-    if ask.messages.is_empty() {
-        drop(turn);
-        return ask.common.load_or_unload(&state, model, Route::Chat).await;
-    }
-    let system = model.manifest.system.as_deref().unwrap_or_default();
-    if !system.is_empty() && ask.messages.first().is_some_and(|first| first.role != "system") {
-        ask.messages.insert(0, Message::new("system", system));
-    }
-    let turn = ask.common.learn_context(&state, &model, turn).await?;
-    let (truncate, shift) = (ask.common.truncate, ask.common.shift);
-    let window = Window::new(model.context_len(), state.settings.context_length, &options, truncate, shift);
-    let asked_model = std::sync::Arc::clone(&model);
-    let prepare = move || {
-        let (text, render) = (asked_model.text()?, ask.common.render_options(&asked_model));
-        let tokens = window.fit_chat(&text, &ask.messages, &render)?;
-        let thinks = ask.common.thinks(&asked_model);
-        let prompt = Prompt::new(tokens, &text, thinks, ask.common.render_only)?;
-        Ok((ask.common, prompt))
-    };
-    let (common, prompt) = turn.run(prepare).await?;
-    drop(turn);
-    window.limit_answer(prompt.tokens.len(), &mut options);
-    common.generate(&state, model, prompt, options, Route::Chat).await
-}
-
-/// Refuses what this model or this version cannot do.
-fn check(ask: &ChatRequest, model: &Model) -> Result<Options, ApiError> {
-    let quoted = || format!("{:?}", ask.common.model);
-    if !capabilities(model).contains(&"completion") {
-        return Err(ApiError::Unsupported { model: quoted(), capability: "chat" });
-    }
-    if ask.has_tools {
-        need(model, "tools", model.name.canonical())?;
-    }
-    let options = ask.common.check(model)?;
-    if ask.has_images {
-        return Err(ApiError::Unsupported { model: quoted(), capability: "vision" });
-    }
-    Ok(options)
+    let (ask, turn) = inference::receive(&state, request, ChatRequest::parse).await?;
+    let ChatRequest { common: Common { model, stream, settings }, messages, tools } = ask;
+    let ask = ChatAsk { model: model.clone(), messages, tools, tool_choice: ToolChoice::Auto, settings };
+    let outcome = inference::chat(&state, turn, ask).await?;
+    answer::respond(Route::Chat, model, outcome, stream).await
 }
 
 #[cfg(test)]
@@ -158,7 +102,7 @@ mod tests {
         assert_eq!(second.to_string(), r#"{"name":"g","arguments":{}}"#);
         assert_eq!(ask.messages[2].extra["tool_name"], "f");
         assert_eq!(ask.messages[3], Message::new("", ""));
-        assert!(!ask.has_tools && !ask.has_images);
+        assert!(ask.tools.is_empty() && !ask.messages[1].extra.contains_key("images"));
     }
 
     #[test]

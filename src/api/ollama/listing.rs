@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::common::capabilities;
 use crate::api::error::ApiError;
+use crate::api::inference::capabilities;
 use crate::api::{AppState, body, lookup, time};
 use crate::device::Paths;
 use crate::engine::{LoadedInfo, LoadedPaths};

@@ -6,26 +6,40 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
+use crate::api::inference::AnswerCall;
 use crate::api::time;
 use crate::engine::{DoneReason, Summary, TokenLogprob};
 use crate::text::TokenId;
 
+/// One record of either route.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Record {
+    /// Of `/api/generate`.
+    Generate(GenerateRecord),
+    /// Of `/api/chat`.
+    Chat(ChatRecord),
+}
+
 /// One record of `/api/generate`.
 #[derive(Debug, Serialize)]
-pub(crate) struct GenerateRecord<'a> {
-    pub(crate) model: &'a str,
+pub(crate) struct GenerateRecord {
+    pub(crate) model: String,
     pub(crate) created_at: String,
-    pub(crate) response: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub(crate) thinking: &'a str,
+    pub(crate) response: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) thinking: String,
     pub(crate) done: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) done_reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "<[TokenId]>::is_empty")]
-    pub(crate) context: &'a [TokenId],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) context: Vec<TokenId>,
     #[serde(flatten)]
     pub(crate) metrics: Metrics,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tool_calls: Vec<CallRecord>,
     #[serde(rename = "_debug_info", skip_serializing_if = "Option::is_none")]
     pub(crate) debug_info: Option<DebugInfo>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -43,10 +57,10 @@ pub(crate) struct DebugInfo {
 
 /// One record of `/api/chat`.
 #[derive(Debug, Serialize)]
-pub(crate) struct ChatRecord<'a> {
-    pub(crate) model: &'a str,
+pub(crate) struct ChatRecord {
+    pub(crate) model: String,
     pub(crate) created_at: String,
-    pub(crate) message: AnswerMessage<'a>,
+    pub(crate) message: AnswerMessage,
     pub(crate) done: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) done_reason: Option<&'static str>,
@@ -60,17 +74,34 @@ pub(crate) struct ChatRecord<'a> {
 
 /// The message of a chat record; `content` is always there.
 #[derive(Debug, Serialize)]
-pub(crate) struct AnswerMessage<'a> {
+pub(crate) struct AnswerMessage {
     pub(crate) role: &'static str,
-    pub(crate) content: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub(crate) thinking: &'a str,
+    pub(crate) content: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) thinking: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tool_calls: Vec<CallRecord>,
 }
 
-impl<'a> AnswerMessage<'a> {
-    /// A message of the assistant; `thinking` is left out when empty.
-    pub(crate) fn assistant(content: &'a str, thinking: &'a str) -> Self {
-        Self { role: "assistant", content, thinking }
+/// One call of a tool.
+#[derive(Debug, Serialize)]
+pub(crate) struct CallRecord {
+    id: String,
+    function: CalledFunction,
+}
+
+/// What is called; `arguments` is always an object.
+#[derive(Debug, Serialize)]
+struct CalledFunction {
+    index: usize,
+    name: String,
+    arguments: Map<String, Value>,
+}
+
+impl From<AnswerCall> for CallRecord {
+    fn from(answer: AnswerCall) -> Self {
+        let AnswerCall { id, index, call } = answer;
+        Self { id, function: CalledFunction { index, name: call.name, arguments: call.arguments } }
     }
 }
 
@@ -153,6 +184,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::text::ToolCall;
 
     fn last_summary() -> Summary {
         Summary {
@@ -179,14 +211,15 @@ mod tests {
     #[test]
     fn generate_records_in_order() {
         let mut record = GenerateRecord {
-            model: "m",
+            model: "m".into(),
             created_at: "T".into(),
-            response: "Hi",
-            thinking: "",
+            response: "Hi".into(),
+            thinking: String::new(),
             done: false,
             done_reason: None,
-            context: &[],
+            context: Vec::new(),
             metrics: Metrics::default(),
+            tool_calls: Vec::new(),
             debug_info: None,
             logprobs: logprob(),
         };
@@ -195,10 +228,10 @@ mod tests {
             r#"{"model":"m","created_at":"T","response":"Hi","done":false,"logprobs":[{"token":"é","logprob":-0.5,"bytes":[195,169],"top_logprobs":[{"token":"é","logprob":-0.5,"bytes":[195,169]},{"token":"","logprob":-1.0}]}]}"#
         );
         let summary = last_summary();
-        record.response = "";
+        record.response.clear();
         record.done = true;
         record.done_reason = Some(done_reason(summary.reason));
-        record.context = &[1, 2, 7, 8];
+        record.context = vec![1, 2, 7, 8];
         record.metrics = Metrics::new(&summary, Duration::ZERO);
         record.logprobs.clear();
         assert_eq!(
@@ -209,10 +242,18 @@ mod tests {
 
     #[test]
     fn chat_records_in_order() {
+        let arguments = Map::from_iter([("b".to_owned(), 1.into()), ("a".to_owned(), 2.into())]);
+        let call = ToolCall { name: "f".into(), arguments };
+        let call = AnswerCall { id: "call_12345678".into(), index: 0, call };
         let record = ChatRecord {
-            model: "m",
+            model: "m".into(),
             created_at: "T".into(),
-            message: AnswerMessage::assistant("", "hm"),
+            message: AnswerMessage {
+                role: "assistant",
+                content: String::new(),
+                thinking: "hm".into(),
+                tool_calls: vec![call.into()],
+            },
             done: true,
             done_reason: Some("stop"),
             debug_info: None,
@@ -221,7 +262,7 @@ mod tests {
         };
         assert_eq!(
             serde_json::to_string(&record).unwrap(),
-            r#"{"model":"m","created_at":"T","message":{"role":"assistant","content":"","thinking":"hm"},"done":true,"done_reason":"stop","total_duration":9002,"load_duration":2,"prompt_eval_count":4,"prompt_eval_duration":5000,"eval_count":2,"eval_duration":3000}"#
+            r#"{"model":"m","created_at":"T","message":{"role":"assistant","content":"","thinking":"hm","tool_calls":[{"id":"call_12345678","function":{"index":0,"name":"f","arguments":{"b":1,"a":2}}}]},"done":true,"done_reason":"stop","total_duration":9002,"load_duration":2,"prompt_eval_count":4,"prompt_eval_duration":5000,"eval_count":2,"eval_duration":3000}"#
         );
     }
 }

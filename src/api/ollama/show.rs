@@ -8,10 +8,10 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::common::capabilities;
 use super::listing::Details;
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
+use crate::api::inference::capabilities;
 use crate::api::{AppState, body, lookup, time};
 use crate::models::model::Model;
 use crate::models::name::ModelName;

@@ -1,4 +1,4 @@
-//! From text to the tokens that the card gets, cut to the window where that is allowed.
+//! The window of a request: how long its prompt may be, and what goes where it is longer.
 //!
 //! The window of a model is compiled into its layers. `num_ctx` of a request can narrow it for the prompt, never widen
 //! it. A conversation that does not fit loses its oldest messages; if the last message alone is too long and the window
@@ -7,40 +7,9 @@
 //! on the card already, and moving them would give other answers than computing them anew; an answer that reaches the
 //! end of the compiled window ends with `done_reason` "length". With `shift: false` it ends so at `num_ctx`.
 
-use super::answer::Thoughts;
 use super::options::Options;
 use crate::api::error::ApiError;
-use crate::text::{Message, RenderOptions, TextError, TextModel, ThinkingSplitter, TokenId};
-
-/// What the card gets, and how its answer is read.
-#[derive(Debug)]
-pub(crate) struct Prompt {
-    /// Tokens, cut to the window.
-    pub(crate) tokens: Vec<TokenId>,
-    /// Whether thoughts come before the answer.
-    pub(crate) thoughts: Thoughts,
-    /// The tokens as text, if that is all that is asked for.
-    pub(crate) spelled_out: Option<String>,
-}
-
-impl Prompt {
-    /// A prompt to a model that thinks aloud, that has been told not to, or (`None`) that cannot.
-    pub(crate) fn new(
-        tokens: Vec<TokenId>,
-        text: &TextModel,
-        thinks: Option<bool>,
-        render_only: bool,
-    ) -> Result<Self, ApiError> {
-        let splitter = || ThinkingSplitter::after(&tokens, text);
-        let thoughts = match thinks {
-            None => Thoughts::Untouched,
-            Some(true) => Thoughts::Shown(splitter()),
-            Some(false) => Thoughts::Hidden(splitter()),
-        };
-        let spelled_out = render_only.then(|| text.spell_out(&tokens)).transpose()?;
-        Ok(Self { tokens, thoughts, spelled_out })
-    }
-}
+use crate::text::{Message, RenderOptions, TextError, TextModel, TokenId};
 
 /// How far prompts and answers may go, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

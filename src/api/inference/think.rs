@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use super::{capabilities, need, quoted};
 use crate::api::error::ApiError;
+use crate::models::model::Model;
 
 const LEVELS: [&str; 4] = ["low", "medium", "high", "max"];
 
@@ -13,6 +15,8 @@ pub(crate) struct Think {
     pub(crate) enabled: Option<bool>,
     /// `low`, `medium`, `high` or `max`, if a level was given; thinking is on then.
     pub(crate) level: Option<String>,
+    /// Silently dropped where the model cannot think, instead of refused.
+    pub(crate) lenient: bool,
 }
 
 impl Think {
@@ -20,9 +24,9 @@ impl Think {
     pub(crate) fn parse(value: Option<Value>) -> Result<Self, ApiError> {
         match value {
             None => Ok(Self::default()),
-            Some(Value::Bool(enabled)) => Ok(Self { enabled: Some(enabled), level: None }),
+            Some(Value::Bool(enabled)) => Ok(Self { enabled: Some(enabled), ..Self::default() }),
             Some(Value::String(level)) if LEVELS.contains(&level.as_str()) => {
-                Ok(Self { enabled: Some(true), level: Some(level) })
+                Ok(Self { enabled: Some(true), level: Some(level), lenient: false })
             }
             Some(Value::String(other)) => Err(ApiError::BadRequest(format!(
                 "invalid think value: {other:?} (must be \"high\", \"medium\", \"low\", \"max\", true, or false)"
@@ -32,6 +36,27 @@ impl Think {
                     .into(),
             )),
         }
+    }
+
+    /// Refuses thinking where the model, requested as `asked`, cannot.
+    pub(super) fn check(&self, asked: &str, model: &Model) -> Result<(), ApiError> {
+        if self.enabled != Some(true) || self.lenient {
+            return Ok(());
+        }
+        need(model, "thinking", "thinking", || quoted(asked))
+    }
+
+    /// Whether the model thinks aloud for this request: what the request says, else what the model's package says, else
+    /// yes. `None` for a model that cannot.
+    pub(super) fn applies(&self, model: &Model) -> Option<bool> {
+        capabilities(model)
+            .contains(&"thinking")
+            .then(|| self.enabled.unwrap_or_else(|| model.manifest.thinks_by_default()))
+    }
+
+    /// The level in the words that templates know; none of them has one above `high`.
+    pub(super) fn template_level(&self) -> Option<&str> {
+        self.level.as_deref().map(|level| if level == "max" { "high" } else { level })
     }
 }
 
@@ -47,6 +72,7 @@ mod tests {
         assert_eq!(Think::parse(Some(json!(false))).unwrap().enabled, Some(false));
         let high = Think::parse(Some(json!("high"))).unwrap();
         assert_eq!((high.enabled, high.level.as_deref()), (Some(true), Some("high")));
+        assert_eq!(Think::parse(Some(json!("max"))).unwrap().template_level(), Some("high"));
         let error = Think::parse(Some(json!("hard"))).unwrap_err().to_string();
         assert!(error.starts_with("invalid think value: \"hard\" (must be"), "{error}");
         assert!(

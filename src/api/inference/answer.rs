@@ -1,0 +1,227 @@
+//! From the events of a generation to the pieces of an answer: thoughts, text, tool calls.
+
+use std::time::Duration;
+
+use super::prompt::Prompt;
+use crate::api::error::ApiError;
+use crate::engine::{EngineError, Event, Generation, Summary, TokenLogprob};
+use crate::text::{Parts, TextModel, ThinkingSplitter, TokenId, ToolCall};
+
+/// An answer under way. Dropping it cancels the work on the card.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    prompt: Vec<TokenId>,
+    reader: Reader,
+    generation: Generation,
+    /// The event that was waited for before the answer began.
+    pending: Option<Event>,
+    /// What loading the model took before the engine got the request.
+    loaded_in: Duration,
+}
+
+/// What comes next of an answer.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// More of it.
+    Delta(Delta),
+    /// Its end. Nothing follows.
+    Done(Done),
+    /// It ends here, incomplete. Nothing follows.
+    Error(ApiError),
+}
+
+/// What a piece adds to an answer. Any part may be empty, but not all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Delta {
+    /// To what the model thinks.
+    pub(crate) thinking: String,
+    /// To what it says.
+    pub(crate) content: String,
+    /// Calls that are complete now.
+    pub(crate) tool_calls: Vec<AnswerCall>,
+    /// One element per token generated since the last piece, if they were asked for.
+    pub(crate) logprobs: Vec<TokenLogprob>,
+}
+
+/// A tool that the model calls.
+#[derive(Debug, Clone)]
+pub(crate) struct AnswerCall {
+    /// Distinguishes the calls of a conversation: `call_` and eight of `a` to `z` and `0` to `9`.
+    pub(crate) id: String,
+    /// Place among the calls of this answer, from 0.
+    pub(crate) index: usize,
+    /// What is called, with what.
+    pub(crate) call: ToolCall,
+}
+
+/// The end of an answer.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// What was held back until now; often nothing.
+    pub(crate) last: Delta,
+    /// What the answer took, from its arrival at the engine.
+    pub(crate) summary: Summary,
+    /// What loading the model took before that.
+    pub(crate) loaded_in: Duration,
+}
+
+/// An answer in one piece.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    /// All that was said, thought and called.
+    pub(crate) all: Delta,
+    /// Tokens of the prompt.
+    pub(crate) prompt: Vec<TokenId>,
+    /// What the answer took, from its arrival at the engine.
+    pub(crate) summary: Summary,
+    /// What loading the model took before that.
+    pub(crate) loaded_in: Duration,
+}
+
+impl Answer {
+    /// Waits for the first event of a generation.
+    ///
+    /// # Errors
+    /// If it is a failure.
+    pub(super) async fn begin(
+        prompt: Prompt,
+        mut generation: Generation,
+        loaded_in: Duration,
+    ) -> Result<Self, ApiError> {
+        let first = match next(&mut generation).await {
+            Event::Error(error) => return Err(error.into()),
+            event => event,
+        };
+        let Prompt { tokens: prompt, reader } = prompt;
+        Ok(Self { prompt, reader, generation, pending: Some(first), loaded_in })
+    }
+
+    /// Tokens of the prompt, those reused from earlier requests included.
+    #[expect(dead_code, reason = "for families that tell it before the answer")]
+    pub(crate) fn prompt_tokens(&self) -> usize {
+        self.prompt.len()
+    }
+
+    /// The prompt itself.
+    pub(crate) fn prompt(&self) -> &[TokenId] {
+        &self.prompt
+    }
+
+    /// Waits for the next piece. Cancel-safe. Not to be called again after [`Piece::Done`] or [`Piece::Error`].
+    pub(crate) async fn next(&mut self) -> Piece {
+        loop {
+            let event = match self.pending.take() {
+                Some(event) => event,
+                None => next(&mut self.generation).await,
+            };
+            match event {
+                Event::Text { text, logprobs } => {
+                    let delta = Delta { logprobs, ..self.reader.push(text) };
+                    if !delta.is_empty() {
+                        return Piece::Delta(delta);
+                    }
+                }
+                Event::Done(summary) => {
+                    let (last, loaded_in) = (self.reader.finish(), self.loaded_in);
+                    return Piece::Done(Done { last, summary, loaded_in });
+                }
+                Event::Error(error) => return Piece::Error(error.into()),
+            }
+        }
+    }
+
+    /// Waits for the end and returns all of it.
+    ///
+    /// # Errors
+    /// If the answer fails before its end: half of an answer is none.
+    pub(crate) async fn whole(mut self) -> Result<Whole, ApiError> {
+        let mut all = Delta::default();
+        loop {
+            match self.next().await {
+                Piece::Delta(delta) => all.append(delta),
+                Piece::Done(Done { last, summary, loaded_in }) => {
+                    all.append(last);
+                    return Ok(Whole { all, prompt: self.prompt, summary, loaded_in });
+                }
+                Piece::Error(error) => return Err(error),
+            }
+        }
+    }
+}
+
+async fn next(generation: &mut Generation) -> Event {
+    let lost = || Event::Error(EngineError::Internal("the generation ended without a result".into()));
+    generation.next().await.unwrap_or_else(lost)
+}
+
+impl Delta {
+    /// Whether it adds nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.thinking.is_empty()
+            && self.content.is_empty()
+            && self.tool_calls.is_empty()
+            && self.logprobs.is_empty()
+    }
+
+    fn append(&mut self, more: Self) {
+        self.thinking.push_str(&more.thinking);
+        self.content.push_str(&more.content);
+        self.tool_calls.extend(more.tool_calls);
+        self.logprobs.extend(more.logprobs);
+    }
+}
+
+impl From<Parts> for Delta {
+    fn from(parts: Parts) -> Self {
+        Self { thinking: parts.thinking, content: parts.content, ..Self::default() }
+    }
+}
+
+/// Takes the text of an answer apart.
+#[derive(Debug)]
+pub(super) struct Reader {
+    thoughts: Thoughts,
+}
+
+/// What becomes of the thoughts at the beginning of an answer.
+#[derive(Debug)]
+enum Thoughts {
+    /// The model has none, or raw mode leaves them where they are.
+    Untouched,
+    /// They are reported apart from the answer.
+    Shown(ThinkingSplitter),
+    /// They are dropped: the client asked for none, and not every model obeys.
+    Hidden(ThinkingSplitter),
+}
+
+impl Reader {
+    /// A reader of the answer to a prompt, of a model that thinks aloud, that has been told not to, or (`None`) that
+    /// cannot.
+    pub(super) fn new(prompt: &[TokenId], text: &TextModel, thinks: Option<bool>) -> Self {
+        let splitter = || ThinkingSplitter::after(prompt, text);
+        let thoughts = match thinks {
+            None => Thoughts::Untouched,
+            Some(true) => Thoughts::Shown(splitter()),
+            Some(false) => Thoughts::Hidden(splitter()),
+        };
+        Self { thoughts }
+    }
+
+    fn push(&mut self, text: String) -> Delta {
+        let parts = match &mut self.thoughts {
+            Thoughts::Untouched => Parts { thinking: String::new(), content: text },
+            Thoughts::Shown(splitter) => splitter.push(&text),
+            Thoughts::Hidden(splitter) => Parts { thinking: String::new(), ..splitter.push(&text) },
+        };
+        parts.into()
+    }
+
+    fn finish(&mut self) -> Delta {
+        let parts = match &mut self.thoughts {
+            Thoughts::Untouched => Parts::default(),
+            Thoughts::Shown(splitter) => splitter.finish(),
+            Thoughts::Hidden(splitter) => Parts { thinking: String::new(), ..splitter.finish() },
+        };
+        parts.into()
+    }
+}

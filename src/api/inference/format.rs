@@ -1,0 +1,71 @@
+//! The `format` field: what form an answer must have.
+
+use serde_json::Value;
+
+use crate::api::error::ApiError;
+
+/// Why constrained output is refused rather than ignored: an answer that does not fit the format, where a client relies
+/// on it, is worse than none.
+const NO_FORMAT: &str = "format is not available in this version: output cannot be constrained to JSON or a schema yet, \
+    and unconstrained output is not what was asked for; leave format out to get it";
+
+/// What form an answer must have.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum Format {
+    /// Any.
+    #[default]
+    None,
+    /// One JSON object.
+    Json,
+    /// A JSON value that fits this schema.
+    Schema(Value),
+    /// What is no format, as JSON. It is refused where it would be applied, after everything that goes before: a load
+    /// without input, a model that is not there.
+    Invalid(String),
+}
+
+impl Format {
+    /// Reads the field; absent and `""` say nothing.
+    pub(crate) fn parse(value: Option<Value>) -> Self {
+        match value {
+            None => Self::None,
+            Some(Value::String(word)) if word.is_empty() => Self::None,
+            Some(Value::String(word)) if word == "json" => Self::Json,
+            Some(schema @ Value::Object(_)) => Self::Schema(schema),
+            Some(other) => Self::Invalid(other.to_string()),
+        }
+    }
+
+    /// Refuses what is no format.
+    pub(super) fn check(&self) -> Result<(), ApiError> {
+        match self {
+            Self::None => Ok(()),
+            Self::Json | Self::Schema(_) => Err(ApiError::NotImplemented(NO_FORMAT)),
+            Self::Invalid(text) => Err(ApiError::InvalidFormat(text.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn forms() {
+        assert_eq!(Format::parse(None), Format::None);
+        assert_eq!(Format::parse(Some(json!(""))), Format::None);
+        assert_eq!(Format::parse(Some(json!("json"))), Format::Json);
+        let schema = json!({"type": "object"});
+        assert_eq!(Format::parse(Some(schema.clone())), Format::Schema(schema));
+        for (value, shown) in [(json!("xml"), r#""xml""#), (json!([1]), "[1]"), (json!(true), "true")] {
+            let error = Format::parse(Some(value)).check().unwrap_err();
+            assert_eq!(error.status().as_u16(), 500);
+            assert_eq!(
+                error.to_string(),
+                format!("invalid format: {shown}; expected \"json\" or a valid JSON Schema object")
+            );
+        }
+    }
+}
