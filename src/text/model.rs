@@ -17,13 +17,14 @@ use super::{
 };
 
 /// Tokenizer, chat template and end-of-generation tokens of a model. Shared between threads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TextModel {
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
     table: Arc<TokenTable>,
-    template: Option<ChatTemplate>,
+    template: Option<Arc<ChatTemplate>>,
     bos_text: Option<String>,
-    end_ids: Vec<TokenId>,
+    eos_text: Option<String>,
+    end_ids: Arc<[TokenId]>,
 }
 
 impl TextModel {
@@ -73,7 +74,25 @@ impl TextModel {
         let bos_text = token_text(&tokenizer_config["bos_token"]);
         let eos_text = token_text(&tokenizer_config["eos_token"]);
         let end_ids = end_ids(&tokenizer, eos_text.as_deref(), &generation_config["eos_token_id"]);
-        Ok(Self { tokenizer, table, template, bos_text, end_ids })
+        Ok(Self {
+            tokenizer: Arc::new(tokenizer),
+            table,
+            template: template.map(Arc::new),
+            bos_text,
+            eos_text,
+            end_ids: end_ids.into(),
+        })
+    }
+
+    /// Returns the same model with a template that a client or a Modelfile gave in place of its own; see
+    /// [`ChatTemplate::given`]. The tokenizer is shared.
+    ///
+    /// # Errors
+    ///
+    /// [`TextError::Template`] with the line if its syntax is not understood.
+    pub fn with_template(&self, source: &str) -> Result<Self, TextError> {
+        let template = ChatTemplate::given(source.to_owned(), self.bos_text.clone(), self.eos_text.clone())?;
+        Ok(Self { template: Some(Arc::new(template)), ..self.clone() })
     }
 
     /// Returns the tokens of a text. Special tokens written in the text are recognised.
@@ -145,12 +164,12 @@ impl TextModel {
 
     /// Returns the chat template as the model came with it.
     pub fn template_source(&self) -> Option<&str> {
-        self.template.as_ref().map(ChatTemplate::source)
+        self.template().map(ChatTemplate::source)
     }
 
     /// Returns the compiled chat template.
     pub fn template(&self) -> Option<&ChatTemplate> {
-        self.template.as_ref()
+        self.template.as_deref()
     }
 
     /// Returns the tokens of a conversation, at most `limit`.

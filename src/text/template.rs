@@ -1,8 +1,8 @@
-//! Chat templates: Jinja2 as Hugging Face renders it.
+//! Chat templates: Jinja2 as Hugging Face renders it; those in the language of Go are in `go_template`.
 //!
 //! A template is part of a model, so it comes from a stranger. It runs without a file system and without a loader, on a
 //! budget of work that bounds its time and, but for the gap below, its memory ([`FUEL`]), and on a stack that nothing it
-//! builds within that budget can exhaust ([`STACK_BYTES`]). Each text that our own code makes of a value, by `tojson` or
+//! builds within that budget can exhaust (see `stack`). Each text that our own code makes of a value, by `tojson` or
 //! by printing it, has limits of its own, on the values it is made of and on its bytes (see `python`).
 //!
 //! Known gap: minijinja (3.1) does not charge for joining lists by `+`, and copies them when some thirty joins are
@@ -20,7 +20,7 @@ use minijinja::{
 };
 use serde_json::{Map, Value as Json, json};
 
-use super::{Message, RenderOptions, TextError, python};
+use super::{Message, RenderOptions, TextError, go_template::GoTemplate, python, stack::on_large_stack};
 
 /// Name of the one template in its environment.
 const NAME: &str = "chat_template";
@@ -28,17 +28,26 @@ const NAME: &str = "chat_template";
 /// in all. The longest templates need a few hundred units per message.
 const FUEL: u64 = 2_000_000;
 
-/// Stack of the thread that renders. Dropping a list in a list in a list... takes some 100 bytes of stack per level, and
-/// the budget pays for a few hundred thousand levels. Only the pages that are used take memory.
-const STACK_BYTES: usize = 128 << 20;
-
-/// A compiled chat template.
+/// A compiled chat template, of either language.
+#[derive(Debug)]
 pub struct ChatTemplate {
-    environment: Environment<'static>,
     source: String,
+    language: Language,
+}
+
+#[derive(Debug)]
+enum Language {
+    Jinja(Box<JinjaTemplate>),
+    Go(GoTemplate),
+}
+
+/// A template in Jinja.
+struct JinjaTemplate {
+    environment: Environment<'static>,
     bos_text: Option<String>,
     eos_text: Option<String>,
     variables: HashSet<String>,
+    mentions_tags: bool,
 }
 
 /// Marks an error as made by the template's own `raise_exception`.
@@ -47,7 +56,7 @@ pub struct ChatTemplate {
 struct Raised(String);
 
 impl ChatTemplate {
-    /// Compiles a template.
+    /// Compiles a template that came with a model: one in Jinja.
     ///
     /// # Errors
     ///
@@ -57,6 +66,93 @@ impl ChatTemplate {
         bos_text: Option<String>,
         eos_text: Option<String>,
     ) -> Result<Self, TextError> {
+        let jinja = JinjaTemplate::new(&source, bos_text, eos_text)?;
+        Ok(Self { source, language: Language::Jinja(Box::new(jinja)) })
+    }
+
+    /// Compiles a template that a client or a Modelfile gave: one in the language of Go, or one in Jinja, as clients send
+    /// back what they were shown. Text without any action is a template, too.
+    ///
+    /// # Errors
+    ///
+    /// [`TextError::Template`] with the line if its syntax is not understood.
+    pub fn given(
+        source: String,
+        bos_text: Option<String>,
+        eos_text: Option<String>,
+    ) -> Result<Self, TextError> {
+        // Only Jinja has statements between these.
+        if source.contains("{%")
+            && let Ok(jinja) = JinjaTemplate::new(&source, bos_text, eos_text)
+        {
+            return Ok(Self { source, language: Language::Jinja(Box::new(jinja)) });
+        }
+        let go = GoTemplate::new(&source)?;
+        Ok(Self { source, language: Language::Go(go) })
+    }
+
+    /// Returns the prompt for a conversation.
+    ///
+    /// # Errors
+    ///
+    /// [`TextError::TemplateRefused`] with the template's own words, [`TextError::TemplateBudget`],
+    /// [`TextError::Template`].
+    pub fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String, TextError> {
+        match &self.language {
+            Language::Jinja(template) => template.render(messages, options),
+            Language::Go(template) => template.render(messages, options),
+        }
+    }
+
+    /// Returns the prompt for text that is to stand between `prompt` and `suffix`; `None` if the template has no place
+    /// for a suffix.
+    ///
+    /// # Errors
+    ///
+    /// As [`ChatTemplate::render`].
+    pub fn render_insert(
+        &self,
+        prompt: &str,
+        suffix: &str,
+        options: &RenderOptions,
+    ) -> Result<Option<String>, TextError> {
+        match &self.language {
+            Language::Go(template) if template.uses_suffix() => {
+                template.render_insert(prompt, suffix, options).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the template as it was given.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Returns whether the template offers tools to the model.
+    pub fn uses_tools(&self) -> bool {
+        match &self.language {
+            Language::Jinja(template) => template.variables.contains("tools"),
+            Language::Go(template) => template.uses_tools(),
+        }
+    }
+
+    /// Returns whether the template has a place for what follows the text to be written (`.Suffix`).
+    pub fn uses_suffix(&self) -> bool {
+        matches!(&self.language, Language::Go(template) if template.uses_suffix())
+    }
+
+    /// Returns whether the template knows of thinking aloud, by a variable or by a tag outside of its comments.
+    pub fn uses_thinking(&self) -> bool {
+        match &self.language {
+            Language::Jinja(template) => template.uses_thinking(),
+            Language::Go(template) => template.uses_thinking(),
+        }
+    }
+}
+
+impl JinjaTemplate {
+    fn new(source: &str, bos_text: Option<String>, eos_text: Option<String>) -> Result<Self, TextError> {
         let mut environment = Environment::new();
         environment.set_syntax(
             SyntaxConfig::builder()
@@ -73,22 +169,16 @@ impl ChatTemplate {
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
         environment
-            .add_template_owned(NAME, replace_generation_tags(&source))
+            .add_template_owned(NAME, replace_generation_tags(source))
             .map_err(|error| template_error(&error))?;
         let variables = environment
             .get_template(NAME)
             .map_err(|error| template_error(&error))?
             .undeclared_variables(false);
-        Ok(Self { environment, source, bos_text, eos_text, variables })
+        Ok(Self { environment, bos_text, eos_text, variables, mentions_tags: mentions_tags(source) })
     }
 
-    /// Returns the prompt for a conversation.
-    ///
-    /// # Errors
-    ///
-    /// [`TextError::TemplateRefused`] with the template's own words, [`TextError::TemplateBudget`],
-    /// [`TextError::Template`].
-    pub fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String, TextError> {
+    fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String, TextError> {
         let mut context = Map::new();
         context.insert("messages".into(), messages.iter().map(Message::to_template_value).collect());
         context.insert("add_generation_prompt".into(), options.add_generation_prompt.into());
@@ -108,48 +198,31 @@ impl ChatTemplate {
         self.render_context(context)
     }
 
-    /// Renders on a thread of its own, for its stack.
     fn render_context(&self, context: Map<String, Json>) -> Result<String, TextError> {
-        let render = || {
+        on_large_stack(|| {
             let template = self.environment.get_template(NAME).map_err(|error| template_error(&error))?;
             template.render(Value::from(Serde(context))).map_err(|error| template_error(&error))
-        };
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new()
-                .name("chat-template".into())
-                .stack_size(STACK_BYTES)
-                .spawn_scoped(scope, render)
-                .map_err(|error| {
-                    TextError::Template(format!("cannot start a thread to render it: {error}"))
-                })?;
-            thread.join().unwrap_or_else(|_| Err(TextError::Template("the renderer panicked".into())))
         })
     }
 
-    /// Returns the template as the model came with it.
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// Returns whether the template offers tools to the model.
-    pub fn uses_tools(&self) -> bool {
-        self.variables.contains("tools")
-    }
-
-    /// Returns whether the template knows of thinking aloud, by a variable or by a tag outside of its comments.
-    pub fn uses_thinking(&self) -> bool {
-        ["enable_thinking", "thinking", "reasoning_effort"].iter().any(|name| self.variables.contains(*name))
-            || self.source.split("{#").enumerate().any(|(index, part)| {
-                let part = if index == 0 { part } else { part.split_once("#}").map_or("", |(_, rest)| rest) };
-                part.contains("<think>") || part.contains("</think>")
-            })
+    fn uses_thinking(&self) -> bool {
+        let names = ["enable_thinking", "thinking", "reasoning_effort"];
+        self.mentions_tags || names.iter().any(|name| self.variables.contains(*name))
     }
 }
 
-impl fmt::Debug for ChatTemplate {
+impl fmt::Debug for JinjaTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChatTemplate").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("JinjaTemplate").field("variables", &self.variables).finish_non_exhaustive()
     }
+}
+
+/// Whether a template has the tags of thoughts outside of its comments.
+fn mentions_tags(source: &str) -> bool {
+    source.split("{#").enumerate().any(|(index, part)| {
+        let part = if index == 0 { part } else { part.split_once("#}").map_or("", |(_, rest)| rest) };
+        part.contains("<think>") || part.contains("</think>")
+    })
 }
 
 fn template_error(error: &Error) -> TextError {
