@@ -12,6 +12,7 @@
 //! | `card_thread` | the loop; what a failure takes with it; `admission`: which request begins when |
 //! | `scheduler` | whose step is next |
 //! | `generation` | one answer: prompt steps, token steps, text, when it ends |
+//! | `guide` | grammars: which tokens may come next, computed beside the card |
 //! | `resident` | models on the card, keep-alive, reuse of sequences |
 //! | `card`, `adapter` | what is needed of a card, and the real one behind it |
 //! | `watchdog` | a vendor call that does not return |
@@ -25,6 +26,7 @@ mod card;
 mod card_thread;
 mod error;
 mod generation;
+mod guide;
 mod handle;
 mod keep_alive;
 mod mailbox;

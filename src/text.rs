@@ -1,4 +1,4 @@
-//! Text in and out of a model: tokenizer, chat template, detokenizer, stop strings.
+//! Text in and out of a model: tokenizer, chat template, detokenizer, stop strings, grammars.
 //!
 //! Pure: nothing here knows a card, the network or the engine. A [`TextModel`] is opened once per model directory
 //! and shared; a [`Detokenizer`] and a [`StopMatcher`] belong to one answer.
@@ -16,6 +16,7 @@ mod families;
 mod fit;
 mod gguf_vocab;
 mod go_template;
+mod grammar;
 mod message;
 mod model;
 mod pre_tokenizer;
@@ -33,6 +34,9 @@ pub use end_of_generation::end_token_ids;
 pub use error::TextError;
 pub use families::Family;
 pub use gguf_vocab::{GgufTokenizer, adds_bos, build_tokenizer};
+#[cfg(test)]
+pub(crate) use grammar::Vocabulary;
+pub use grammar::{Constraint, Grammar, GrammarError, GrammarSpec, Thoughts, TokenMask};
 pub use message::{Message, RenderOptions};
 pub use model::TextModel;
 pub(crate) use model::template_of;

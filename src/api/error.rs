@@ -114,6 +114,7 @@ impl From<TextError> for ApiError {
             TextError::TemplateRefused(_) | TextError::NoMessages | TextError::Encode(_) => {
                 Self::BadRequest(error.to_string())
             }
+            TextError::Grammar(_) => Self::BadRequest(error.to_string()),
             other => Self::Model(other.to_string()),
         }
     }

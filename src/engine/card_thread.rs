@@ -8,7 +8,8 @@
 //!
 //! | what happened | what goes |
 //! |---|---|
-//! | the client left, logits cannot be sampled | the request (and in the second case its sequence) |
+//! | the client left, the answer leaves its grammar | the request |
+//! | logits cannot be sampled | the request and its sequence |
 //! | a vendor call failed, a panic | the request and its sequence |
 //! | the next vendor call on that model failed too | the model, with all requests on it |
 //! | the card is gone, a panic outside of a step | everything; the next request opens the card again |
@@ -28,6 +29,7 @@ use tokio::sync::oneshot;
 use super::card::{Card, CardModel, Fault};
 use super::error::EngineError;
 use super::generation::{Output, Run, StepError};
+use super::guide::MaskWorker;
 use super::keep_alive::KeepAlive;
 use super::mailbox::{Mailbox, Place};
 use super::request::{Event, LoadReport, Outlet, Request, Summary};
@@ -97,7 +99,7 @@ pub(crate) type Opener<C> = Box<dyn FnMut() -> Result<C, Fault> + Send>;
 
 /// The state of the card thread.
 pub(crate) struct CardThread<C: Card> {
-    // Dropped in this order: sequences, models, card.
+    // Dropped in this order: sequences, models, card; and requests before the worker that they speak to.
     active: Turns<Active<C::Model>>,
     residents: Residents<C::Model>,
     card: Option<C>,
@@ -111,6 +113,7 @@ pub(crate) struct CardThread<C: Card> {
     mailbox: Arc<Mailbox<Command>>,
     status: Arc<Status>,
     limits: Limits,
+    masks: MaskWorker,
 }
 
 impl<C: Card> CardThread<C> {
@@ -133,6 +136,7 @@ impl<C: Card> CardThread<C> {
             mailbox,
             status,
             limits,
+            masks: MaskWorker::default(),
         }
     }
 
@@ -312,6 +316,7 @@ impl<C: Card> CardThread<C> {
             prompt_eval,
             eval_tokens: active.run.eval_tokens(),
             eval,
+            grammar: active.run.grammar_time(),
             total: active.arrived.elapsed().max(Duration::from_nanos(1)),
             tokens: active.run.generated().to_vec(),
         };
@@ -331,6 +336,7 @@ impl<C: Card> CardThread<C> {
             StepError::Fault(fault @ Fault::Request(_)) => {
                 self.end(active, &Event::Error(fault.into_step_error()));
             }
+            StepError::Answer(error) => self.end(active, &Event::Error(error)),
             StepError::Fault(fault @ Fault::Lost(_)) => {
                 self.active.requeue(active);
                 self.give_up_card(&fault.into_step_error());

@@ -69,6 +69,9 @@ pub enum EngineError {
     /// No token could be chosen from what the model computed.
     #[error("cannot choose a token: {0}")]
     Sampling(String),
+    /// The answer cannot go on in the form that was asked for.
+    #[error("{0}")]
+    Grammar(crate::text::GrammarError),
     /// The client stopped reading while others waited for its place.
     #[error("the client read too slowly for {seconds} s while other requests waited")]
     SlowClient {

@@ -8,12 +8,14 @@
 //! computes its successor. What a later request may reuse follows from this and is nowhere kept a second time.
 //!
 //! A token is chosen on the card thread, right after the head has run. Greedy choice over 150 000 logits takes some
-//! tens of microseconds, against milliseconds of a step; so the card waits for less than a hand-over would cost.
+//! tens of microseconds, against milliseconds of a step; so the card waits for less than a hand-over would cost. Which
+//! tokens a grammar allows takes longer: that is computed elsewhere, while the card computes (`guide`).
 
 use std::time::{Duration, Instant};
 
 use super::card::{CardModel, CardSequence, Fault, StreamText};
 use super::error::EngineError;
+use super::guide::{Guide, MaskWorker};
 use super::request::{DoneReason, GenerateOptions, TokenLogprob};
 use super::sampler::{LogProbs, Sampler, SamplerError};
 use crate::device::CancelFlag;
@@ -34,6 +36,7 @@ pub(crate) struct Run<M: CardModel> {
     limit: usize,
     logprobs: Option<usize>,
     sampler: Sampler,
+    guide: Option<Guide>,
     text: M::Text,
     stops: StopMatcher,
     clock: Clock,
@@ -64,6 +67,8 @@ pub(crate) enum StepError {
     Fault(Fault),
     /// The logits cannot be sampled from; the keys and values behind them are suspect.
     Sampling(String),
+    /// The answer cannot go on; the card has nothing to do with it.
+    Answer(EngineError),
 }
 
 impl From<Fault> for StepError {
@@ -84,6 +89,7 @@ impl StepError {
         match self {
             Self::Fault(fault) => fault.into_step_error(),
             Self::Sampling(reason) => EngineError::Sampling(reason),
+            Self::Answer(error) => error,
         }
     }
 }
@@ -97,6 +103,7 @@ impl<M: CardModel> Run<M> {
         sequence: M::Sequence,
         prompt: Vec<TokenId>,
         options: GenerateOptions,
+        masks: &mut MaskWorker,
     ) -> Self {
         let sizes = model.sizes();
         let mut sampler = Sampler::new(options.sampling, sizes.vocab, sizes.context_len);
@@ -113,6 +120,7 @@ impl<M: CardModel> Run<M> {
             limit: usize::try_from(options.num_predict).unwrap_or(unlimited),
             logprobs: options.logprobs,
             sampler,
+            guide: options.grammar.map(|grammar| masks.begin(grammar)),
             text: model.stream_text(),
             stops: StopMatcher::new(options.stop),
             clock: Clock::default(),
@@ -164,13 +172,20 @@ impl<M: CardModel> Run<M> {
 
     /// Takes the next token out of the logits and turns it into text.
     fn choose(&mut self, model: &M, logits: &[u16]) -> Result<Output, StepError> {
-        let token = self.sampler.sample(logits)?;
+        let token = match &mut self.guide {
+            None => self.sampler.sample(logits)?,
+            Some(guide) => self.sampler.sample(guide.mask(logits).map_err(StepError::Answer)?)?,
+        };
         self.sampler.accept(token);
         self.eval_tokens += 1;
         if model.is_end(token) {
             return Ok(self.finish(Output::default(), DoneReason::Stop));
         }
         self.tokens.push(token);
+        let complete = match &mut self.guide {
+            None => false,
+            Some(guide) => guide.accept(token).map_err(StepError::Answer)?,
+        };
         let mut output = Output::default();
         if let Some(count) = self.logprobs {
             output.logprobs.push(token_logprob(model, logits, token, count)?);
@@ -181,6 +196,9 @@ impl<M: CardModel> Run<M> {
         if outcome.stopped {
             output.done = Some(DoneReason::Stop);
             return Ok(output);
+        }
+        if complete {
+            return Ok(self.finish(output, DoneReason::Stop));
         }
         // The token chosen last needs a cell of its own before the next can be computed.
         if self.eval_tokens >= self.limit || self.sequence.len() >= model.sizes().context_len {
@@ -213,6 +231,11 @@ impl<M: CardModel> Run<M> {
 
     pub(crate) fn eval_tokens(&self) -> usize {
         self.eval_tokens
+    }
+
+    /// Time for which the card waited because of the grammar.
+    pub(crate) fn grammar_time(&self) -> Duration {
+        self.guide.as_ref().map_or(Duration::ZERO, Guide::spent)
     }
 
     /// Tokens generated so far, without an end token.

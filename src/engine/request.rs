@@ -17,7 +17,7 @@ use super::mailbox::Bell;
 use super::sampler::SamplingOptions;
 use crate::device::CancelFlag;
 use crate::models::model::Model;
-use crate::text::TokenId;
+use crate::text::{Grammar, TokenId};
 
 /// One prompt to be continued.
 #[derive(Debug, Clone)]
@@ -44,12 +44,21 @@ pub struct GenerateOptions {
     pub stop: Vec<String>,
     /// Report the log-probability of each token, and of this many best alternatives.
     pub logprobs: Option<usize>,
+    /// The form of the answer, compiled for this model's vocabulary. An answer that is complete ends with
+    /// [`DoneReason::Stop`]. Log-probabilities are those without it.
+    pub grammar: Option<Grammar>,
 }
 
 impl Default for GenerateOptions {
-    /// Ollama's defaults: no limit, no stop text, no log-probabilities.
+    /// Ollama's defaults: no limit, no stop text, no log-probabilities, any form.
     fn default() -> Self {
-        Self { sampling: SamplingOptions::default(), num_predict: -1, stop: Vec::new(), logprobs: None }
+        Self {
+            sampling: SamplingOptions::default(),
+            num_predict: -1,
+            stop: Vec::new(),
+            logprobs: None,
+            grammar: None,
+        }
     }
 }
 
@@ -86,7 +95,7 @@ pub struct TokenLogprob {
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DoneReason {
-    /// The model ended it, or a stop text occurred.
+    /// The model ended it, a stop text occurred, or it is complete in the form that was asked for.
     Stop,
     /// `num_predict` tokens were generated, or the context is full.
     Length,
@@ -111,6 +120,8 @@ pub struct Summary {
     pub eval: Duration,
     /// From the arrival of the request.
     pub total: Duration,
+    /// The part of `eval` for which the card waited because of the grammar; zero without one.
+    pub grammar: Duration,
     /// The tokens generated, without an end token.
     pub tokens: Vec<TokenId>,
 }

@@ -2,5 +2,6 @@
 
 mod answers;
 mod failures;
+mod grammars;
 mod residency;
 mod sharing;

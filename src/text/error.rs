@@ -54,6 +54,9 @@ pub enum TextError {
         "chat template did not end within its budget of work; it may contain an endless or exploding loop"
     )]
     TemplateBudget,
+    /// The required form of an answer cannot be enforced.
+    #[error(transparent)]
+    Grammar(#[from] crate::text::GrammarError),
     /// There is nothing to render.
     #[error("no messages to render")]
     NoMessages,

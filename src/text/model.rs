@@ -5,15 +5,15 @@ use std::{
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use super::{
-    ChatTemplate, Detokenizer, Message, RenderOptions, TextError, TokenId, end_of_generation::is_end_text,
-    fit, token_table::TokenTable,
+    ChatTemplate, Detokenizer, Grammar, GrammarError, GrammarSpec, Message, RenderOptions, TextError,
+    Thoughts, TokenId, end_of_generation::is_end_text, fit, grammar::Vocabulary, token_table::TokenTable,
 };
 
 /// Tokenizer, chat template and end-of-generation tokens of a model. Shared between threads.
@@ -25,6 +25,8 @@ pub struct TextModel {
     bos_text: Option<String>,
     eos_text: Option<String>,
     end_ids: Arc<[TokenId]>,
+    /// Made when the first grammar is asked for: most models never need it.
+    vocabulary: Arc<OnceLock<Result<Vocabulary, GrammarError>>>,
 }
 
 impl TextModel {
@@ -81,6 +83,7 @@ impl TextModel {
             bos_text,
             eos_text,
             end_ids: end_ids.into(),
+            vocabulary: Arc::default(),
         })
     }
 
@@ -190,6 +193,20 @@ impl TextModel {
         fit::fit_chat(messages, limit, truncate, |messages| {
             self.encode_prompt(&self.render(messages, options)?)
         })
+    }
+
+    /// Compiles a form of answers for this vocabulary; `thoughts` if the model may think before it answers.
+    ///
+    /// Takes milliseconds, and some tenths of a second the first time: not for an async thread.
+    ///
+    /// # Errors
+    ///
+    /// [`TextError::Grammar`] names what of a schema is wrong or cannot be enforced.
+    pub fn grammar(&self, spec: &GrammarSpec, thoughts: Option<Thoughts<'_>>) -> Result<Grammar, TextError> {
+        let tokens = (0..).take(self.table.len()).map(|id| self.table.bytes(id));
+        let vocabulary = self.vocabulary.get_or_init(|| Vocabulary::new(tokens, &self.end_ids));
+        let vocabulary = vocabulary.as_ref().map_err(Clone::clone)?;
+        Ok(Grammar::new(vocabulary, spec, thoughts)?)
     }
 
     /// Returns a fresh detokeniser for one answer.

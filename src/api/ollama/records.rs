@@ -196,6 +196,7 @@ mod tests {
             eval_tokens: 2,
             eval: Duration::from_micros(3),
             total: Duration::from_micros(9),
+            grammar: Duration::ZERO,
             tokens: vec![7, 8],
         }
     }

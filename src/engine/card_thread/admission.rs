@@ -84,7 +84,7 @@ impl<C: Card> CardThread<C> {
         };
         resident.set_keep_alive(request.keep_alive);
         let prompt = request.prompt.clone();
-        let run = Run::new(&resident.card_model, sequence, prompt, request.options.clone());
+        let run = Run::new(&resident.card_model, sequence, prompt, request.options.clone(), &mut self.masks);
         Ok(Try::Got(Prepared { run, load }))
     }
 

@@ -1,0 +1,131 @@
+//! Answers that cannot leave a given form.
+//!
+//! A [`GrammarSpec`] says what an answer must look like. [`TextModel::grammar`](super::TextModel::grammar) compiles it
+//! for the vocabulary of one model; the [`Grammar`] is then shared freely, and each answer follows it with a
+//! [`Constraint`] of its own: [`Constraint::mask`] tells which tokens may come next, [`Constraint::accept`] is told which
+//! one came. Whatever the logits, the text of the chosen tokens is the beginning of an answer of that form, and an
+//! answer that ends is of that form.
+//!
+//! The grammars themselves are llguidance's: an Earley parser over a lexer of regex derivatives, walked along a trie of
+//! the vocabulary. This room makes the trie, checks schemas before they are compiled (they are written by strangers),
+//! and bounds what compiling and following may cost.
+//!
+//! Two things are narrower than a schema asks, so that what comes out can be read everywhere: white space between tokens
+//! is at most two line ends and an indentation, and whole numbers without bounds fit 64 bits.
+
+mod error;
+mod lark;
+mod mask;
+mod schema;
+mod vocabulary;
+
+use std::fmt;
+use std::sync::Arc;
+
+use llguidance::Matcher;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+pub use error::GrammarError;
+pub use mask::TokenMask;
+pub(crate) use vocabulary::Vocabulary;
+
+use super::TokenId;
+
+/// The form of an answer.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum GrammarSpec {
+    /// One JSON object, whatever is in it.
+    JsonObject,
+    /// JSON that this schema accepts. The properties of objects come in the order in which the schema names them.
+    JsonSchema(Value),
+}
+
+/// The thoughts that may stand before the part that a grammar rules.
+///
+/// They are free text up to the closing tag. Blank lines between them and the rest are allowed, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thoughts<'a> {
+    /// The text that begins them, such as `<think>`.
+    pub open: &'a str,
+    /// The text that ends them, such as `</think>`.
+    pub close: &'a str,
+    /// The prompt has opened them: the answer begins inside. Otherwise it begins with `open`, or without thoughts.
+    pub begun: bool,
+}
+
+/// A form, compiled for one vocabulary. Cheap to clone; clones share it.
+#[derive(Clone)]
+pub struct Grammar(Arc<Mutex<Matcher>>);
+
+impl Grammar {
+    /// Compiles a form for a vocabulary. Takes milliseconds, more for large schemas: not for an async thread.
+    pub(crate) fn new(
+        vocabulary: &Vocabulary,
+        spec: &GrammarSpec,
+        thoughts: Option<Thoughts<'_>>,
+    ) -> Result<Self, GrammarError> {
+        let schema = match spec {
+            GrammarSpec::JsonObject => schema::prepare(&json!({ "type": "object" }))?,
+            GrammarSpec::JsonSchema(schema) => schema::prepare(schema)?,
+        };
+        let matcher = vocabulary.compile(&lark::json_after(&schema, thoughts))?;
+        Ok(Self(Arc::new(Mutex::new(matcher))))
+    }
+
+    /// Begins an answer.
+    pub fn start(&self) -> Constraint {
+        // A deep copy, as the caches of the lexer are behind a lock that answers would share otherwise.
+        Constraint { matcher: self.0.lock().deep_clone() }
+    }
+}
+
+impl fmt::Debug for Grammar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grammar").finish_non_exhaustive()
+    }
+}
+
+/// How far one answer has come in its grammar.
+pub struct Constraint {
+    matcher: Matcher,
+}
+
+impl Constraint {
+    /// Returns the tokens that may come next; never none. Takes some tens of microseconds, or milliseconds where the
+    /// grammar allows much.
+    ///
+    /// # Errors
+    ///
+    /// [`GrammarError::TooComplex`] and [`GrammarError::DeadEnd`]: the answer cannot go on. The same error from then on.
+    pub fn mask(&mut self) -> Result<TokenMask, GrammarError> {
+        match self.matcher.compute_mask() {
+            Ok(allowed) => Ok(TokenMask::new(allowed)),
+            Err(error) => Err(GrammarError::of_step(self.matcher.stop_reason(), &error)),
+        }
+    }
+
+    /// Takes the token that came, one that the last mask allows and that is no end token.
+    ///
+    /// Returns whether the answer is complete: nothing can follow.
+    ///
+    /// # Errors
+    ///
+    /// As [`Constraint::mask`]; also for a token that is not allowed.
+    pub fn accept(&mut self, token: TokenId) -> Result<bool, GrammarError> {
+        match self.matcher.consume_token(token) {
+            Ok(()) => Ok(self.matcher.is_stopped()),
+            Err(error) => Err(GrammarError::of_step(self.matcher.stop_reason(), &error)),
+        }
+    }
+}
+
+impl fmt::Debug for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Constraint").field("state", &self.matcher.stop_reason()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
