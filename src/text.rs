@@ -9,6 +9,7 @@
 //!   output;
 //! - a failure is an error with a name, never an empty string.
 
+mod bounded;
 mod detokenizer;
 mod end_of_generation;
 mod error;
@@ -28,7 +29,9 @@ mod thinking;
 mod token_table;
 mod tool;
 pub mod vendor_vocab;
+mod word_piece;
 
+pub use bounded::{EncoderTokenizer, Fitted};
 pub use detokenizer::Detokenizer;
 pub use end_of_generation::end_token_ids;
 pub use error::TextError;
@@ -44,6 +47,7 @@ pub use stop::{StopMatcher, StopOutcome};
 pub use template::ChatTemplate;
 pub use thinking::{Parts, ThinkingSplitter};
 pub use tool::{Tool, ToolCall, ToolChoice, ToolError};
+pub use word_piece::word_piece_tokenizer;
 
 /// Number of a token: its row in the embedding table and its column in the logits.
 pub type TokenId = u32;

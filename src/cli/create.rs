@@ -16,29 +16,35 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{connect, format, terminal::Output};
 use crate::models::{
-    import::{ImportOptions, Progress, Registered, SyntheticShape, Weights},
+    import::{
+        ImportOptions, Progress, Registered, SyntheticShape, Weights, safetensors::is_weights_directory,
+    },
     model::{CONFIG_FILE, Model},
     name::ModelName,
     store::Store,
 };
 
-/// Make a model from a GGUF file, or register a directory with a model compiled for the NPU
+/// Make a model from a GGUF file or a text encoder, or register a directory with a model compiled for the NPU
 ///
 /// From a GGUF file (Llama, Qwen2, Qwen3 in any common quantisation) it writes layer files for the software card, with
 /// tokenizer and chat template, into the model store. A directory as the vendor publishes it is checked as a whole and
-/// stays as it is: the store gets links to its weights, so it must not move. Nothing is left behind when it fails.
+/// stays as it is: the store gets links to its weights, so it must not move. A directory of safetensors with a text
+/// encoder (BERT family, as sentence-transformers has them) is copied; it gives embeddings and runs on the host.
+/// Nothing is left behind when it fails.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     ax650 create smollm2 --from SmolLM2-135M-Instruct.Q4_1.gguf\n  \
     ax650 create qwen:exact --from qwen2.5-coder-0.5b.gguf --weights bf16 --context 2048\n  \
     ax650 create qwen3 --from ~/Qwen3-4B             a directory as downloaded from AXERA-TECH\n  \
     ax650 create qwen3:int4 --from ~/Qwen3-4B/run_qwen3_4b_int4_ctx_axcl_aarch64.sh\n  \
+    ax650 create minilm --from ~/all-MiniLM-L6-v2    a text encoder, for embeddings\n  \
     ax650 create timing --synthetic qwen3-4b")]
 pub(super) struct Arguments {
     /// Name of the new model: NAME or NAME:TAG; a model of that name is replaced
     name: String,
 
-    /// GGUF file to read; or a directory of the vendor's with layers compiled for the NPU, or one of its run scripts
+    /// GGUF file to read; or a directory of the vendor's with layers compiled for the NPU, or one of its run scripts; or
+    /// a directory with a text encoder as safetensors
     #[arg(long, value_name = "FILE.gguf | DIR", required_unless_present = "synthetic")]
     from: Option<PathBuf>,
 
@@ -84,7 +90,11 @@ impl Arguments {
         let (model, notes) = match (&self.from, self.synthetic) {
             (_, Some(shape)) => (store.synthesise(&name, shape)?, Vec::new()),
             (Some(source), None) if is_package(source) => {
-                let Registered { model, notes } = self.register(&store, &name, source)?;
+                let registered = match encoder_directory(source) {
+                    Some(dir) => self.import_encoder(&store, &name, dir),
+                    None => self.register(&store, &name, source),
+                };
+                let Registered { model, notes } = registered?;
                 (model, notes)
             }
             (Some(source), None) => {
@@ -104,6 +114,13 @@ impl Arguments {
             );
         }
         Ok(store.register(name, source)?)
+    }
+
+    fn import_encoder(&self, store: &Store, name: &ModelName, source: &Path) -> anyhow::Result<Registered> {
+        if self.weights.is_some() || self.context.is_some() {
+            bail!("--weights and --context are for GGUF files; a text encoder is taken as it is");
+        }
+        Ok(store.import_encoder(name, source)?)
     }
 
     fn import(&self, store: &Store, name: &ModelName, source: &Path) -> anyhow::Result<Arc<Model>> {
@@ -152,10 +169,21 @@ fn report(model: &Model, notes: &[String], took: Duration) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether this is a vendor's directory, or a file with settings in one, and not a GGUF file.
+/// Whether this is a model's directory, or a file with settings in one, and not a GGUF file.
 fn is_package(source: &Path) -> bool {
     let is_script = source.extension().is_some_and(|end| end.eq_ignore_ascii_case("sh"));
     source.is_dir() || is_script || source.file_name().is_some_and(|name| name == CONFIG_FILE)
+}
+
+/// The directory of a text encoder, where it or its settings are named.
+fn encoder_directory(source: &Path) -> Option<&Path> {
+    let dir = if source.is_dir() { source } else { directory_of(source) };
+    is_weights_directory(dir).then_some(dir)
+}
+
+/// The directory that a file lies in.
+fn directory_of(file: &Path) -> &Path {
+    file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Says what to give instead of one of the other files of such a directory.
@@ -163,10 +191,10 @@ fn refuse_part(source: &Path) -> anyhow::Result<()> {
     let end = source.extension().unwrap_or_default().to_ascii_lowercase();
     let what = match end.to_str() {
         Some("axmodel") => "one layer of a model compiled for the NPU",
-        Some("json" | "txt" | "bin" | "py") => "one file of a model",
+        Some("json" | "txt" | "bin" | "py" | "safetensors") => "one file of a model",
         _ => return Ok(()),
     };
-    let dir = source.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = directory_of(source);
     bail!(
         "{} is {what}; give its directory ({}), a run script of it, or a .gguf file",
         source.display(),

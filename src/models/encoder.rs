@@ -4,12 +4,15 @@
 //! it, `tokenizer.json` and the manifest. `import::safetensors` writes it; `crate::encoder` computes with it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Manifest;
 use super::model::{ModelError, read_small, require};
 use super::safetensors::{SafetensorsError, TensorFile};
+use crate::text::{EncoderTokenizer, TextError};
 
 /// Name of the configuration in an encoder's directory.
 pub const ENCODER_FILE: &str = "encoder.json";
@@ -100,8 +103,10 @@ pub struct EncoderParts {
     pub config: EncoderConfig,
     /// The weights.
     pub weights: PathBuf,
-    /// The tokenizer.
+    /// The tokenizer's file.
     pub tokenizer: PathBuf,
+    /// The tokenizer, opened at the first use.
+    text: Mutex<Option<Arc<EncoderTokenizer>>>,
 }
 
 /// Why an encoder cannot be used. The texts continue the name of a file.
@@ -228,12 +233,24 @@ impl EncoderParts {
         TensorFile::open(&weights)
             .and_then(|file| config.check_weights(&file))
             .map_err(|source| ModelError::Encoder { path: weights.clone(), source: source.into() })?;
-        Ok(Self { config, weights, tokenizer: require(dir, TOKENIZER_FILE)? })
+        Ok(Self { config, weights, tokenizer: require(dir, TOKENIZER_FILE)?, text: Mutex::default() })
     }
 
     /// The same after the directory was renamed to `dir`.
     pub(super) fn moved_to(self, dir: &Path) -> Self {
         Self { weights: dir.join(WEIGHTS_FILE), tokenizer: dir.join(TOKENIZER_FILE), ..self }
+    }
+
+    /// The tokenizer; opened once, then shared. May take a tenth of a second.
+    pub fn text(&self) -> Result<Arc<EncoderTokenizer>, TextError> {
+        let mut text = self.text.lock();
+        if let Some(text) = &*text {
+            return Ok(Arc::clone(text));
+        }
+        let EncoderConfig { vocab, lower_case, .. } = self.config;
+        let opened = Arc::new(EncoderTokenizer::open(&self.tokenizer, vocab, lower_case)?);
+        *text = Some(Arc::clone(&opened));
+        Ok(opened)
     }
 }
 

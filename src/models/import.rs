@@ -7,6 +7,7 @@
 
 mod documents;
 mod plan;
+pub mod safetensors;
 mod source;
 pub(super) mod staging;
 pub(super) mod synthetic;
@@ -83,6 +84,14 @@ pub enum ImportError {
         #[source]
         reason: Box<ImportError>,
     },
+    /// A file of an encoder's directory, or the directory, cannot be used; the reason continues its name.
+    #[error("cannot import: {path} {reason}")]
+    Part {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
     /// The header cannot be read.
     #[error(transparent)]
     Header(#[from] GgufError),
@@ -135,6 +144,14 @@ pub enum ImportError {
 }
 
 impl ImportError {
+    fn open(path: &Path, source: std::io::Error) -> Self {
+        Self::Open { path: path.to_owned(), source }
+    }
+
+    fn part(path: &Path, reason: &str) -> Self {
+        Self::Part { path: path.to_owned(), reason: reason.to_owned() }
+    }
+
     fn write(path: &Path, source: std::io::Error) -> Self {
         Self::Write { path: path.to_owned(), source }
     }

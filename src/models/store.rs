@@ -155,6 +155,12 @@ impl Store {
         import::vendor::register(self, name, source)
     }
 
+    /// Makes a model from a text encoder's directory of safetensors; its weights are copied. Replaces a model of that
+    /// name.
+    pub fn import_encoder(&self, name: &ModelName, source: &Path) -> Result<Registered, ImportError> {
+        import::safetensors::create(self, name, source)
+    }
+
     /// Makes a model with a real one's shapes and no weights; its answers mean nothing. Replaces a model of that name.
     pub fn synthesise(&self, name: &ModelName, shape: SyntheticShape) -> Result<Arc<Model>, ImportError> {
         import::synthetic::create(self, name, shape)

@@ -12,8 +12,9 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use super::{
-    ChatTemplate, Detokenizer, Grammar, GrammarError, GrammarSpec, Message, RenderOptions, TextError,
-    Thoughts, TokenId, end_of_generation::is_end_text, fit, grammar::Vocabulary, token_table::TokenTable,
+    ChatTemplate, Detokenizer, Fitted, Grammar, GrammarError, GrammarSpec, Message, RenderOptions, TextError,
+    Thoughts, TokenId, bounded::encode_within, end_of_generation::is_end_text, fit, grammar::Vocabulary,
+    token_table::TokenTable,
 };
 
 /// Tokenizer, chat template and end-of-generation tokens of a model. Shared between threads.
@@ -114,6 +115,16 @@ impl TextModel {
     pub fn encode_prompt(&self, prompt: &str) -> Result<Vec<TokenId>, TextError> {
         let has_bos = self.bos_text.as_deref().is_some_and(|bos| !bos.is_empty() && prompt.starts_with(bos));
         self.encode(prompt, !has_bos)
+    }
+
+    /// Returns the tokens of a text with the marks that this model puts around it, at most `limit`: the end of the text
+    /// is cut, the marks stay.
+    ///
+    /// # Errors
+    ///
+    /// [`TextError::PromptTooLong`] if the marks alone leave no room for a token of the text.
+    pub fn encode_within(&self, text: &str, limit: usize) -> Result<Fitted, TextError> {
+        encode_within(&self.tokenizer, text, limit)
     }
 
     /// Returns the text of tokens. Special tokens are left out; bytes that are no text become U+FFFD.

@@ -1,16 +1,16 @@
-//! Real models for tests: the GGUF files that the golden outputs were made from.
+//! Real models for tests: those that the golden outputs were made from.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
 
-/// Path of the GGUF file of `tests/golden/NAME.json`, fetched if it is not there yet.
+/// Path of the model of `tests/golden/NAME.json`, a GGUF file or an encoder's directory; fetched if it is not there yet.
 ///
 /// # Panics
 ///
 /// If it cannot be fetched: a test that needs a model fails without it.
-pub(crate) fn gguf(name: &str) -> PathBuf {
+pub(crate) fn fetch(name: &str) -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/models.sh");
     let output = Command::new(&script)
         .arg(name)

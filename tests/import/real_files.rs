@@ -9,24 +9,24 @@ use ax650::models::import::{ImportOptions, Weights};
 use safetensors::SafeTensors;
 
 use crate::fixture::Workshop;
-use crate::models::gguf;
+use crate::models::fetch;
 
 /// Relative error (root of the mean square) that int8 per channel may add to a weight matrix.
 const MAX_RELATIVE_ERROR: f64 = 0.025;
 
 #[test]
 fn smollm2() {
-    import(&gguf("smollm2"));
+    import(&fetch("smollm2"));
 }
 
 #[test]
 fn qwen2_5_coder() {
-    import(&gguf("qwen2.5-coder-0.5b"));
+    import(&fetch("qwen2.5-coder-0.5b"));
 }
 
 #[test]
 fn qwen3_tiny() {
-    import(&gguf("qwen3-tiny"));
+    import(&fetch("qwen3-tiny"));
 }
 
 fn import(path: &Path) {

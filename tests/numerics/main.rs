@@ -10,7 +10,7 @@ use std::{path::Path, process::Command};
 
 use serde_json::Value;
 
-use models::gguf;
+use models::fetch;
 
 /// What a model must reach: shares at least, differences at most.
 struct Bounds {
@@ -37,7 +37,7 @@ fn ax650(store: &Path, arguments: &[&str]) -> String {
 }
 
 fn check(model: &str, weights: &str, bounds: &Bounds) {
-    let file = gguf(model);
+    let file = fetch(model);
     let store = tempfile::tempdir().unwrap();
     ax650(
         store.path(),

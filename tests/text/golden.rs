@@ -175,7 +175,7 @@ fn ids(value: &Value) -> Vec<TokenId> {
 fn check(name: &str) {
     let golden = golden(name);
     let dir = tempfile::tempdir().unwrap();
-    let model = import(&models::gguf(name), dir.path());
+    let model = import(&models::fetch(name), dir.path());
     for case in golden["tokenizer_cases"].as_array().unwrap() {
         let text = case["text"].as_str().unwrap();
         assert_eq!(model.encode(text, true).unwrap(), ids(&case["ids_parse_special"]), "{text:?}");
