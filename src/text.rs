@@ -14,6 +14,7 @@ mod detokenizer;
 mod end_of_generation;
 mod error;
 mod families;
+mod fill_in_middle;
 mod fit;
 mod gguf_vocab;
 mod go_template;
@@ -36,6 +37,7 @@ pub use detokenizer::Detokenizer;
 pub use end_of_generation::end_token_ids;
 pub use error::TextError;
 pub use families::Family;
+pub use fill_in_middle::FillInMiddle;
 pub use gguf_vocab::{GgufTokenizer, adds_bos, build_tokenizer};
 #[cfg(test)]
 pub(crate) use grammar::Vocabulary;

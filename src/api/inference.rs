@@ -122,7 +122,6 @@ pub(crate) async fn chat(state: &AppState, turn: Turn, ask: ChatAsk) -> Result<O
     if is_empty {
         return load(state, turn, model, &ask.settings).await;
     }
-    ask.settings.format.check()?;
     let job = Job::new(model, &ask.settings, options);
     job.run(state, turn, move |model, text, window| Prompt::of_chat(ask, model, text, window)).await
 }
@@ -145,7 +144,6 @@ pub(crate) async fn generate(state: &AppState, turn: Turn, ask: GenerateAsk) -> 
     if is_empty {
         return load(state, turn, model, &ask.settings).await;
     }
-    ask.settings.format.check()?;
     let job = Job::new(model, &ask.settings, options);
     job.run(state, turn, move |model, text, window| Prompt::of_generate(&ask, model, text, window)).await
 }
@@ -277,6 +275,7 @@ impl Job {
             return Ok(Outcome::Rendered(prompt));
         }
         window.limit_answer(prompt.tokens.len(), &mut self.options);
+        self.options.generate.grammar.clone_from(&prompt.grammar);
         let request = engine::Request {
             model: self.model,
             prompt: prompt.tokens.clone(),

@@ -11,8 +11,8 @@ mod layers;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
@@ -26,7 +26,7 @@ use super::encoder::{EncoderError, EncoderParts, FORMAT as ENCODER};
 use super::layer_file::SYNTHETIC;
 use super::manifest::{MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 use super::name::ModelName;
-use crate::text::{ChatTemplate, TextError, TextModel};
+use crate::text::{ChatTemplate, FillInMiddle, TextError, TextModel};
 
 /// File name of the chat template.
 pub const CHAT_TEMPLATE_FILE: &str = "chat_template.jinja";
@@ -58,6 +58,9 @@ pub struct Model {
     /// What the chat template knows of beyond plain messages.
     uses_tools: bool,
     uses_thinking: bool,
+    uses_suffix: bool,
+    /// Whether the vocabulary can mark a gap; found when first asked for, as it takes some milliseconds.
+    marks_gaps: OnceLock<bool>,
     /// Opened at the first use: a tokenizer takes a tenth of a second and some megabytes.
     text: Mutex<Option<Arc<TextModel>>>,
     /// Whether [`Model::take_warning`] has been asked.
@@ -188,6 +191,8 @@ impl Model {
             body,
             uses_tools: template.as_ref().is_some_and(ChatTemplate::uses_tools),
             uses_thinking: template.as_ref().is_some_and(ChatTemplate::uses_thinking),
+            uses_suffix: template.as_ref().is_some_and(ChatTemplate::uses_suffix),
+            marks_gaps: OnceLock::new(),
             text: Mutex::default(),
             warned: AtomicBool::new(false),
             context,
@@ -310,7 +315,8 @@ impl Model {
         }
     }
 
-    /// What the model can be asked for, in Ollama's words: `embedding` alone, or `completion`, `tools`, `thinking`.
+    /// What the model can be asked for, in Ollama's words: `embedding` alone, or `completion`, `tools`, `insert`,
+    /// `thinking`.
     pub fn capabilities(&self) -> Vec<&'static str> {
         if self.encoder().is_some() {
             return vec!["embedding"];
@@ -319,10 +325,19 @@ impl Model {
         if self.uses_tools {
             capabilities.push("tools");
         }
+        if self.uses_suffix || *self.marks_gaps.get_or_init(|| self.find_gap_marks()) {
+            capabilities.push("insert");
+        }
         if self.uses_thinking {
             capabilities.push("thinking");
         }
         capabilities
+    }
+
+    /// Whether the tokenizer's file has the marks of a gap. One that cannot be read has none; `text` says why.
+    fn find_gap_marks(&self) -> bool {
+        let json = std::fs::read(self.dir.join("tokenizer.json"));
+        json.is_ok_and(|json| FillInMiddle::of_tokenizer_file(&String::from_utf8_lossy(&json)).is_some())
     }
 
     /// Tokenizer, chat template and end-of-generation ids; opened once, then shared. May take a tenth of a second.

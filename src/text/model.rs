@@ -12,9 +12,9 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use super::{
-    ChatTemplate, Detokenizer, Fitted, Grammar, GrammarError, GrammarSpec, Message, RenderOptions, TextError,
-    Thoughts, TokenId, bounded::encode_within, end_of_generation::is_end_text, fit, grammar::Vocabulary,
-    token_table::TokenTable,
+    ChatTemplate, Detokenizer, FillInMiddle, Fitted, Grammar, GrammarError, GrammarSpec, Message,
+    RenderOptions, TextError, Thoughts, TokenId, bounded::encode_within, end_of_generation::is_end_text, fit,
+    grammar::Vocabulary, token_table::TokenTable,
 };
 
 /// Tokenizer, chat template and end-of-generation tokens of a model. Shared between threads.
@@ -174,6 +174,23 @@ impl TextModel {
                 Ok(messages.iter().map(|message| message.content.as_str()).collect::<Vec<_>>().join("\n\n"))
             }
         }
+    }
+
+    /// Returns the prompt for text that is to stand between `prompt` and `suffix`: by the template if it has a place for a
+    /// suffix, else by the marks of the vocabulary. `None` if there are none either.
+    pub fn render_insert(
+        &self,
+        prompt: &str,
+        suffix: &str,
+        options: &RenderOptions,
+    ) -> Result<Option<String>, TextError> {
+        if let Some(template) = &self.template
+            && let Some(rendered) = template.render_insert(prompt, suffix, options)?
+        {
+            return Ok(Some(rendered));
+        }
+        let marks = FillInMiddle::of_vocabulary(|mark| self.tokenizer.token_to_id(mark).is_some());
+        Ok(marks.map(|marks| marks.render(prompt, suffix)))
     }
 
     /// Returns the chat template as the model came with it.

@@ -6,7 +6,7 @@
 //! answer begin inside the thoughts. A closing tag before any other text ends thoughts that were never written, as when
 //! the prompt told the model not to think and it closes them once more.
 
-use super::{TextModel, TokenId};
+use super::{TextModel, Thoughts, TokenId};
 
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
@@ -57,6 +57,11 @@ impl ThinkingSplitter {
     pub fn new(inside: bool) -> Self {
         let place = if inside { Place::Thoughts { begun: false } } else { Place::Beginning };
         Self { place, held: String::new() }
+    }
+
+    /// Returns what a grammar has to know of the thoughts before the part that it rules. Call it before any text came.
+    pub fn thoughts(&self) -> Thoughts<'static> {
+        Thoughts { open: OPEN, close: CLOSE, begun: matches!(self.place, Place::Thoughts { .. }) }
     }
 
     /// Takes the next piece and returns what of all text so far can be assigned.

@@ -91,6 +91,14 @@ pub(crate) fn write_model_naming(
     std::fs::write(dir.join("generation_config.json"), end.to_string()).unwrap();
 }
 
+/// The tokens that the tiny weights answer to one byte with, alone in the prompt.
+pub(crate) async fn answer_tokens(server: &Server, byte: &str) -> Vec<u64> {
+    write_model_naming(server.root.path(), "bare", "{{ messages[-1].content }}", &[], None);
+    let ask = json!({"model": "bare", "prompt": byte, "stream": false, "options": {"num_predict": 40}});
+    let context = server.post("/api/generate", &ask).await.json()["context"].clone();
+    context.as_array().unwrap().iter().skip(1).map(|id| id.as_u64().unwrap()).collect()
+}
+
 fn model_dir(root: &Path, name: &str) -> PathBuf {
     root.join("ax650/registry.ollama.ai/library").join(name).join("latest")
 }

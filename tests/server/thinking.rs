@@ -2,25 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::fixture::{Server, start, write_model_naming};
+use crate::fixture::{Server, answer_tokens, start, write_model_naming};
 
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 /// Mentions the tag, as templates of thinking families do, and renders only the last message.
 const TEMPLATE: &str = "{% if false %}<think>{% endif %}{{ messages[-1].content }}";
 
-/// The tokens that the tiny weights answer to "x" with.
-async fn tokens(server: &Server) -> Vec<u64> {
-    write_model_naming(server.root.path(), "bare", "{{ messages[-1].content }}", &[], None);
-    let ask = json!({"model": "bare", "prompt": "x", "stream": false, "options": {"num_predict": 40}});
-    let context = server.post("/api/generate", &ask).await.json()["context"].clone();
-    context.as_array().unwrap().iter().skip(1).map(|id| id.as_u64().unwrap()).collect()
-}
-
 /// Writes `thinker`, which opens its thoughts with its first token and closes them some tokens later. Returns what it
 /// thinks and what it says then, up to 40 tokens.
 async fn write_thinker(server: &Server) -> (String, String) {
-    let tokens = tokens(server).await;
+    let tokens = answer_tokens(server, "x").await;
     let at = (4..30).find(|&at| !tokens[..at].contains(&tokens[at])).unwrap();
     let names = [(tokens[0], OPEN), (tokens[at], CLOSE)];
     write_model_naming(server.root.path(), "thinker", TEMPLATE, &names, None);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::prompt::Prompt;
 use crate::api::error::ApiError;
 use crate::engine::{EngineError, Event, Generation, Summary, TokenLogprob};
-use crate::text::{Parts, TextModel, ThinkingSplitter, TokenId, ToolCall};
+use crate::text::{self, Parts, TextModel, ThinkingSplitter, TokenId, ToolCall};
 
 /// An answer under way. Dropping it cancels the work on the card.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Answer {
             Event::Error(error) => return Err(error.into()),
             event => event,
         };
-        let Prompt { tokens: prompt, reader } = prompt;
+        let Prompt { tokens: prompt, reader, .. } = prompt;
         Ok(Self { prompt, reader, generation, pending: Some(first), loaded_in })
     }
 
@@ -205,6 +205,14 @@ impl Reader {
             Some(false) => Thoughts::Hidden(splitter()),
         };
         Self { thoughts }
+    }
+
+    /// The thoughts that a grammar has to let pass: those that the model was asked for.
+    pub(super) fn thoughts_before(&self) -> Option<text::Thoughts<'static>> {
+        match &self.thoughts {
+            Thoughts::Shown(splitter) => Some(splitter.thoughts()),
+            Thoughts::Untouched | Thoughts::Hidden(_) => None,
+        }
     }
 
     fn push(&mut self, text: String) -> Delta {

@@ -3,11 +3,7 @@
 use serde_json::Value;
 
 use crate::api::error::ApiError;
-
-/// Why constrained output is refused rather than ignored: an answer that does not fit the format, where a client relies
-/// on it, is worse than none.
-const NO_FORMAT: &str = "format is not available in this version: output cannot be constrained to JSON or a schema yet, \
-    and unconstrained output is not what was asked for; leave format out to get it";
+use crate::text::GrammarSpec;
 
 /// What form an answer must have.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,11 +32,15 @@ impl Format {
         }
     }
 
-    /// Refuses what is no format.
-    pub(super) fn check(&self) -> Result<(), ApiError> {
+    /// The grammar that forces an answer into the form; `None` if any will do.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidFormat`] for what is no format.
+    pub(super) fn grammar(&self) -> Result<Option<GrammarSpec>, ApiError> {
         match self {
-            Self::None => Ok(()),
-            Self::Json | Self::Schema(_) => Err(ApiError::NotImplemented(NO_FORMAT)),
+            Self::None => Ok(None),
+            Self::Json => Ok(Some(GrammarSpec::JsonObject)),
+            Self::Schema(schema) => Ok(Some(GrammarSpec::JsonSchema(schema.clone()))),
             Self::Invalid(text) => Err(ApiError::InvalidFormat(text.clone())),
         }
     }
@@ -60,7 +60,7 @@ mod tests {
         let schema = json!({"type": "object"});
         assert_eq!(Format::parse(Some(schema.clone())), Format::Schema(schema));
         for (value, shown) in [(json!("xml"), r#""xml""#), (json!([1]), "[1]"), (json!(true), "true")] {
-            let error = Format::parse(Some(value)).check().unwrap_err();
+            let error = Format::parse(Some(value)).grammar().unwrap_err();
             assert_eq!(error.status().as_u16(), 500);
             assert_eq!(
                 error.to_string(),

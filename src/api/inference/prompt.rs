@@ -2,14 +2,10 @@
 
 use super::answer::Reader;
 use super::window::Window;
-use super::{ChatAsk, GenerateAsk};
+use super::{AskSettings, ChatAsk, GenerateAsk};
 use crate::api::error::ApiError;
 use crate::models::model::Model;
-use crate::text::{Message, TextModel, TokenId};
-
-/// Why a client's template is refused: rendering the prompt some other way than asked would answer another question.
-const NO_TEMPLATE: &str = "template is not available in this version: models here carry Jinja chat templates and a Go \
-    template cannot be applied; leave template out, or set raw and render the prompt yourself";
+use crate::text::{Grammar, Message, RenderOptions, TextModel, TokenId};
 
 /// What the card gets, and how its answer is read.
 #[derive(Debug)]
@@ -18,6 +14,8 @@ pub(super) struct Prompt {
     pub(super) tokens: Vec<TokenId>,
     /// Takes the answer apart.
     pub(super) reader: Reader,
+    /// The form that the answer is forced into.
+    pub(super) grammar: Option<Grammar>,
 }
 
 impl Prompt {
@@ -34,8 +32,7 @@ impl Prompt {
             messages.insert(0, Message::new("system", system));
         }
         let tokens = window.fit_chat(text, &messages, &settings.render_options(model))?;
-        let reader = Reader::new(&tokens, text, settings.think.applies(model));
-        Ok(Self { tokens, reader })
+        Self::new(tokens, text, &settings, settings.think.applies(model))
     }
 
     /// The prompt of a continuation.
@@ -45,29 +42,66 @@ impl Prompt {
         text: &TextModel,
         window: &Window,
     ) -> Result<Self, ApiError> {
-        // A client may hand back what `/api/show` gave it.
-        if !ask.template.is_empty() && text.template_source().map(str::trim) != Some(ask.template.trim()) {
-            return Err(ApiError::NotImplemented(NO_TEMPLATE));
-        }
+        let settings = &ask.settings;
         if ask.raw {
+            // Without a template there are no tags, and nothing that marks a gap.
             let tokens = window.fit_tokens(text.encode_prompt(&ask.prompt)?)?;
-            // Raw mode knows no template, and so no tags.
-            return Ok(Self { reader: Reader::new(&tokens, text, None), tokens });
+            return Self::new(tokens, text, settings, None);
         }
-        let tokens = continuation(ask, model, text, window)?;
-        let reader = Reader::new(&tokens, text, ask.settings.think.applies(model));
-        Ok(Self { tokens, reader })
+        let given;
+        let text = if ask.template.is_empty() {
+            text
+        } else {
+            given = text.with_template(&ask.template)?;
+            &given
+        };
+        let render = settings.render_options(model);
+        if let Some(tokens) = insert(ask, text, &render, model)? {
+            // A gap is filled without thoughts.
+            return Self::new(window.fit_tokens(after_context(ask, model, tokens)?)?, text, settings, None);
+        }
+        let messages = exchange(ask, model);
+        let tokens = if ask.context.is_empty() {
+            window.fit_chat(text, &messages, &render)?
+        } else {
+            let rendered = text.encode(&text.render(&messages, &render)?, false)?;
+            window.fit_tokens(after_context(ask, model, rendered)?)?
+        };
+        Self::new(tokens, text, settings, settings.think.applies(model))
+    }
+
+    /// `thinks` says whether the model thinks aloud, has been told not to, or (`None`) cannot.
+    fn new(
+        tokens: Vec<TokenId>,
+        text: &TextModel,
+        settings: &AskSettings,
+        thinks: Option<bool>,
+    ) -> Result<Self, ApiError> {
+        let reader = Reader::new(&tokens, text, thinks);
+        let grammar = settings.format.grammar()?;
+        let grammar = grammar.map(|spec| text.grammar(&spec, reader.thoughts_before())).transpose()?;
+        Ok(Self { tokens, reader, grammar })
     }
 }
 
-/// The tokens of a prompt in the model's template. `context` goes before it as it is: its tokens are exactly what the
-/// model saw and said.
-fn continuation(
+/// The tokens that ask for what stands between prompt and suffix; `None` without a suffix.
+fn insert(
     ask: &GenerateAsk,
-    model: &Model,
     text: &TextModel,
-    window: &Window,
-) -> Result<Vec<TokenId>, ApiError> {
+    render: &RenderOptions,
+    model: &Model,
+) -> Result<Option<Vec<TokenId>>, ApiError> {
+    if ask.suffix.is_empty() {
+        return Ok(None);
+    }
+    let rendered = text.render_insert(&ask.prompt, &ask.suffix, render)?;
+    let rendered = rendered
+        .ok_or_else(|| ApiError::Unsupported { model: model.name.canonical(), capability: "insert" })?;
+    Ok(Some(text.encode_prompt(&rendered)?))
+}
+
+/// A prompt as the conversation that it is.
+fn exchange(ask: &GenerateAsk, model: &Model) -> Vec<Message> {
     let system = if ask.system.is_empty() {
         model.manifest.system.as_deref().unwrap_or_default()
     } else {
@@ -78,16 +112,18 @@ fn continuation(
         messages.push(Message::new("system", system));
     }
     messages.push(Message::new("user", ask.prompt.as_str()));
-    let render = ask.settings.render_options(model);
-    if ask.context.is_empty() {
-        return window.fit_chat(text, &messages, &render);
-    }
-    if let Some(unknown) = ask.context.iter().find(|&&id| id as usize >= model.vocab()) {
-        let vocab = model.vocab();
+    messages
+}
+
+/// A prompt with `context` before it, which stays as it is: its tokens are exactly what the model saw and said.
+fn after_context(ask: &GenerateAsk, model: &Model, prompt: Vec<TokenId>) -> Result<Vec<TokenId>, ApiError> {
+    let vocab = model.vocab();
+    if let Some(unknown) = ask.context.iter().find(|&&id| id as usize >= vocab) {
         return Err(ApiError::BadRequest(format!(
             "context: token {unknown} is not below the vocabulary size {vocab}"
         )));
     }
-    let rendered = text.encode(&text.render(&messages, &render)?, false)?;
-    window.fit_tokens([ask.context.as_slice(), &rendered].concat())
+    let mut tokens = ask.context.clone();
+    tokens.extend(prompt);
+    Ok(tokens)
 }

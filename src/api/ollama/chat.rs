@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::{Map, Value};
 
 use super::answer::{self, Route};
-use super::request::Common;
+use super::request::{Common, images};
 use crate::api::AppState;
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
@@ -40,7 +40,7 @@ fn message(value: Value) -> Result<Message, ApiError> {
     }
     let mut calls = fields.array("tool_calls")?;
     calls.iter_mut().try_for_each(|call| check_call(&fields, call))?;
-    for (name, items) in [("tool_calls", calls), ("images", fields.array("images")?)] {
+    for (name, items) in [("tool_calls", calls), ("images", images(&mut fields)?)] {
         if !items.is_empty() {
             message.extra.insert(name.to_owned(), Value::Array(items));
         }

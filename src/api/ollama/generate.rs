@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::answer::{self, Route};
-use super::request::Common;
+use super::request::{Common, images};
 use crate::api::AppState;
 use crate::api::error::ApiError;
 use crate::api::fields::{self, Fields};
@@ -31,7 +31,7 @@ impl GenerateRequest {
             template: fields.string("template")?,
             context: context.iter().map(|id| token(&fields, id)).collect::<Result<_, _>>()?,
             raw: fields.boolean("raw")?.unwrap_or(false),
-            has_images: !fields.array("images")?.is_empty(),
+            has_images: !images(&mut fields)?.is_empty(),
             settings,
         };
         Ok(Self { ask, stream })

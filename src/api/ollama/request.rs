@@ -1,5 +1,10 @@
 //! The fields that `/api/generate` and `/api/chat` share.
 
+use base64::DecodeError;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::api::inference::{AskSettings, Format, Think};
@@ -39,5 +44,55 @@ impl Common {
             stream: fields.boolean("stream")?.unwrap_or(true),
             settings,
         })
+    }
+}
+
+/// Takes the pictures out of a request or a message: base64 without a `data:` prefix. They are checked whether or not the
+/// model can see.
+pub(super) fn images(fields: &mut Fields) -> Result<Vec<Value>, ApiError> {
+    let images = fields.array("images")?;
+    for image in &images {
+        match image {
+            Value::Null => {}
+            Value::String(text) => check_base64(text)?,
+            other => return Err(fields.mismatch("images", other, "[]uint8")),
+        }
+    }
+    Ok(images)
+}
+
+fn check_base64(text: &str) -> Result<(), ApiError> {
+    // Go skips line ends.
+    let text: std::borrow::Cow<'_, str> =
+        if text.contains(['\r', '\n']) { text.replace(['\r', '\n'], "").into() } else { text.into() };
+    let at = match STANDARD.decode(text.as_bytes()) {
+        Ok(_) => return Ok(()),
+        Err(DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _)) => at,
+        Err(DecodeError::InvalidLength(_) | DecodeError::InvalidPadding) => text.len(),
+    };
+    Err(ApiError::BadRequest(format!("illegal base64 data at input byte {at}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_are_base64_and_nothing_else() {
+        let images = |json: &str| images(&mut Fields::parse("Message", json.as_bytes()).unwrap());
+        assert_eq!(images(r#"{"images":["aGk=","aG\nk="]}"#).unwrap().len(), 2);
+        assert!(images(r#"{"images":null}"#).unwrap().is_empty());
+        for (json, error) in [
+            (r#"{"images":["data:image/png;base64,aGk="]}"#, "illegal base64 data at input byte 4"),
+            (r#"{"images":["aGk"]}"#, "illegal base64 data at input byte 3"),
+            (r#"{"images":["aGk=","?"]}"#, "illegal base64 data at input byte 0"),
+            (
+                r#"{"images":[1]}"#,
+                "json: cannot unmarshal number into Go struct field Message.images of type []uint8",
+            ),
+        ] {
+            let refused = images(json).unwrap_err();
+            assert_eq!((refused.status().as_u16(), refused.to_string().as_str()), (400, error), "{json}");
+        }
     }
 }
