@@ -19,7 +19,6 @@
 
 mod admission;
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,15 +38,25 @@ use super::status::Status;
 use crate::models::model::Model;
 use crate::models::name::ModelName;
 
-/// What other threads ask of the card thread.
-pub(crate) enum Command {
+/// What other threads ask of the card thread and wait in line for.
+pub(crate) enum Waiting {
     /// Continue a prompt.
     Generate(Box<Job>),
     /// Put a model on the card.
     Load(LoadJob),
-    /// Take a model off the card once its running requests have ended. Answers whether it was there.
-    Unload(ModelName, oneshot::Sender<bool>, Place),
 }
+
+/// A model that is to be taken off the card once its running requests have ended. There is nothing to wait for, so this
+/// passes the line by.
+pub(crate) struct UnloadJob {
+    pub(crate) name: ModelName,
+    /// Answers whether it was there.
+    pub(crate) reply: oneshot::Sender<bool>,
+    pub(crate) place: Place,
+}
+
+/// The mailbox of the card thread.
+pub(crate) type CardMailbox = Mailbox<UnloadJob, Waiting>;
 
 /// A request that waits for its turn to begin.
 pub(crate) struct Job {
@@ -65,12 +74,6 @@ pub(crate) struct LoadJob {
     pub(crate) keep_alive: Option<KeepAlive>,
     pub(crate) reply: oneshot::Sender<Result<LoadReport, EngineError>>,
     pub(crate) place: Place,
-}
-
-/// What waits, in the order of arrival.
-enum Waiting {
-    Generate(Box<Job>),
-    Load(LoadJob),
 }
 
 /// A request that runs.
@@ -103,14 +106,13 @@ pub(crate) struct CardThread<C: Card> {
     active: Turns<Active<C::Model>>,
     residents: Residents<C::Model>,
     card: Option<C>,
-    waiting: VecDeque<Waiting>,
     /// The first in line found no memory; nothing changes that before it leaves, a request ends or a model goes.
     starved_of_memory: bool,
     /// Something could not be given back: only opening the card again makes all of its memory free.
     leaking: bool,
     logits: Vec<u16>,
     open: Opener<C>,
-    mailbox: Arc<Mailbox<Command>>,
+    mailbox: Arc<CardMailbox>,
     status: Arc<Status>,
     limits: Limits,
     masks: MaskWorker,
@@ -120,7 +122,7 @@ impl<C: Card> CardThread<C> {
     pub(crate) fn new(
         card: C,
         open: Opener<C>,
-        mailbox: Arc<Mailbox<Command>>,
+        mailbox: Arc<CardMailbox>,
         status: Arc<Status>,
         limits: Limits,
     ) -> Self {
@@ -128,7 +130,6 @@ impl<C: Card> CardThread<C> {
             active: Turns::new(),
             residents: Residents::new(),
             card: Some(card),
-            waiting: VecDeque::new(),
             starved_of_memory: false,
             leaking: false,
             logits: Vec::new(),
@@ -154,10 +155,10 @@ impl<C: Card> CardThread<C> {
                 }
             }
         }
-        for command in self.mailbox.take().commands {
-            self.receive(command);
+        for job in self.mailbox.take().commands {
+            self.obey(job);
         }
-        for waiting in std::mem::take(&mut self.waiting) {
+        for waiting in self.mailbox.dissolve_line() {
             waiting.refuse(EngineError::ShuttingDown);
         }
         self.drop_everything(&EngineError::ShuttingDown);
@@ -166,11 +167,14 @@ impl<C: Card> CardThread<C> {
     /// One turn; false when the engine shuts down.
     fn turn(&mut self) -> bool {
         let mail = self.mailbox.take();
-        for command in mail.commands {
-            self.receive(command);
+        for job in mail.commands {
+            self.obey(job);
         }
         if mail.closed {
             return false;
+        }
+        if mail.first_left {
+            self.starved_of_memory = false;
         }
         let now = Instant::now();
         self.let_go_of_the_absent(now);
@@ -186,18 +190,13 @@ impl<C: Card> CardThread<C> {
         true
     }
 
-    fn receive(&mut self, command: Command) {
-        match command {
-            Command::Generate(job) => self.waiting.push_back(Waiting::Generate(job)),
-            Command::Load(job) => self.waiting.push_back(Waiting::Load(job)),
-            Command::Unload(name, reply, place) => {
-                let found = self.unload(&name);
-                drop(place);
-                // Visible to whoever asks after the answer, which is why it is published before it.
-                self.publish();
-                reply.send(found).ok();
-            }
-        }
+    fn obey(&mut self, job: UnloadJob) {
+        let UnloadJob { name, reply, place } = job;
+        let found = self.unload(&name);
+        drop(place);
+        // Visible to whoever asks after the answer, which is why it is published before it.
+        self.publish();
+        reply.send(found).ok();
     }
 
     /// Takes the models of this name off the card, or has them go once they are idle.
@@ -214,15 +213,8 @@ impl<C: Card> CardThread<C> {
 
     /// Ends requests whose client has left, and those whose client has not read for too long while others wait.
     fn let_go_of_the_absent(&mut self, now: Instant) {
-        let (mut first, starved) = (true, &mut self.starved_of_memory);
-        self.waiting.retain(|waiting| {
-            let stays = !waiting.abandoned();
-            if std::mem::take(&mut first) && !stays {
-                // The next in line may well find what this one did not.
-                *starved = false;
-            }
-            stays
-        });
+        // Those in line leave it by themselves, except one who has left while he was looked at.
+        self.mailbox.sweep(Waiting::abandoned);
         for active in self.active.take_where(|active| active.outlet.abandoned()) {
             self.end(active, &Event::Error(EngineError::Cancelled));
         }
@@ -230,7 +222,7 @@ impl<C: Card> CardThread<C> {
             let stalled = !active.outlet.has_room();
             active.stalled_since = stalled.then(|| active.stalled_since.unwrap_or(now));
         }
-        if self.waiting.is_empty() {
+        if !self.mailbox.someone_waits() {
             return;
         }
         let limit = self.limits.stall;
@@ -268,7 +260,7 @@ impl<C: Card> CardThread<C> {
     fn next_deadline(&self) -> Option<Instant> {
         let stalled = self.active.iter().filter_map(|active| active.stalled_since);
         let stall_ends = stalled.filter_map(|since| since.checked_add(self.limits.stall)).min();
-        let stall_ends = stall_ends.filter(|_| !self.waiting.is_empty());
+        let stall_ends = stall_ends.filter(|_| self.mailbox.someone_waits());
         [self.residents.next_expiry(), stall_ends].into_iter().flatten().min()
     }
 
@@ -417,7 +409,7 @@ impl<M: CardModel> Active<M> {
 
 impl Waiting {
     /// Whether nobody waits for the answer any more.
-    fn abandoned(&self) -> bool {
+    pub(crate) fn abandoned(&self) -> bool {
         match self {
             Self::Generate(job) => job.outlet.abandoned(),
             Self::Load(job) => job.reply.is_closed(),

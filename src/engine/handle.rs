@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::adapter::DeviceCard;
 use super::card::{Card, Fault};
-use super::card_thread::{CardThread, Command, Job, Limits, LoadJob, panic_text};
+use super::card_thread::{CardMailbox, CardThread, Job, Limits, LoadJob, UnloadJob, Waiting, panic_text};
 use super::error::EngineError;
 use super::keep_alive::KeepAlive;
 use super::mailbox::{Gate, Mailbox, Place};
@@ -71,7 +71,7 @@ impl Default for EngineConfig {
 pub struct Engine(Arc<Inner>);
 
 struct Inner {
-    mailbox: Arc<Mailbox<Command>>,
+    mailbox: Arc<CardMailbox>,
     status: Arc<Status>,
     gate: Arc<Gate>,
     event_buffer: usize,
@@ -123,7 +123,7 @@ impl Engine {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run.run()));
             // Requests that came too late for the card thread are dropped here, which answers them.
             thread_mailbox.close();
-            drop(thread_mailbox.take());
+            drop((thread_mailbox.take(), thread_mailbox.dissolve_line()));
             let reason = outcome.map_or_else(|panic| panic_text(panic.as_ref()), |()| "shut down".to_owned());
             tracing::debug!(reason, "the card thread ends");
             exit.send_replace(Some(reason));
@@ -170,9 +170,12 @@ impl Engine {
         keep_alive: Option<KeepAlive>,
     ) -> Result<LoadReport, EngineError> {
         let place = self.enter()?;
+        let mut stay = StayInLine::new(&self.0.mailbox);
         let (reply, answer) = oneshot::channel();
-        self.post(Command::Load(LoadJob { model, keep_alive, reply, place }))?;
-        answer.await.unwrap_or_else(|_| Err(self.reason_of_silence()))
+        self.join(Waiting::Load(LoadJob { model, keep_alive, reply, place }))?;
+        let report = answer.await.unwrap_or_else(|_| Err(self.reason_of_silence()));
+        stay.answered = true;
+        report
     }
 
     /// Takes a model off the card, once its running requests have ended. False if it was not there.
@@ -184,7 +187,8 @@ impl Engine {
     pub async fn unload(&self, name: &ModelName) -> Result<bool, EngineError> {
         let place = self.enter()?;
         let (reply, answer) = oneshot::channel();
-        self.post(Command::Unload(name.clone(), reply, place))?;
+        let job = UnloadJob { name: name.clone(), reply, place };
+        self.0.mailbox.post(job).map_err(|_| EngineError::ShuttingDown)?;
         answer.await.map_err(|_| self.reason_of_silence())
     }
 
@@ -203,12 +207,14 @@ impl Engine {
         }
         let arrived = Instant::now();
         let place = self.enter()?;
+        let mut stay = StayInLine::new(&self.0.mailbox);
         // Dropped with this future if the client leaves while it waits, which cancels the request.
         let (generation, outlet) = request::channel(self.0.event_buffer, self.0.mailbox.bell());
         let (begun, answer) = oneshot::channel();
-        self.post(Command::Generate(Box::new(Job { request, outlet, begun, arrived, place })))?;
-        answer.await.unwrap_or_else(|_| Err(self.reason_of_silence()))?;
-        Ok(generation)
+        self.join(Waiting::Generate(Box::new(Job { request, outlet, begun, arrived, place })))?;
+        let begun = answer.await.unwrap_or_else(|_| Err(self.reason_of_silence()));
+        stay.answered = true;
+        begun.map(|()| generation)
     }
 
     /// The models on the card.
@@ -266,8 +272,8 @@ impl Engine {
         self.0.gate.enter().ok_or(EngineError::Busy)
     }
 
-    fn post(&self, command: Command) -> Result<(), EngineError> {
-        self.0.mailbox.post(command).map_err(|_| EngineError::ShuttingDown)
+    fn join(&self, waiting: Waiting) -> Result<(), EngineError> {
+        self.0.mailbox.join(waiting).map_err(|_| EngineError::ShuttingDown)
     }
 
     /// Why the card thread dropped a request without an answer.
@@ -289,6 +295,29 @@ pub(crate) fn always_the_same<C: Card>(
         let card = open(&choice)?;
         choice = choice.of_found(card.info().kind);
         Ok(card)
+    }
+}
+
+/// Somebody's stay in the line. Made before what tells that he is gone, so dropped after it: a client that leaves is out
+/// of the line at once, and its place is another's.
+struct StayInLine<'a> {
+    mailbox: &'a CardMailbox,
+    answered: bool,
+}
+
+impl<'a> StayInLine<'a> {
+    fn new(mailbox: &'a CardMailbox) -> Self {
+        Self { mailbox, answered: false }
+    }
+}
+
+impl Drop for StayInLine<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.mailbox.sweep(Waiting::abandoned);
+            // Whoever is first now may be able to begin.
+            self.mailbox.bell().ring();
+        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! How other threads talk to the card thread.
 //!
-//! A list of commands behind a mutex and a condition variable. It is not a channel, because the card thread also has
-//! to wake up for things that are not commands (a client has left, a slow client has read, shutdown) and at a given
-//! time (a keep-alive runs out). The number of commands is bounded by the [`Gate`]: a request takes a place before it
-//! is posted and holds it until it has ended.
+//! Two lists behind a mutex: commands, which the card thread obeys as soon as it looks, and the line of requests that
+//! wait to begin, which it lets in one by one. They are no channels, because the card thread also has to wake up for
+//! things that are neither (a client has left, a slow client has read, shutdown) and at a given time (a keep-alive runs
+//! out), and because who leaves must be able to leave the line by himself: the card thread may be away for minutes, in a
+//! load, and meanwhile clients that are gone would keep others out of a full line. The number of both is bounded by the
+//! [`Gate`]: a request takes a place before it is posted and holds it until it has ended.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -13,16 +16,20 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::device::CancelFlag;
 
-/// Commands for the card thread, and the reasons for it to wake up.
+/// Commands `C` for the card thread, the line of those who wait (`W`), and the reasons for it to wake up.
 #[derive(Debug)]
-pub(crate) struct Mailbox<T> {
-    state: Mutex<State<T>>,
+pub(crate) struct Mailbox<C, W> {
+    state: Mutex<State<C, W>>,
     bell: Bell,
 }
 
 #[derive(Debug)]
-struct State<T> {
-    commands: Vec<T>,
+struct State<C, W> {
+    commands: Vec<C>,
+    /// In the order of arrival.
+    line: VecDeque<W>,
+    /// The first in line has left since the card thread looked.
+    first_left: bool,
     closed: bool,
     /// Stops the step that the card computes right now.
     step: Option<CancelFlag>,
@@ -33,9 +40,11 @@ struct State<T> {
 pub(crate) struct Bell(Arc<(Mutex<bool>, Condvar)>);
 
 /// What the card thread found in its mailbox.
-pub(crate) struct Mail<T> {
+pub(crate) struct Mail<C> {
     /// New commands, oldest first.
-    pub(crate) commands: Vec<T>,
+    pub(crate) commands: Vec<C>,
+    /// The first in line has left: the next one may well find what that one did not.
+    pub(crate) first_left: bool,
     /// The engine shuts down: no command will follow.
     pub(crate) closed: bool,
 }
@@ -66,9 +75,15 @@ impl Bell {
     }
 }
 
-impl<T> Mailbox<T> {
+impl<C, W> Mailbox<C, W> {
     pub(crate) fn new() -> Self {
-        let state = State { commands: Vec::new(), closed: false, step: None };
+        let state = State {
+            commands: Vec::new(),
+            line: VecDeque::new(),
+            first_left: false,
+            closed: false,
+            step: None,
+        };
         Self { state: Mutex::new(state), bell: Bell::default() }
     }
 
@@ -77,7 +92,7 @@ impl<T> Mailbox<T> {
     }
 
     /// Posts a command; gives it back if the engine shuts down.
-    pub(crate) fn post(&self, command: T) -> Result<(), T> {
+    pub(crate) fn post(&self, command: C) -> Result<(), C> {
         {
             let mut state = self.state.lock();
             if state.closed {
@@ -87,6 +102,55 @@ impl<T> Mailbox<T> {
         }
         self.bell.ring();
         Ok(())
+    }
+
+    /// Joins the end of the line; gives the request back if the engine shuts down.
+    pub(crate) fn join(&self, waiting: W) -> Result<(), W> {
+        {
+            let mut state = self.state.lock();
+            if state.closed {
+                return Err(waiting);
+            }
+            state.line.push_back(waiting);
+        }
+        self.bell.ring();
+        Ok(())
+    }
+
+    /// Takes those who have `left` out of the line.
+    pub(crate) fn sweep(&self, left: impl Fn(&W) -> bool) {
+        let mut state = self.state.lock();
+        if !state.line.iter().any(&left) {
+            return;
+        }
+        if state.line.front().is_some_and(&left) {
+            state.first_left = true;
+        }
+        let (gone, line): (Vec<W>, Vec<W>) = std::mem::take(&mut state.line).into_iter().partition(left);
+        state.line = line.into();
+        // What they hold is given back without the lock: it may be much.
+        drop(state);
+        drop(gone);
+    }
+
+    /// Takes the first out of the line.
+    pub(crate) fn next_in_line(&self) -> Option<W> {
+        self.state.lock().line.pop_front()
+    }
+
+    /// Puts the one taken out last back to its place: it has to wait.
+    pub(crate) fn put_back(&self, waiting: W) {
+        self.state.lock().line.push_front(waiting);
+    }
+
+    /// Whether anybody is in the line.
+    pub(crate) fn someone_waits(&self) -> bool {
+        !self.state.lock().line.is_empty()
+    }
+
+    /// Takes everybody out of the line.
+    pub(crate) fn dissolve_line(&self) -> VecDeque<W> {
+        std::mem::take(&mut self.state.lock().line)
     }
 
     /// Refuses further commands and stops the step under way before its next layer, a model load before its next file.
@@ -106,10 +170,14 @@ impl<T> Mailbox<T> {
         self.state.lock().closed
     }
 
-    /// Empties the mailbox without waiting.
-    pub(crate) fn take(&self) -> Mail<T> {
+    /// Takes the commands, without waiting for any.
+    pub(crate) fn take(&self) -> Mail<C> {
         let mut state = self.state.lock();
-        Mail { commands: std::mem::take(&mut state.commands), closed: state.closed }
+        Mail {
+            commands: std::mem::take(&mut state.commands),
+            first_left: std::mem::take(&mut state.first_left),
+            closed: state.closed,
+        }
     }
 
     /// Sleeps until something has happened or until `deadline`.

@@ -35,7 +35,7 @@ impl<C: Card> CardThread<C> {
     /// Lets requests begin until the first in line has to wait.
     pub(super) fn admit(&mut self) {
         while !self.starved_of_memory {
-            let Some(waiting) = self.waiting.pop_front() else { return };
+            let Some(waiting) = self.mailbox.next_in_line() else { return };
             if waiting.abandoned() {
                 continue;
             }
@@ -44,7 +44,7 @@ impl<C: Card> CardThread<C> {
                 Waiting::Load(job) => self.begin_load(job).map(Waiting::Load),
             };
             if let Some(waiting) = must_wait {
-                self.waiting.push_front(waiting);
+                self.mailbox.put_back(waiting);
                 return;
             }
         }

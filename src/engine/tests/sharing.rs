@@ -92,6 +92,40 @@ async fn a_full_queue_is_an_answer_and_the_order_is_that_of_arrival() {
     assert_eq!(tokens(&engine, request(&model, &[30], 1)).await.0, [31]);
 }
 
+/// A load may take minutes, and the card thread sees and hears nothing meanwhile.
+#[tokio::test]
+async fn who_leaves_the_line_makes_room_at_once_even_during_a_load() {
+    let world = World::new(count_up);
+    let engine = world.engine(&EngineConfig { sequences: 1, max_queue: 2, ..EngineConfig::default() });
+    let model = world.model("m");
+    world.hold_loads(true);
+    let ask = |prompt: u32| {
+        let (engine, request) = (engine.clone(), request(&model, &[prompt], 1));
+        tokio::spawn(async move { tokens(&engine, request).await.0 })
+    };
+    let first = ask(1);
+    eventually(|| engine.loading().is_some()).await;
+    let (second, third) = (ask(11), ask(21));
+    eventually(|| engine.counters().queued == 3).await;
+    assert_eq!(engine.generate(request(&model, &[31], 1)).await.unwrap_err(), EngineError::Busy);
+    second.abort();
+    assert!(second.await.unwrap_err().is_cancelled());
+    assert_eq!(engine.counters().queued, 2, "the card thread is still in the load");
+    let load = {
+        let (engine, model) = (engine.clone(), model.clone());
+        tokio::spawn(async move { engine.load(model, None).await.map(|report| report.load) })
+    };
+    eventually(|| engine.counters().queued == 3).await;
+    load.abort();
+    assert!(load.await.unwrap_err().is_cancelled());
+    let fourth = ask(41);
+    eventually(|| engine.counters().queued == 3).await;
+    world.hold_loads(false);
+    let (first, third, fourth) = tokio::join!(first, third, fourth);
+    assert_eq!((first.unwrap(), third.unwrap(), fourth.unwrap()), (vec![2], vec![22], vec![42]));
+    assert_eq!(engine.counters().queued, 0);
+}
+
 #[tokio::test]
 async fn unloads_of_clients_that_left_fill_the_queue_and_no_more() {
     let world = World::new(count_up);
