@@ -10,9 +10,11 @@
 //! stream, with it the generation, and that cancels the work on the card.
 
 mod anthropic;
+mod api_key;
 mod body;
 mod cors;
 pub mod error;
+mod exchange;
 mod fields;
 mod guard;
 pub mod host;
@@ -22,37 +24,40 @@ mod intake;
 mod lookup;
 mod ollama;
 mod openai;
+mod request_id;
 mod serve;
 pub mod settings;
+mod socket;
 mod stream;
 mod time;
+mod usage;
 
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::header::{LOCATION, SERVER};
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::{self, Next};
+use axum::http::header::LOCATION;
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use api_key::{ApiKeyError, ApiKeys};
 pub use body::MAX_BODY_BYTES;
 pub use cors::{OriginError, Origins};
 pub use ollama::{COMPATIBLE_VERSION, describe_model};
 pub use serve::{ServeError, bind, serve};
 
+use self::anthropic::error::AnthropicError;
 use self::error::ApiError;
 use self::intake::Intake;
+use self::openai::error::OpenAiError;
 use self::settings::Settings;
+use self::usage::Traffic;
 use crate::engine::Engine;
 use crate::models::store::Store;
-
-/// Name and version of this program, in every answer's `Server` header.
-const PROGRAM: &str = concat!("ax650/", env!("CARGO_PKG_VERSION"));
 
 /// What every handler may use. Cheap to clone.
 #[derive(Clone)]
@@ -61,13 +66,14 @@ pub struct AppState {
     pub(crate) store: Arc<Store>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) intake: Arc<Intake>,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl AppState {
     /// Puts the parts together.
     pub fn new(engine: Engine, store: Arc<Store>, settings: Settings) -> Self {
         let intake = Arc::new(Intake::new(settings.max_queue));
-        Self { engine, store, settings: Arc::new(settings), intake }
+        Self { engine, store, settings: Arc::new(settings), intake, traffic: Arc::default() }
     }
 
     /// Records where the server listens; the check of the `Host` header depends on it.
@@ -87,28 +93,29 @@ pub fn router(state: AppState) -> Router {
     router
         .fallback(unknown_path)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(state.clone(), api_key::check))
         .layer(middleware::from_fn_with_state(state.clone(), cors::check))
         .layer(middleware::from_fn_with_state(state.clone(), guard::check))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(finish))
+        .layer(middleware::from_fn_with_state(state.clone(), exchange::attend))
         .with_state(state)
 }
 
 /// Every path with its methods, of all families.
 fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
-    [ollama::routes(), openai::routes(), anthropic::routes()].into_iter().flatten().collect()
+    let families = [ollama::routes(), openai::routes(), anthropic::routes(), usage::routes()];
+    families.into_iter().flatten().collect()
 }
 
-/// Logs a request and signs its answer.
-async fn finish(request: Request, next: Next) -> Response {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let started = std::time::Instant::now();
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(SERVER, HeaderValue::from_static(PROGRAM));
-    // Escaped: a path may carry terminal control sequences.
-    let path = path.escape_debug().to_string();
-    tracing::info!(status = response.status().as_u16(), %method, path, elapsed = ?started.elapsed(), "request");
-    response
+/// An error in the envelope that the clients of a path read; for what is refused before a handler sees it.
+fn refusal(path: &str, error: ApiError) -> Response {
+    if path.starts_with("/v1/messages") {
+        AnthropicError::from(error).into_response()
+    } else if path.starts_with("/v1/") {
+        OpenAiError::from(error).into_response()
+    } else {
+        error.into_response()
+    }
 }
 
 /// 404, or a redirect for a known path with a slash too many.
@@ -139,12 +146,8 @@ fn panicked(payload: Box<dyn Any + Send>) -> Response {
 
 /// Logs the panic of a handler and makes the error of it that a client may see.
 fn panic_error(payload: &(dyn Any + Send)) -> ApiError {
-    let text = payload
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
-    tracing::error!(panic = text, "a request handler panicked");
+    let panic = exchange::panic_text(payload);
+    tracing::error!(panic, "a request handler panicked");
     ApiError::Internal("the request could not be handled; the server's log has the cause".into())
 }
 

@@ -1,6 +1,6 @@
 //! Routes in the manner of Anthropic, with the fields and texts that Ollama gives them.
 
-mod error;
+pub(crate) mod error;
 
 use axum::routing::{self, MethodRouter};
 use tower_http::catch_panic::CatchPanicLayer;

@@ -1,8 +1,8 @@
 //! Bodies in and out: bounded reading, JSON answers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::HeaderName;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -17,6 +17,10 @@ pub const MAX_BODY_BYTES: usize = 128 << 20;
 
 /// Longest time without any byte of a body that is being read.
 const STALL_TIME: Duration = Duration::from_mins(1);
+
+/// What comes in drops, never quite stalling, has this much time and more with every byte at the rate below.
+const LEAST_TIME: Duration = Duration::from_mins(2);
+const LEAST_BYTES_PER_SECOND: u64 = 4 << 10;
 
 /// After a body has gone over the limit it is still read for this long, and thrown away: a client that is cut off while
 /// it writes sees a broken connection instead of the 413 that tells it why.
@@ -42,10 +46,17 @@ pub(crate) async fn read(intake: &Intake, body: Body) -> Result<(Vec<u8>, Memory
 }
 
 async fn read_up_to(intake: &Intake, mut body: Body, limit: usize) -> Result<(Vec<u8>, Memory), ApiError> {
+    if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
+        // It says so itself: nothing of it is kept.
+        discard(body).await;
+        return Err(ApiError::BodyTooLarge(limit));
+    }
+    let began = Instant::now();
     let (mut bytes, mut memory) = (Vec::new(), Memory::default());
     loop {
-        let frame = tokio::time::timeout(STALL_TIME, body.frame()).await;
-        let frame = frame.map_err(|_| ApiError::BodyUnreadable("it stopped coming".into()))?;
+        let patience = patience(bytes.len(), began.elapsed());
+        let frame = tokio::time::timeout(patience, body.frame()).await;
+        let frame = frame.map_err(|_| ApiError::BodyUnreadable("it comes too slowly".into()))?;
         let Some(frame) = frame else { return Ok((bytes, memory)) };
         let frame = frame.map_err(|error| ApiError::BodyUnreadable(error.to_string()))?;
         let Some(chunk) = frame.data_ref() else { continue };
@@ -57,12 +68,23 @@ async fn read_up_to(intake: &Intake, mut body: Body, limit: usize) -> Result<(Ve
         };
         if let Err(error) = room {
             drop((bytes, memory));
-            let discard = async { while let Some(Ok(_)) = body.frame().await {} };
-            tokio::time::timeout(DISCARD_TIME, discard).await.ok();
+            discard(body).await;
             return Err(error);
         }
         bytes.extend_from_slice(chunk);
     }
+}
+
+/// How long to wait for more of a body of which `read` bytes have come in `elapsed`.
+fn patience(read: usize, elapsed: Duration) -> Duration {
+    let earned = Duration::from_secs(u64::try_from(read).unwrap_or(u64::MAX) / LEAST_BYTES_PER_SECOND);
+    STALL_TIME.min(LEAST_TIME.saturating_add(earned).saturating_sub(elapsed))
+}
+
+/// Reads what still comes, and throws it away.
+async fn discard(mut body: Body) {
+    let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+    tokio::time::timeout(DISCARD_TIME, rest).await.ok();
 }
 
 /// A native JSON answer with status 200.
@@ -90,5 +112,19 @@ mod tests {
         assert_eq!(read_up_to(&intake, Body::from("abcd"), 4).await.unwrap().0, b"abcd");
         let error = read_up_to(&intake, Body::from("abcde"), 4).await.unwrap_err();
         assert_eq!(error.status().as_u16(), 413);
+        // One that does not tell its length beforehand.
+        let chunks = futures_util::stream::iter(["abc", "de"].map(Ok::<_, std::io::Error>));
+        let error = read_up_to(&intake, Body::from_stream(chunks), 4).await.unwrap_err();
+        assert_eq!(error.status().as_u16(), 413);
+        assert_eq!(intake.in_use().body_bytes, 0);
+    }
+
+    #[test]
+    fn patience_ends_for_a_body_that_comes_in_drops() {
+        let seconds = Duration::from_secs;
+        assert_eq!(patience(0, seconds(0)), STALL_TIME);
+        assert_eq!(patience(100, seconds(100)), seconds(20));
+        assert_eq!(patience(150, seconds(130)), Duration::ZERO);
+        assert_eq!(patience(100 << 20, seconds(1000)), STALL_TIME);
     }
 }

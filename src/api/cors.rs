@@ -7,7 +7,7 @@
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, HOST, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HOST, ORIGIN, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -16,10 +16,14 @@ use axum::response::{IntoResponse, Response};
 use super::AppState;
 
 const ALLOW_METHODS: &str = "GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS";
+/// Upstream's, and those of Anthropic's library and of [`super::request_id`].
 const ALLOW_HEADERS: &str = "Authorization,Content-Type,User-Agent,Accept,X-Requested-With,OpenAI-Beta,\
 x-stainless-arch,x-stainless-async,x-stainless-custom-poll-interval,x-stainless-helper-method,x-stainless-lang,\
 x-stainless-os,x-stainless-package-version,x-stainless-poll-helper,x-stainless-retry-count,x-stainless-runtime,\
-x-stainless-runtime-version,x-stainless-timeout,x-api-key,anthropic-version";
+x-stainless-runtime-version,x-stainless-timeout,x-api-key,anthropic-version,anthropic-beta,\
+anthropic-dangerous-direct-browser-access,x-request-id";
+/// What a page may read of an answer besides the few headers that every page may.
+const EXPOSE_HEADERS: &str = "X-Request-Id,Request-Id";
 /// Twelve hours, in seconds.
 const MAX_AGE: &str = "43200";
 
@@ -115,9 +119,12 @@ pub(crate) async fn check(State(state): State<AppState>, request: Request, next:
         tracing::debug!(?origin, "origin refused; OLLAMA_ORIGINS adds allowed ones");
         return StatusCode::FORBIDDEN.into_response();
     }
-    let mut response =
-        if request.method() == Method::OPTIONS { preflight() } else { next.run(request).await };
+    let is_preflight = request.method() == Method::OPTIONS;
+    let mut response = if is_preflight { preflight() } else { next.run(request).await };
     let headers = response.headers_mut();
+    if !is_preflight {
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSE_HEADERS));
+    }
     if origins.any {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     } else {

@@ -35,6 +35,9 @@ pub enum ApiError {
     /// `keep_alive` is no duration.
     #[error(transparent)]
     KeepAlive(#[from] KeepAliveError),
+    /// The server wants a key and the request shows none, or not one of its keys.
+    #[error("unauthorized: send a key of this server, as Authorization: Bearer KEY or as x-api-key: KEY")]
+    Unauthorized,
     /// No model named.
     #[error("model is required")]
     ModelRequired,
@@ -152,6 +155,7 @@ impl ApiError {
             | Self::RawConflict
             | Self::TopLogprobs
             | Self::PromptTooLong => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::ModelNotFound(_) => StatusCode::NOT_FOUND,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use super::body::MAX_BODY_BYTES;
 use super::error::ApiError;
 use super::lookup;
+use super::usage::IntakeUse;
 use crate::engine::EngineError;
 
 /// Bytes of all request bodies in memory: a few of the largest, or thousands of usual ones.
@@ -28,6 +29,8 @@ pub(crate) struct Intake {
     steps: Arc<Semaphore>,
     workers: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    /// All there is of the three above.
+    whole: [usize; 3],
 }
 
 /// Memory set aside for the body of a request.
@@ -48,10 +51,18 @@ impl Intake {
     }
 
     fn with_limits(bytes: usize, workers: usize, max_waiting: usize) -> Self {
-        Self {
-            steps: Arc::new(Semaphore::new(bytes / STEP)),
-            workers: Arc::new(Semaphore::new(workers)),
-            places: Arc::new(Semaphore::new(max_waiting.min(Semaphore::MAX_PERMITS))),
+        let whole = [bytes / STEP, workers, max_waiting.min(Semaphore::MAX_PERMITS)];
+        let [steps, workers, places] = whole.map(Semaphore::new).map(Arc::new);
+        Self { steps, workers, places, whole }
+    }
+
+    /// What is in use right now.
+    pub(crate) fn in_use(&self) -> IntakeUse {
+        let [steps, workers, places] = self.whole;
+        IntakeUse {
+            body_bytes: (steps - self.steps.available_permits()) * STEP,
+            preparing: workers - self.workers.available_permits(),
+            waiting: places - self.places.available_permits(),
         }
     }
 
@@ -160,7 +171,7 @@ mod tests {
         let turn = intake.turn(Memory::default()).await.unwrap();
         let left = tokio::time::timeout(Duration::from_millis(5), intake.turn(Memory::default())).await;
         assert!(left.is_err());
-        assert_eq!(intake.places.available_permits(), 1);
+        assert_eq!(intake.in_use(), IntakeUse { body_bytes: 0, preparing: 1, waiting: 0 });
         drop(turn);
     }
 
@@ -177,7 +188,7 @@ mod tests {
         });
         assert!(tokio::time::timeout(Duration::from_millis(5), step).await.is_err());
         drop(turn);
-        assert_eq!((intake.workers.available_permits(), intake.steps.available_permits()), (0, 0));
+        assert_eq!(intake.in_use(), IntakeUse { body_bytes: STEP, preparing: 1, waiting: 0 });
         go_on.send(()).unwrap();
         drop(
             tokio::time::timeout(Duration::from_secs(10), intake.turn(Memory::default()))

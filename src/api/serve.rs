@@ -15,6 +15,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::host::{DEFAULT_PORT, HostAddress};
+use super::socket::Taken;
+use super::usage::Traffic;
 use super::{AppState, router};
 
 /// How long connections may take to send their last bytes after the engine has ended all answers.
@@ -25,13 +27,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// What connections may cost.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// Time for the head of a request. A connection that takes longer, or rests longer between requests, is closed.
+    /// Time for the head of a request. A connection that takes longer, or rests longer between requests, is closed: later
+    /// than the libraries of clients close theirs at rest, 90 seconds at most, because a request sent into a connection
+    /// that is being closed here is lost.
     head: Duration,
+    /// How long a client may take nothing of what it is sent before its connection is closed.
+    unread: Duration,
     /// Connections at a time; further ones wait in the system's queue.
     connections: usize,
 }
 
-const LIMITS: Limits = Limits { head: Duration::from_secs(30), connections: 1024 };
+const LIMITS: Limits =
+    Limits { head: Duration::from_mins(2), unread: Duration::from_mins(5), connections: 1024 };
 
 /// Why the server cannot listen or go on.
 #[derive(Debug, thiserror::Error)]
@@ -96,8 +103,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     state.listen_on(listener.local_addr()?);
-    let engine = state.engine.clone();
-    let connections = Connections::default();
+    let (engine, traffic) = (state.engine.clone(), Arc::clone(&state.traffic));
+    let connections = Connections { traffic, ..Connections::default() };
     let connections = connections.accept_until(listener, router(state), LIMITS, shutdown).await;
     tracing::info!("shutting down");
     // Connections at rest close at once, the others after their answer, which the engine ends.
@@ -114,6 +121,7 @@ pub async fn serve(
 struct Connections {
     graceful: GracefulShutdown,
     tasks: JoinSet<()>,
+    traffic: Arc<Traffic>,
 }
 
 impl Connections {
@@ -153,12 +161,14 @@ impl Connections {
             // Records are small and each is to arrive at once; without this option they may be late, and no worse.
             socket.set_nodelay(true).ok();
             let service = TowerToHyperService::new(router.clone());
-            let connection = self.graceful.watch(http.serve_connection(TokioIo::new(socket), service));
+            let socket = TokioIo::new(Taken::new(socket, limits.unread));
+            let connection = self.graceful.watch(http.serve_connection(socket, service));
+            let open = self.traffic.connect();
             self.tasks.spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "a connection ended");
                 }
-                drop(place);
+                drop((open, place));
             });
         }
     }
@@ -193,7 +203,7 @@ mod tests {
     async fn a_head_that_does_not_come_closes_the_connection_and_frees_its_place() {
         let listener = bind(&host::parse("127.0.0.1:0")).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limits = Limits { head: Duration::from_millis(200), connections: 1 };
+        let limits = Limits { head: Duration::from_millis(200), connections: 1, ..LIMITS };
         let router = Router::new().route("/", axum::routing::get(|| async { "here" }));
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let server = tokio::spawn(async move {

@@ -9,6 +9,8 @@ use http::{Method, Request, StatusCode, header};
 use serde_json::Value;
 use tower::ServiceExt;
 
+use crate::api::settings::trimmed;
+
 /// How long a server may take to answer a request that costs it nothing.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
@@ -62,6 +64,14 @@ enum Transport {
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, String>> + Send>>;
 
+/// The key of `OLLAMA_API_KEY`, for a server that wants one; libraries of Ollama read the same variable.
+fn credentials() -> header::HeaderMap {
+    let key = std::env::var("OLLAMA_API_KEY").unwrap_or_default();
+    let value = header::HeaderValue::from_str(&format!("Bearer {}", trimmed(&key)));
+    let value = value.ok().filter(|_| !trimmed(&key).is_empty());
+    value.into_iter().map(|value| (header::AUTHORIZATION, value)).collect()
+}
+
 impl Client {
     /// Client of the server at `base` (`http://127.0.0.1:11434`); nothing is sent yet.
     pub fn http(base: impl Into<String>) -> Result<Self, ClientError> {
@@ -69,6 +79,7 @@ impl Client {
         // A model may load for minutes before the first byte: only connecting has a limit.
         // Proxies are for the internet; the server stands in this house.
         let http = reqwest::Client::builder()
+            .default_headers(credentials())
             .connect_timeout(2 * ANSWER_LIMIT)
             .no_proxy()
             .user_agent(concat!("ax650/", env!("CARGO_PKG_VERSION")))

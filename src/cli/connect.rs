@@ -10,7 +10,7 @@ use crate::{
         self, AppState,
         settings::{self, Settings},
     },
-    engine::{Engine, EngineConfig},
+    engine::{CallLimits, Engine, EngineConfig},
     models::{name::ModelName, store::Store},
 };
 
@@ -45,6 +45,10 @@ pub(super) fn start_engine(card: &CardArguments, settings: &Settings) -> anyhow:
         keep_alive: settings.keep_alive,
         sequences: settings.num_parallel.unwrap_or(defaults.sequences),
         models: settings.max_loaded_models.unwrap_or(defaults.models),
+        call_limits: CallLimits {
+            load: settings.load_timeout.unwrap_or(defaults.call_limits.load),
+            ..defaults.call_limits
+        },
         ..defaults
     };
     Ok(Engine::start(config)?)

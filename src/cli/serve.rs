@@ -11,7 +11,10 @@ use tokio::{
 
 use super::{CardArguments, connect, terminal::note};
 use crate::{
-    api::{self, settings::Settings},
+    api::{
+        self,
+        settings::{Settings, VARIABLES, Variable},
+    },
     engine::Engine,
 };
 
@@ -22,20 +25,29 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     visible_alias = "start",
-    after_help = "Examples:\n  \
+    after_help = after_help()
+)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    card: CardArguments,
+}
+
+const EXAMPLES: &str = "Examples:\n  \
         ax650 serve                                a real card if one answers, else the CPU\n  \
         ax650 serve --device software --threads 2  always the CPU, with two threads\n  \
         ax650 serve --device pcie:1                the second PCIe card\n  \
         ax650 serve --paths=-async                 every way to save work but one\n  \
         OLLAMA_HOST=0.0.0.0 ax650 serve            reachable from other machines\n  \
-        OLLAMA_KEEP_ALIVE=-1 ax650 serve           never unload an idle model\n\n\
-        Environment: AX650_DEVICE, AX650_DRIVER_PATH, AX650_THREADS, AX650_PATHS, OLLAMA_HOST (127.0.0.1:11434), OLLAMA_MODELS, OLLAMA_KEEP_ALIVE, OLLAMA_CONTEXT_LENGTH, OLLAMA_MAX_QUEUE, \
-        OLLAMA_NUM_PARALLEL, OLLAMA_MAX_LOADED_MODELS, \
-        OLLAMA_ORIGINS, OLLAMA_DEBUG"
-)]
-pub(super) struct Arguments {
-    #[command(flatten)]
-    card: CardArguments,
+        OLLAMA_KEEP_ALIVE=-1 ax650 serve           never unload an idle model";
+
+/// Examples, and the variables with what holds without them.
+fn after_help() -> String {
+    let line = |Variable { name, meaning, default }| format!("  {name:<25} {meaning} [{default}]");
+    let variables = VARIABLES.map(line).join("\n");
+    format!(
+        "{EXAMPLES}\n\nEnvironment, besides that of the options above:\n{variables}\n\
+         Other variables of Ollama are about GPUs and its cloud; they mean nothing here and do no harm."
+    )
 }
 
 impl Arguments {

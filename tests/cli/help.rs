@@ -18,6 +18,20 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
+fn serve_tells_of_the_variables_it_reads_with_their_defaults() {
+    let text = stdout(&Program::new().run(&["serve", "--help"]).success());
+    // As wide as the terminal, wherever that breaks the lines.
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for variable in ax650::api::settings::VARIABLES {
+        assert!(
+            text.contains(variable.name) && text.contains(variable.default),
+            "{}:\n{text}",
+            variable.name
+        );
+    }
+}
+
+#[test]
 fn no_command_prints_help_and_fails() {
     let assert = Program::new().run(&[]).code(2);
     assert!(stdout(&assert).contains("First steps:"));

@@ -215,6 +215,17 @@ impl Answer {
 impl Server {
     /// Sends a request with a body that says nothing about its type.
     pub(crate) async fn send(&self, method: &str, path: &str, body: impl Into<reqwest::Body>) -> Answer {
+        self.send_with(method, path, &[], body).await
+    }
+
+    /// Sends a request with headers of its own.
+    pub(crate) async fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -222,7 +233,10 @@ impl Server {
             .unwrap();
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
         let url = format!("http://{}{path}", self.address);
-        let response = client.request(method, url).body(body).send().await.unwrap();
+        let request = headers
+            .iter()
+            .fold(client.request(method, url), |request, (name, value)| request.header(*name, *value));
+        let response = request.body(body).send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Answer { status, headers, text: response.text().await.unwrap() }
     }

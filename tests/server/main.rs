@@ -4,6 +4,7 @@
 mod anthropic;
 mod bodies;
 mod cancel;
+mod connections;
 mod context;
 mod ending;
 mod errors;
@@ -11,6 +12,7 @@ mod fixture;
 mod format;
 mod generation;
 mod insert;
+mod keys;
 mod management;
 mod network;
 mod openai;

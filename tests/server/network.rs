@@ -42,6 +42,7 @@ async fn origins_of_local_pages_are_let_in_and_others_are_not() {
     assert!(
         answer.contains("access-control-allow-origin: http://localhost:3000\r\n")
             && answer.contains("vary: origin")
+            && answer.contains("access-control-expose-headers: x-request-id,request-id\r\n")
     );
     let (code, answer) = status(&server, "GET", "Host: localhost\r\n").await;
     assert!(code == 200 && !answer.contains("access-control"));
@@ -67,6 +68,10 @@ async fn preflights() {
         "access-control-allow-methods: get,post,put,patch,delete,head,options",
         "access-control-max-age: 43200",
         "x-stainless-retry-count",
+        "authorization",
+        "x-api-key",
+        "anthropic-version",
+        "anthropic-dangerous-direct-browser-access",
     ] {
         assert!(answer.contains(part), "{part} in {answer}");
     }
