@@ -48,7 +48,7 @@ pub(crate) use model::template_of;
 pub use stop::{StopMatcher, StopOutcome};
 pub use template::ChatTemplate;
 pub use thinking::{Parts, ThinkingSplitter};
-pub use tool::{Tool, ToolCall, ToolChoice, ToolError};
+pub use tool::{CallPart, Tool, ToolCall, ToolChoice, ToolError, ToolFormat, ToolParser, ToolParts};
 pub use word_piece::word_piece_tokenizer;
 
 /// Number of a token: its row in the embedding table and its column in the logits.

@@ -3,7 +3,13 @@
 //! A [`Tool`] comes out of a request's JSON and goes into the chat template; a [`ToolCall`] comes out of the model's
 //! text and goes into the answer. Both are plain: which family writes calls in which way is a matter of its format.
 
+mod format;
+mod parser;
+
 use serde_json::{Map, Value};
+
+pub use self::format::{CallPart, ToolFormat};
+pub use self::parser::{ToolParser, ToolParts};
 
 /// More tools than any client offers; their descriptions alone would fill the context.
 const MAX_TOOLS: usize = 1024;
