@@ -23,6 +23,7 @@ mod message;
 mod model;
 mod pre_tokenizer;
 mod python;
+mod spelled;
 mod stack;
 mod stop;
 mod template;
@@ -45,9 +46,10 @@ pub use grammar::{Constraint, Grammar, GrammarError, GrammarSpec, Thoughts, Toke
 pub use message::{Message, RenderOptions};
 pub use model::TextModel;
 pub(crate) use model::template_of;
+pub use spelled::SpelledTokens;
 pub use stop::{StopMatcher, StopOutcome};
 pub use template::ChatTemplate;
-pub use thinking::{Parts, ThinkingSplitter};
+pub use thinking::{Parts, ThinkingSplitter, ThinkingTags};
 pub use tool::{CallPart, Tool, ToolCall, ToolChoice, ToolError, ToolFormat, ToolParser, ToolParts};
 pub use word_piece::word_piece_tokenizer;
 

@@ -10,7 +10,7 @@ use crate::device::{
 };
 use crate::models::embedding::EmbeddingTable;
 use crate::models::model::Model;
-use crate::text::{Detokenizer, TextModel, TokenId};
+use crate::text::{Detokenizer, SpelledTokens, TextModel, TokenId};
 
 /// A card opened through a driver.
 pub(crate) struct DeviceCard {
@@ -119,8 +119,8 @@ impl CardModel for DeviceModel {
         String::from_utf8_lossy(self.text.token_bytes(token)).into_owned()
     }
 
-    fn stream_text(&self) -> Detokenizer {
-        self.text.detokenizer()
+    fn stream_text(&self, spelled: &SpelledTokens) -> Detokenizer {
+        self.text.detokenizer_spelling(spelled.clone())
     }
 }
 

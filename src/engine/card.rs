@@ -10,7 +10,7 @@ use super::error::EngineError;
 use super::status::LoadedPaths;
 use crate::device::{CancelFlag, DeviceInfo};
 use crate::models::model::Model;
-use crate::text::TokenId;
+use crate::text::{SpelledTokens, TokenId};
 
 /// A card that models can be loaded on. Lives on the card thread and never leaves it.
 pub(crate) trait Card: Sized + 'static {
@@ -45,8 +45,8 @@ pub(crate) trait CardModel {
     fn is_end(&self, token: TokenId) -> bool;
     /// The text of one token by itself.
     fn token_text(&self, token: TokenId) -> String;
-    /// A fresh incremental detokeniser.
-    fn stream_text(&self) -> Self::Text;
+    /// A fresh incremental detokeniser that spells out these special tokens.
+    fn stream_text(&self, spelled: &SpelledTokens) -> Self::Text;
 }
 
 /// Sizes of a loaded model.

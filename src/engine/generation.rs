@@ -121,7 +121,7 @@ impl<M: CardModel> Run<M> {
             logprobs: options.logprobs,
             sampler,
             guide: options.grammar.map(|grammar| masks.begin(grammar)),
-            text: model.stream_text(),
+            text: model.stream_text(&options.spelled),
             stops: StopMatcher::new(options.stop),
             clock: Clock::default(),
         }

@@ -17,7 +17,7 @@ use super::mailbox::Bell;
 use super::sampler::SamplingOptions;
 use crate::device::CancelFlag;
 use crate::models::model::Model;
-use crate::text::{Grammar, TokenId};
+use crate::text::{Grammar, SpelledTokens, TokenId};
 
 /// One prompt to be continued.
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ pub struct GenerateOptions {
     /// The form of the answer, compiled for this model's vocabulary. An answer that is complete ends with
     /// [`DoneReason::Stop`]. Log-probabilities are those without it.
     pub grammar: Option<Grammar>,
+    /// Special tokens that are part of the text.
+    pub spelled: SpelledTokens,
 }
 
 impl Default for GenerateOptions {
@@ -58,6 +60,7 @@ impl Default for GenerateOptions {
             stop: Vec::new(),
             logprobs: None,
             grammar: None,
+            spelled: SpelledTokens::default(),
         }
     }
 }

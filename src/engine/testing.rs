@@ -19,7 +19,7 @@ use super::{
 };
 use crate::device::{CancelFlag, DeviceChoice, DeviceInfo, Interface};
 use crate::models::model::Model;
-use crate::text::TokenId;
+use crate::text::{SpelledTokens, TokenId};
 
 pub(crate) const CONTEXT: usize = 32;
 pub(crate) const CHUNK: usize = 8;
@@ -341,7 +341,7 @@ impl CardModel for FakeModel {
         text_of(token).to_string()
     }
 
-    fn stream_text(&self) -> FakeText {
+    fn stream_text(&self, _spelled: &SpelledTokens) -> FakeText {
         FakeText
     }
 }

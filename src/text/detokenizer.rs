@@ -8,29 +8,30 @@
 
 use std::sync::Arc;
 
-use super::{TokenId, token_table::TokenTable};
+use super::{SpelledTokens, TokenId, token_table::TokenTable};
 
 /// Incremental detokeniser of one answer. Owned: it may move to the thread that generates.
 #[derive(Debug, Clone)]
 pub struct Detokenizer {
     table: Arc<TokenTable>,
+    spelled: SpelledTokens,
     /// The beginning of a character, at most 3 bytes.
     pending: Vec<u8>,
     at_beginning: bool,
 }
 
 impl Detokenizer {
-    pub(crate) fn new(table: Arc<TokenTable>) -> Self {
-        Self { table, pending: Vec::new(), at_beginning: true }
+    pub(crate) fn new(table: Arc<TokenTable>, spelled: SpelledTokens) -> Self {
+        Self { table, spelled, pending: Vec::new(), at_beginning: true }
     }
 
     /// Takes the next token and returns the text that became complete with it, if any.
     ///
-    /// Special tokens give no text.
+    /// Special tokens give no text, but for those to be spelled out.
     pub fn push(&mut self, id: TokenId) -> Option<String> {
         let mut bytes = self.table.bytes(id);
         if bytes.is_empty() {
-            return None;
+            bytes = self.spelled.text(id)?.as_bytes();
         }
         if std::mem::take(&mut self.at_beginning) && self.table.strips_first_space() {
             bytes = bytes.strip_prefix(b" ").unwrap_or(bytes);
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn characters_are_never_split() {
-        let mut detokenizer = Detokenizer::new(byte_table());
+        let mut detokenizer = Detokenizer::new(byte_table(), SpelledTokens::default());
         let pushed: Vec<Option<String>> = "aé🙂".bytes().map(|byte| detokenizer.push(byte.into())).collect();
         let expected = [Some("a"), None, Some("é"), None, None, None, Some("🙂")];
         assert_eq!(pushed, expected.map(|text| text.map(String::from)));
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn invalid_bytes_become_replacement_characters_at_once() {
-        let mut detokenizer = Detokenizer::new(byte_table());
+        let mut detokenizer = Detokenizer::new(byte_table(), SpelledTokens::default());
         assert_eq!(detokenizer.push(0xff).as_deref(), Some("\u{fffd}"));
         assert_eq!(detokenizer.push(0xe2), None);
         assert_eq!(detokenizer.push(b'a'.into()).as_deref(), Some("\u{fffd}a"));
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn special_and_unknown_tokens_give_no_text_and_do_not_break_characters() {
-        let mut detokenizer = Detokenizer::new(byte_table());
+        let mut detokenizer = Detokenizer::new(byte_table(), SpelledTokens::default());
         assert_eq!(detokenizer.push(0xc3), None);
         assert_eq!(detokenizer.push(256), None);
         assert_eq!(detokenizer.push(100_000), None);
@@ -126,12 +127,23 @@ mod tests {
         assert_eq!(detokenizer.push(257).as_deref(), Some("é <x>"));
     }
 
+    #[test]
+    fn special_tokens_are_spelled_out_where_that_is_asked_for() {
+        let spelled = SpelledTokens::from_iter([(256, "<end>"), (255, "never")]);
+        let mut detokenizer = Detokenizer::new(byte_table(), spelled.clone());
+        assert_eq!(detokenizer.push(256).as_deref(), Some("<end>"));
+        assert_eq!(detokenizer.push(0xc3), None);
+        assert_eq!(detokenizer.push(256).as_deref(), Some("\u{fffd}<end>"));
+        assert_eq!(detokenizer.push(255).as_deref(), Some("\u{fffd}"), "a token with bytes of its own");
+        assert_eq!(spelled.only(&["never"]).text(256), None);
+    }
+
     proptest! {
         #[test]
         fn pieces_add_up_to_the_whole(bytes in prop::collection::vec(
             prop_oneof![any::<u8>(), Just(0xf0), Just(0x9f), Just(0x99), Just(0x82), Just(0xe2)], 0..60)) {
             let table = byte_table();
-            let mut detokenizer = Detokenizer::new(table);
+            let mut detokenizer = Detokenizer::new(table, SpelledTokens::default());
             let mut text: String = bytes.iter().filter_map(|&byte| detokenizer.push(byte.into())).collect();
             prop_assert!(detokenizer.pending.len() <= 3);
             text.extend(detokenizer.flush());

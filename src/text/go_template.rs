@@ -22,7 +22,7 @@ use gtmpl_ng::{Context, ExecError, Limits, Template, Value};
 use self::functions::FUNCTIONS;
 use self::scan::Scan;
 use super::stack::on_large_stack;
-use super::{Message, RenderOptions, TextError};
+use super::{Message, RenderOptions, TextError, ThinkingTags};
 
 /// Longest time that one rendering may take. The longest templates need some milliseconds per hundred messages.
 const TIME: Duration = Duration::from_secs(10);
@@ -49,7 +49,7 @@ impl GoTemplate {
     /// [`TextError::Template`] with the line.
     pub(super) fn new(source: &str) -> Result<Self, TextError> {
         let scan = Scan::new(source).map_err(TextError::Template)?;
-        let mentions_tags = source.contains("<think>") || source.contains("</think>");
+        let mentions_tags = ThinkingTags::in_template(source).is_some();
         on_large_stack(|| {
             compile(&scan.whole)?;
             scan.until_response.as_deref().map(compile).transpose()?;

@@ -18,27 +18,6 @@ impl Message {
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
         Self { role: role.into(), content: content.into(), extra: Map::new() }
     }
-
-    /// Returns the message as the object that chat templates expect.
-    ///
-    /// Fields that Ollama and Hugging Face name differently appear under both names: `thinking` also as
-    /// `reasoning_content`, `tool_name` also as `name`.
-    pub(crate) fn to_template_value(&self) -> Value {
-        let mut object = Map::new();
-        object.insert("role".into(), self.role.clone().into());
-        object.insert("content".into(), self.content.clone().into());
-        for (key, value) in &self.extra {
-            if key != "role" && key != "content" {
-                object.insert(key.clone(), value.clone());
-            }
-        }
-        for (ours, theirs) in [("thinking", "reasoning_content"), ("tool_name", "name")] {
-            if let Some(value) = self.extra.get(ours).filter(|_| !self.extra.contains_key(theirs)) {
-                object.insert(theirs.into(), value.clone());
-            }
-        }
-        Value::Object(object)
-    }
 }
 
 /// What the template is told besides the messages.

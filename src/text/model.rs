@@ -13,8 +13,9 @@ use tokenizers::Tokenizer;
 
 use super::{
     ChatTemplate, Detokenizer, FillInMiddle, Fitted, Grammar, GrammarError, GrammarSpec, Message,
-    RenderOptions, TextError, Thoughts, TokenId, bounded::encode_within, end_of_generation::is_end_text, fit,
-    grammar::Vocabulary, token_table::TokenTable,
+    RenderOptions, SpelledTokens, TextError, ThinkingTags, Thoughts, TokenId, ToolFormat,
+    bounded::encode_within, end_of_generation::is_end_text, fit, grammar::Vocabulary,
+    thinking::without_comments, token_table::TokenTable,
 };
 
 /// Tokenizer, chat template and end-of-generation tokens of a model. Shared between threads.
@@ -26,6 +27,8 @@ pub struct TextModel {
     bos_text: Option<String>,
     eos_text: Option<String>,
     end_ids: Arc<[TokenId]>,
+    /// Special tokens that are marks of calls or tags of thoughts, in whichever format.
+    marks: SpelledTokens,
     /// Made when the first grammar is asked for: most models never need it.
     vocabulary: Arc<OnceLock<Result<Vocabulary, GrammarError>>>,
 }
@@ -77,6 +80,7 @@ impl TextModel {
         let bos_text = token_text(&tokenizer_config["bos_token"]);
         let eos_text = token_text(&tokenizer_config["eos_token"]);
         let end_ids = end_ids(&tokenizer, eos_text.as_deref(), &generation_config["eos_token_id"]);
+        let marks = marks(&tokenizer, &table);
         Ok(Self {
             tokenizer: Arc::new(tokenizer),
             table,
@@ -84,6 +88,7 @@ impl TextModel {
             bos_text,
             eos_text,
             end_ids: end_ids.into(),
+            marks,
             vocabulary: Arc::default(),
         })
     }
@@ -231,15 +236,50 @@ impl TextModel {
     ///
     /// [`TextError::Grammar`] names what of a schema is wrong or cannot be enforced.
     pub fn grammar(&self, spec: &GrammarSpec, thoughts: Option<Thoughts<'_>>) -> Result<Grammar, TextError> {
-        let tokens = (0..).take(self.table.len()).map(|id| self.table.bytes(id));
+        // A mark that is a special token can be forced and found like any text.
+        let mark = |id| self.marks.text(id).unwrap_or_default().as_bytes();
+        let bytes =
+            |id| Some(self.table.bytes(id)).filter(|bytes| !bytes.is_empty()).unwrap_or_else(|| mark(id));
+        let tokens = (0..).take(self.table.len()).map(bytes);
         let vocabulary = self.vocabulary.get_or_init(|| Vocabulary::new(tokens, &self.end_ids));
         let vocabulary = vocabulary.as_ref().map_err(Clone::clone)?;
         Ok(Grammar::new(vocabulary, spec, thoughts)?)
     }
 
+    /// Returns how this model writes calls; `None` if its template offers no tools to it.
+    pub fn tool_format(&self) -> Option<&'static ToolFormat> {
+        let template = self.template().filter(|template| template.uses_tools())?;
+        let source = without_comments(template.source());
+        Some(ToolFormat::find(&source, |token| self.tokenizer.token_to_id(token).is_some()))
+    }
+
+    /// Returns the tags between which this model thinks; `None` if its template knows nothing of thinking aloud.
+    pub fn thinking_tags(&self) -> Option<&'static ThinkingTags> {
+        self.template().and_then(ChatTemplate::thinking_tags)
+    }
+
+    /// Returns the special tokens that an answer has to spell out: the tags of thoughts, and with `tools` the marks of
+    /// calls. An answer that follows a grammar spells out all that the grammar may force.
+    pub fn spelled(&self, tools: bool, grammar: bool) -> SpelledTokens {
+        if grammar {
+            return self.marks.clone();
+        }
+        let mut texts = Vec::new();
+        texts.extend(self.thinking_tags().into_iter().flat_map(|tags| [tags.open, tags.close]));
+        if tools {
+            texts.extend(self.tool_format().into_iter().flat_map(ToolFormat::marks));
+        }
+        self.marks.only(&texts)
+    }
+
     /// Returns a fresh detokeniser for one answer.
     pub fn detokenizer(&self) -> Detokenizer {
-        Detokenizer::new(Arc::clone(&self.table))
+        self.detokenizer_spelling(SpelledTokens::default())
+    }
+
+    /// Returns a fresh detokeniser for one answer that spells out these special tokens.
+    pub fn detokenizer_spelling(&self, spelled: SpelledTokens) -> Detokenizer {
+        Detokenizer::new(Arc::clone(&self.table), spelled)
     }
 }
 
@@ -296,6 +336,16 @@ fn end_ids(tokenizer: &Tokenizer, eos_text: Option<&str>, configured: &Value) ->
         added.iter().filter(|(_, token)| token.special && is_end_text(&token.content)).map(|(&id, _)| id),
     );
     ids.into_iter().collect()
+}
+
+/// The tokens without bytes of their own whose text is a mark of some format.
+fn marks(tokenizer: &Tokenizer, table: &TokenTable) -> SpelledTokens {
+    let mut texts: Vec<&'static str> = ToolFormat::all().flat_map(ToolFormat::marks).collect();
+    texts.extend(ThinkingTags::all().flat_map(|tags| [tags.open, tags.close]));
+    texts.sort_unstable();
+    texts.dedup();
+    let token = |text| tokenizer.token_to_id(text).map(|id| (id, text));
+    texts.into_iter().filter_map(token).filter(|&(id, _)| table.bytes(id).is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -13,14 +13,19 @@
 //! controls, `{% generation %}` blocks, the filter `tojson` as `json.dumps` writes it, the functions `raise_exception`
 //! and `strftime_now`, the variables `messages`, `tools`, `add_generation_prompt`, `bos_token`, `eos_token`.
 
-use std::{collections::HashSet, fmt, fmt::Write as _};
+mod messages;
+
+use std::{collections::HashSet, fmt, fmt::Write as _, sync::OnceLock};
 
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, Value, syntax::SyntaxConfig, value::Serde,
 };
 use serde_json::{Map, Value as Json, json};
 
-use super::{Message, RenderOptions, TextError, go_template::GoTemplate, python, stack::on_large_stack};
+use self::messages::Habits;
+use super::{
+    Message, RenderOptions, TextError, ThinkingTags, go_template::GoTemplate, python, stack::on_large_stack,
+};
 
 /// Name of the one template in its environment.
 const NAME: &str = "chat_template";
@@ -48,6 +53,8 @@ struct JinjaTemplate {
     eos_text: Option<String>,
     variables: HashSet<String>,
     mentions_tags: bool,
+    /// Found out with the first conversation that has calls.
+    habits: OnceLock<Habits>,
 }
 
 /// Marks an error as made by the template's own `raise_exception`.
@@ -142,6 +149,12 @@ impl ChatTemplate {
         matches!(&self.language, Language::Go(template) if template.uses_suffix())
     }
 
+    /// Returns the tags between which the model thinks; `None` if the template knows nothing of thinking aloud.
+    pub fn thinking_tags(&self) -> Option<&'static ThinkingTags> {
+        let tags = || ThinkingTags::in_template(&self.source).unwrap_or(ThinkingTags::usual());
+        self.uses_thinking().then(tags)
+    }
+
     /// Returns whether the template knows of thinking aloud, by a variable or by a tag outside of its comments.
     pub fn uses_thinking(&self) -> bool {
         match &self.language {
@@ -175,12 +188,22 @@ impl JinjaTemplate {
             .get_template(NAME)
             .map_err(|error| template_error(&error))?
             .undeclared_variables(false);
-        Ok(Self { environment, bos_text, eos_text, variables, mentions_tags: mentions_tags(source) })
+        let mentions_tags = ThinkingTags::in_template(source).is_some();
+        Ok(Self { environment, bos_text, eos_text, variables, mentions_tags, habits: OnceLock::new() })
     }
 
     fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String, TextError> {
+        let habits = if messages::has_calls(messages) {
+            *self.habits.get_or_init(|| Habits::of(|sample, options| self.render_objects(sample, options)))
+        } else {
+            Habits::default()
+        };
+        self.render_objects(messages::objects(messages, habits), options)
+    }
+
+    fn render_objects(&self, messages: Vec<Json>, options: &RenderOptions) -> Result<String, TextError> {
         let mut context = Map::new();
-        context.insert("messages".into(), messages.iter().map(Message::to_template_value).collect());
+        context.insert("messages".into(), Json::Array(messages));
         context.insert("add_generation_prompt".into(), options.add_generation_prompt.into());
         let tools =
             options.tools.as_ref().filter(|tools| tools.as_array().is_none_or(|list| !list.is_empty()));
@@ -215,14 +238,6 @@ impl fmt::Debug for JinjaTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JinjaTemplate").field("variables", &self.variables).finish_non_exhaustive()
     }
-}
-
-/// Whether a template has the tags of thoughts outside of its comments.
-fn mentions_tags(source: &str) -> bool {
-    source.split("{#").enumerate().any(|(index, part)| {
-        let part = if index == 0 { part } else { part.split_once("#}").map_or("", |(_, rest)| rest) };
-        part.contains("<think>") || part.contains("</think>")
-    })
 }
 
 fn template_error(error: &Error) -> TextError {

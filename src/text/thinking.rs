@@ -1,15 +1,18 @@
 //! Splits an answer into what the model thinks aloud and what it says.
 //!
-//! Thinking families put their thoughts between `<think>` and `</think>` at the beginning of an answer. The rules are
-//! Ollama's: the opening tag counts only before any other text, for afterwards it is something the model talks about;
+//! Thinking families put their thoughts between two tags, mostly `<think>` and `</think>`, at the beginning of an answer.
+//! The rules are Ollama's: the opening tag counts only before any other text, for afterwards it is something the model talks about;
 //! white space before it, and at the start of either part, is dropped; a prompt that ends with the opening tag makes the
 //! answer begin inside the thoughts. A closing tag before any other text ends thoughts that were never written, as when
 //! the prompt told the model not to think and it closes them once more.
 
+mod tags;
+
 use super::{TextModel, Thoughts, TokenId};
 
-const OPEN: &str = "<think>";
-const CLOSE: &str = "</think>";
+pub use self::tags::ThinkingTags;
+pub(crate) use self::tags::without_comments;
+
 /// Tokens at the end of a prompt that are looked at for the opening tag: more than the tag and the white space after it
 /// can be cut into.
 const PROMPT_TAIL: usize = 16;
@@ -17,6 +20,7 @@ const PROMPT_TAIL: usize = 16;
 /// Splits one answer that arrives in pieces. What comes out does not depend on where the pieces were cut.
 #[derive(Debug, Clone)]
 pub struct ThinkingSplitter {
+    tags: &'static ThinkingTags,
     place: Place,
     /// Text that cannot be assigned yet: white space that may go, or what may become a tag.
     held: String,
@@ -48,20 +52,26 @@ impl ThinkingSplitter {
     /// Returns a splitter for the answer to `prompt`.
     pub fn after(prompt: &[TokenId], text: &TextModel) -> Self {
         let tail = &prompt[prompt.len().saturating_sub(PROMPT_TAIL)..];
+        let tags = text.thinking_tags().unwrap_or(ThinkingTags::usual());
         // A cut through a character at the start of the tail does not matter: only its end is looked at.
-        let inside = text.decode(tail).is_ok_and(|tail| tail.trim_end().ends_with(OPEN));
-        Self::new(inside)
+        let inside = text.spell_out(tail).is_ok_and(|tail| tail.trim_end().ends_with(tags.open));
+        Self::new(tags, inside)
     }
 
     /// Returns a splitter; `inside` if the opening tag was the end of the prompt.
-    pub fn new(inside: bool) -> Self {
+    pub fn new(tags: &'static ThinkingTags, inside: bool) -> Self {
         let place = if inside { Place::Thoughts { begun: false } } else { Place::Beginning };
-        Self { place, held: String::new() }
+        Self { tags, place, held: String::new() }
+    }
+
+    /// Returns whether the text so far ends within the thoughts.
+    pub fn is_inside(&self) -> bool {
+        matches!(self.place, Place::Thoughts { .. })
     }
 
     /// Returns what a grammar has to know of the thoughts before the part that it rules. Call it before any text came.
     pub fn thoughts(&self) -> Thoughts<'static> {
-        Thoughts { open: OPEN, close: CLOSE, begun: matches!(self.place, Place::Thoughts { .. }) }
+        Thoughts { open: self.tags.open, close: self.tags.close, begun: self.is_inside() }
     }
 
     /// Takes the next piece and returns what of all text so far can be assigned.
@@ -85,16 +95,17 @@ impl ThinkingSplitter {
 
     /// Moves to the next place if the held text reaches it; `false` when more text is needed.
     fn step(&mut self, parts: &mut Parts) -> bool {
+        let ThinkingTags { open, close } = *self.tags;
         match self.place {
             Place::Beginning => {
                 let text = self.held.trim_start();
-                if let Some(rest) = text.strip_prefix(OPEN) {
+                if let Some(rest) = text.strip_prefix(open) {
                     self.held = rest.to_owned();
                     self.place = Place::Thoughts { begun: false };
-                } else if let Some(rest) = text.strip_prefix(CLOSE) {
+                } else if let Some(rest) = text.strip_prefix(close) {
                     self.held = rest.to_owned();
                     self.place = Place::Between;
-                } else if OPEN.starts_with(text) || CLOSE.starts_with(text) {
+                } else if open.starts_with(text) || close.starts_with(text) {
                     return false;
                 } else {
                     self.place = Place::Content;
@@ -106,13 +117,13 @@ impl ThinkingSplitter {
                     self.held = self.held.trim_start().to_owned();
                     self.place = Place::Thoughts { begun: !self.held.is_empty() };
                 }
-                if let Some(at) = self.held.find(CLOSE) {
+                if let Some(at) = self.held.find(close) {
                     parts.thinking.push_str(&self.held[..at]);
-                    self.held.drain(..at + CLOSE.len());
+                    self.held.drain(..at + close.len());
                     self.place = Place::Between;
                     return true;
                 }
-                let tail = self.held.split_off(self.held.len() - beginning_of_close(&self.held));
+                let tail = self.held.split_off(self.held.len() - beginning_of(close, &self.held));
                 parts.thinking.push_str(&std::mem::replace(&mut self.held, tail));
                 false
             }
@@ -132,9 +143,10 @@ impl ThinkingSplitter {
     }
 }
 
-/// Bytes at the end of `text` that may be the beginning of a closing tag.
-fn beginning_of_close(text: &str) -> usize {
-    (1..CLOSE.len()).rev().find(|&length| text.ends_with(&CLOSE[..length])).unwrap_or(0)
+/// Bytes at the end of `text` that may be the beginning of `tag`.
+fn beginning_of(tag: &str, text: &str) -> usize {
+    let is_beginning = |length: &usize| tag.is_char_boundary(*length) && text.ends_with(&tag[..*length]);
+    (1..tag.len()).rev().find(is_beginning).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -144,7 +156,7 @@ mod tests {
     use super::*;
 
     fn run(inside: bool, pieces: &[&str]) -> (String, String) {
-        let mut splitter = ThinkingSplitter::new(inside);
+        let mut splitter = ThinkingSplitter::new(ThinkingTags::usual(), inside);
         let mut whole = Parts::default();
         let mut add = |parts: Parts| {
             whole.thinking.push_str(&parts.thinking);
@@ -182,12 +194,24 @@ mod tests {
 
     #[test]
     fn nothing_waits_without_need() {
-        let mut splitter = ThinkingSplitter::new(true);
+        let mut splitter = ThinkingSplitter::new(ThinkingTags::usual(), true);
         assert_eq!(splitter.push("a <b").thinking, "a <b");
         assert_eq!(splitter.push(" </th").thinking, " ");
         assert_eq!(splitter.push("e").thinking, "</the");
         assert_eq!(splitter.push("</think>  x"), Parts { thinking: String::new(), content: "x".into() });
         assert_eq!(splitter.push(" <").content, " <");
+    }
+
+    #[test]
+    fn tags_of_several_bytes_a_character() {
+        let tags = ThinkingTags::in_template("◁think▷").unwrap();
+        let mut splitter = ThinkingSplitter::new(tags, false);
+        assert_eq!(splitter.push("◁thi"), Parts::default());
+        assert!(!splitter.is_inside());
+        assert_eq!(splitter.push("nk▷ so◁").thinking, "so");
+        assert!(splitter.is_inside());
+        assert_eq!(splitter.push("/think▷</think>").content, "</think>");
+        assert!(!splitter.is_inside());
     }
 
     proptest! {

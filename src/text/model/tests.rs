@@ -132,3 +132,34 @@ fn absurd_token_numbers_are_refused_before_memory_is_taken() {
         assert!(error.contains("\"far\"") && error.contains(&id.to_string()), "{error}");
     }
 }
+
+#[test]
+fn marks_that_are_special_tokens_are_spelled_out_where_they_are_read() {
+    let tokens = strings(&["<|im_end|>", "[TOOL_CALLS]", "[ARGS]", "[THINK]", "[/THINK]", "a", "b"]);
+    let tokenizer = build_tokenizer(&GgufTokenizer {
+        model: "gpt2",
+        pre: "gpt-2",
+        tokens: &tokens,
+        token_types: &[3, 3, 3, 3, 3, 1, 1],
+        eos: Some(0),
+        ..GgufTokenizer::default()
+    })
+    .unwrap();
+    let file = ("tokenizer.json", tokenizer.to_string(false).unwrap());
+    let template = "{{ tools }}[THINK]{# <think> #}[TOOL_CALLS]x[ARGS]";
+    let model = open(&[file.clone(), ("chat_template.jinja", template.into())]).unwrap();
+    assert_eq!(model.tool_format().unwrap().name(), "mistral-named");
+    assert_eq!(model.thinking_tags().unwrap().close, "[/THINK]");
+    let write = |spelled| {
+        let mut detokenizer = model.detokenizer_spelling(spelled);
+        (0..7).filter_map(|id| detokenizer.push(id)).collect::<String>()
+    };
+    assert_eq!(write(model.spelled(false, false)), "[THINK][/THINK]ab");
+    assert_eq!(write(model.spelled(true, false)), "[TOOL_CALLS][ARGS][THINK][/THINK]ab");
+    assert_eq!(write(model.spelled(false, true)), "[TOOL_CALLS][ARGS][THINK][/THINK]ab");
+    assert!(crate::text::ThinkingSplitter::after(&[5, 3], &model).is_inside());
+
+    let plain = open(&[file, ("chat_template.jinja", "[TOOL_CALLS] {# {{ tools }} #}".into())]).unwrap();
+    assert_eq!(plain.tool_format(), None);
+    assert_eq!(plain.thinking_tags(), None);
+}

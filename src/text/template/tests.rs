@@ -237,3 +237,40 @@ fn hostile_nesting_does_not_exhaust_the_stack() {
         Ok(_) | Err(TextError::Template(_) | TextError::TemplateBudget)
     ));
 }
+
+/// A call, its result, and what a template makes of them.
+fn render_call(source: &str) -> String {
+    let mut call = Message::new("assistant", "");
+    call.extra
+        .insert("tool_calls".into(), json!([{ "function": { "name": "f", "arguments": { "a": "b" } } }]));
+    template(source)
+        .render(&[Message::new("user", "?"), call, Message::new("tool", "r")], &RenderOptions::default())
+        .unwrap()
+}
+
+#[test]
+fn calls_take_the_form_that_the_template_is_written_for() {
+    let each = |inner: &str| {
+        format!(
+            "{{% for m in messages %}}{{% if m.tool_calls %}}{{% for c in m.tool_calls %}}{inner}{{% endfor %}}{{% endif %}}{{% endfor %}}"
+        )
+    };
+    // An object, its JSON, its items.
+    assert_eq!(render_call(&each("{{ c.function | tojson }}")), r#"{"name": "f", "arguments": {"a": "b"}}"#);
+    assert_eq!(
+        render_call(&each("{{ c.type + c.function.name + c.function.arguments }}")),
+        r#"functionf{"a":"b"}"#
+    );
+    assert_eq!(render_call(&each("{{ c.function.arguments }}")), r#"{"a":"b"}"#);
+    assert_eq!(
+        render_call(&each("{% for k, v in c.function.arguments.items() %}{{ k }}={{ v }}{% endfor %}")),
+        "a=b"
+    );
+    // No content rather than an empty one.
+    let none = "{% for m in messages %}{% if m.role == 'assistant' and m.content is none %}{{ m.tool_calls[0].function.arguments }}{% endif %}{% endfor %}";
+    assert_eq!(render_call(none), r#"{"a":"b"}"#);
+    // Ids of nine letters and digits, the same in call and result.
+    let strict = "{% for m in messages %}{% for c in m.tool_calls or [] %}{% if c.id | length != 9 %}{{ raise_exception('id') }}{% endif %}\
+        {{ c.id }}{{ c.function.arguments | tojson }}{% endfor %}{% if m.role == 'tool' %}{{ m.tool_call_id }}{{ m.name }}{% endif %}{% endfor %}";
+    assert_eq!(render_call(strict), r#"call00000{"a": "b"}call00000f"#);
+}

@@ -221,7 +221,12 @@ impl ToolFormat {
 
     /// Returns the format of this name; the names are stable, for tests and logs.
     pub fn named(name: &str) -> Option<&'static Self> {
-        FORMATS.iter().chain([&JSON]).find(|format| format.name == name)
+        Self::all().find(|format| format.name == name)
+    }
+
+    /// Returns all formats.
+    pub(crate) fn all() -> impl Iterator<Item = &'static Self> {
+        FORMATS.iter().chain([&JSON])
     }
 
     /// Its name.
