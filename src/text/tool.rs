@@ -167,9 +167,8 @@ impl ToolChoice {
     /// [`ToolError::Unknown`] and [`ToolError::NothingToCall`].
     pub fn check(&self, tools: &[Tool]) -> Result<(), ToolError> {
         match self {
-            Self::Auto | Self::None => Ok(()),
             Self::Required if tools.is_empty() => Err(ToolError::NothingToCall),
-            Self::Required => Ok(()),
+            Self::Auto | Self::None | Self::Required => Ok(()),
             Self::Named(name) if tools.iter().any(|tool| tool.name == *name) => Ok(()),
             Self::Named(name) => Err(ToolError::Unknown(name.clone())),
         }

@@ -17,7 +17,7 @@ fn example(format: &ToolFormat, tool: &Tool) -> String {
             match part {
                 CallPart::Literal(text) => out.push_str(text),
                 CallPart::Json(schema) if schema["type"] == "object" => {
-                    out.push_str("{\"city\": \"Paris\", \"days\": 2}")
+                    out.push_str("{\"city\": \"Paris\", \"days\": 2}");
                 }
                 CallPart::Json(_) => out.push('2'),
                 CallPart::Text => out.push_str("Paris"),

@@ -58,7 +58,7 @@ impl Elements {
                 Place::Key(from) => {
                     name(text, at, *from).map(|key| Place::Value { key: key.to_owned(), from: *at })
                 }
-                Place::Between => match self.between(text, at, format) {
+                Place::Between => match between(text, at, format) {
                     Ok(place) => Ok(place),
                     Err(Outcome::Calls(_)) => return Outcome::Calls(vec![self.take()]),
                     Err(outcome) => Err(outcome),
@@ -77,36 +77,36 @@ impl Elements {
         }
     }
 
-    /// Finds the next element, or the end of the call.
-    fn between(&self, text: &str, at: &mut usize, format: &ToolFormat) -> Result<Place, Outcome> {
-        *at = skip_space(text, *at);
-        let rest = &text[*at..];
-        let ended = || Err(Outcome::Calls(Vec::new()));
-        match (Match::of(rest, PARAMETER), Match::of(rest, FUNCTION_END)) {
-            (Match::Full, _) => {
-                *at += PARAMETER.len();
-                return Ok(Place::Key(*at));
-            }
-            (_, Match::Full) => {
-                *at += FUNCTION_END.len();
-                return ended();
-            }
-            (Match::Partial, _) | (_, Match::Partial) => return Err(Outcome::More),
-            (Match::No, Match::No) => {}
-        }
-        // The mark after the call ends it, too.
-        let closes = format.closes.iter().map(|mark| Match::of(rest, mark));
-        match closes.min_by_key(|found| {
-            [Match::Full, Match::Partial, Match::No].iter().position(|other| other == found)
-        }) {
-            Some(Match::Full) => ended(),
-            Some(Match::Partial) => Err(Outcome::More),
-            Some(Match::No) | None => Err(Outcome::Nothing),
-        }
-    }
-
     fn take(&mut self) -> ToolCall {
         ToolCall { name: std::mem::take(&mut self.name), arguments: std::mem::take(&mut self.arguments) }
+    }
+}
+
+/// Finds the next element, or the end of the call.
+fn between(text: &str, at: &mut usize, format: &ToolFormat) -> Result<Place, Outcome> {
+    *at = skip_space(text, *at);
+    let rest = &text[*at..];
+    let ended = || Err(Outcome::Calls(Vec::new()));
+    match (Match::of(rest, PARAMETER), Match::of(rest, FUNCTION_END)) {
+        (Match::Full, _) => {
+            *at += PARAMETER.len();
+            return Ok(Place::Key(*at));
+        }
+        (_, Match::Full) => {
+            *at += FUNCTION_END.len();
+            return ended();
+        }
+        (Match::Partial, _) | (_, Match::Partial) => return Err(Outcome::More),
+        (Match::No, Match::No) => {}
+    }
+    // The mark after the call ends it, too.
+    let closes = format.closes.iter().map(|mark| Match::of(rest, mark));
+    match closes
+        .min_by_key(|found| [Match::Full, Match::Partial, Match::No].iter().position(|other| other == found))
+    {
+        Some(Match::Full) => ended(),
+        Some(Match::Partial) => Err(Outcome::More),
+        Some(Match::No) | None => Err(Outcome::Nothing),
     }
 }
 

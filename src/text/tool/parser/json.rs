@@ -116,15 +116,16 @@ fn call(value: Value) -> Option<(ToolCall, bool)> {
     let name =
         ["name", "function", "tool_name"].iter().find_map(|key| fields.get(*key)?.as_str())?.to_owned();
     let arguments = ["arguments", "parameters"].iter().find_map(|key| fields.shift_remove(*key));
-    let arguments = match arguments {
+    if arguments.is_none() && !plain {
         // What else it has may well be the arguments, but under which name?
-        None if plain => Map::new(),
-        None => return None,
-        Some(Value::Null) => Map::new(),
-        Some(Value::Object(arguments)) => arguments,
-        Some(Value::String(text)) if text.trim().is_empty() => Map::new(),
-        Some(Value::String(text)) => serde_json::from_str(&text).ok()?,
-        Some(_) => return None,
+        return None;
+    }
+    let arguments = match arguments.unwrap_or_default() {
+        Value::Null => Map::new(),
+        Value::Object(arguments) => arguments,
+        Value::String(text) if text.trim().is_empty() => Map::new(),
+        Value::String(text) => serde_json::from_str(&text).ok()?,
+        _ => return None,
     };
     (!name.is_empty()).then_some((ToolCall { name, arguments }, plain))
 }
