@@ -247,9 +247,10 @@ impl<M: CardModel> Residents<M> {
     }
 }
 
-/// Whether two requests mean the same model: the same files under the same name. The store may open it twice.
+/// Whether two requests mean the same model on the card: the same files, whatever they are called and whatever else was
+/// made of them. The store may open it twice.
 pub(crate) fn same_model(a: &Model, b: &Model) -> bool {
-    a.digest == b.digest && a.name == b.name
+    a.weights == b.weights
 }
 
 fn common_prefix(a: &[TokenId], b: &[TokenId]) -> usize {

@@ -53,8 +53,31 @@ pub struct Manifest {
     /// Default system message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
+    /// What somebody who made the model of another one wanted otherwise.
+    #[serde(flatten)]
+    pub custom: Custom,
     /// Every other file of the directory.
     pub files: Vec<FileEntry>,
+}
+
+/// What a model made of another one has that its files do not say; see `derive`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Custom {
+    /// Chat template in place of the one of the files, in the language of Go or in Jinja.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Messages that stand before those of every request, each an object as in requests of the native API.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<Value>,
+    /// Name of the model that it was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Least version of Ollama that the model asks for. Shown, and of no effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<String>,
+    /// What listings say in place of what the files say, with the keys of the field `info` of `/api/create`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub info: Map<String, Value>,
 }
 
 /// The part of `manifest.json` that every schema has.

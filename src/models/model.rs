@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
+use serde_json::Value;
 
 pub use self::card_parts::{CardParts, LayerFiles};
 use self::context::Context;
@@ -26,7 +27,7 @@ use super::encoder::{EncoderError, EncoderParts, FORMAT as ENCODER};
 use super::layer_file::SYNTHETIC;
 use super::manifest::{MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 use super::name::ModelName;
-use crate::text::{ChatTemplate, FillInMiddle, TextError, TextModel};
+use crate::text::{ChatTemplate, FillInMiddle, Message, TextError, TextModel};
 
 /// File name of the chat template.
 pub const CHAT_TEMPLATE_FILE: &str = "chat_template.jinja";
@@ -49,6 +50,9 @@ pub struct Model {
     /// SHA-256 of `manifest.json`, 64 lower-case hexadecimal digits; with it the dates of files that have another one than
     /// when the model was made. So it changes whenever a file may have.
     pub digest: String,
+    /// The same for the files alone: models that were made of one another and share their files have it in common, and
+    /// what a card learned of one holds for all.
+    pub weights: String,
     /// When the manifest was written.
     pub modified: SystemTime,
     /// Bytes of all files.
@@ -176,15 +180,19 @@ impl Model {
             (Body::Card(Box::new(parts)), compiled)
         };
         check_sizes(dir, &manifest)?;
-        let digest = contents::check(dir, &manifest, &manifest_bytes, contents::Look::Changed)?;
-        let context = Context::open(dir, &digest, &manifest, compiled);
+        let contents = contents::check(dir, &manifest, &manifest_bytes, contents::Look::Changed)?;
+        let context = Context::open(dir, &contents.weights, &manifest, compiled);
 
         // A template that cannot be used offers nothing; `text` says why.
-        let template = TextModel::open_template(dir).ok().flatten();
+        let template = match &manifest.custom.template {
+            Some(given) => ChatTemplate::given(given.clone(), None, None).ok(),
+            None => TextModel::open_template(dir).ok().flatten(),
+        };
         Ok(Self {
             name,
             dir: dir.to_owned(),
-            digest,
+            digest: contents.digest,
+            weights: contents.weights,
             modified,
             size: manifest.total_bytes() + manifest_bytes.len() as u64,
             manifest,
@@ -247,7 +255,7 @@ impl Model {
     /// Takes over the context that a card has for the model, for this process and, where the store can be written, for
     /// later ones. Past a window of attention it is of no use.
     pub fn learn_context(&self, tokens: usize) {
-        self.context.learn(&self.dir, &self.digest, tokens.min(self.window()));
+        self.context.learn(&self.dir, &self.weights, tokens.min(self.window()));
     }
 
     /// Tokens that a token sees at most; beyond any context if the model has no window.
@@ -256,14 +264,15 @@ impl Model {
     }
 
     /// Looks at all files that stay where their owner has them, and not only at those whose date has changed. To be
-    /// called before they are loaded: reads some megabytes. Returns what [`Model::digest`] would be now.
+    /// called before they are loaded: reads some megabytes. Returns what [`Model::weights`] would be now.
     ///
     /// # Errors
     ///
     /// [`ModelError::File`] names a file that was exchanged.
     pub fn check_contents(&self) -> Result<String, ModelError> {
         let manifest_bytes = read_small(&require(&self.dir, MANIFEST_FILE)?, MAX_MANIFEST_BYTES)?;
-        contents::check(&self.dir, &self.manifest, &manifest_bytes, contents::Look::All)
+        let contents = contents::check(&self.dir, &self.manifest, &manifest_bytes, contents::Look::All)?;
+        Ok(contents.weights)
     }
 
     /// Whether the model has shapes and no weights; its answers mean nothing.
@@ -340,6 +349,19 @@ impl Model {
         json.is_ok_and(|json| FillInMiddle::of_tokenizer_file(&String::from_utf8_lossy(&json)).is_some())
     }
 
+    /// Messages that stand before those of every request.
+    pub fn history(&self) -> Vec<Message> {
+        let messages = self.manifest.custom.messages.iter().filter_map(Value::as_object).map(|fields| {
+            let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
+            let extra = fields.iter().filter(|(key, _)| *key != "role" && *key != "content");
+            Message {
+                extra: extra.map(|(key, value)| (key.clone(), value.clone())).collect(),
+                ..Message::new(text("role"), text("content"))
+            }
+        });
+        messages.collect()
+    }
+
     /// Tokenizer, chat template and end-of-generation ids; opened once, then shared. May take a tenth of a second.
     ///
     /// # Errors
@@ -352,7 +374,11 @@ impl Model {
             return Ok(Arc::clone(text));
         }
         let fail = |source| ModelError::Text { dir: self.dir.clone(), source };
-        let opened = Arc::new(TextModel::open(&self.dir).map_err(fail)?);
+        let mut opened = TextModel::open(&self.dir).map_err(fail)?;
+        if let Some(given) = &self.manifest.custom.template {
+            opened = opened.with_template(given).map_err(fail)?;
+        }
+        let opened = Arc::new(opened);
         *text = Some(Arc::clone(&opened));
         Ok(opened)
     }

@@ -243,7 +243,7 @@ fn what_happens_to_the_package_later_is_noticed() {
     fs::write(&layer, &bytes).unwrap();
     let touched = open().unwrap();
     assert_ne!(touched.digest, model.digest);
-    assert_eq!(model.check_contents().unwrap(), touched.digest);
+    assert_eq!(model.check_contents().unwrap(), touched.weights);
     let date = fs::metadata(publisher.path("qwen3_p128_l0_together.axmodel")).unwrap().modified().unwrap();
     fs::File::options().write(true).open(&layer).unwrap().set_modified(date).unwrap();
     assert!(open().is_ok());

@@ -8,7 +8,7 @@ use ax650::api::settings::Settings;
 use ax650::api::{AppState, bind, host, serve};
 use ax650::device::{DeviceChoice, DriverOptions};
 use ax650::engine::{Engine, EngineConfig};
-use ax650::models::manifest::{MANIFEST_FILE, Manifest, SCHEMA};
+use ax650::models::manifest::{Custom, MANIFEST_FILE, Manifest, SCHEMA};
 use ax650::models::store::Store;
 use ax650_sim::testing::{TinySpec, TinyWeights, write_tiny_model};
 use serde_json::{Map, Value, json};
@@ -144,6 +144,7 @@ fn write_model_of(root: &Path, name: &str, template: &str, spec: &TinySpec) {
         license: Some("none".into()),
         parameters: Map::from_iter([("temperature".to_owned(), json!(0))]),
         system: None,
+        custom: Custom::default(),
         files: Vec::new(),
     };
     std::fs::write(dir.join(MANIFEST_FILE), serde_json::to_vec(&manifest).unwrap()).unwrap();

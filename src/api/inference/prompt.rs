@@ -28,7 +28,9 @@ impl Prompt {
     ) -> Result<Self, ApiError> {
         let ChatAsk { mut messages, settings, .. } = ask;
         let system = model.manifest.system.as_deref().unwrap_or_default();
-        if !system.is_empty() && messages.first().is_some_and(|first| first.role != "system") {
+        let lacks_system = messages.first().is_some_and(|first| first.role != "system");
+        messages.splice(0..0, model.history());
+        if !system.is_empty() && lacks_system {
             messages.insert(0, Message::new("system", system));
         }
         let tokens = window.fit_chat(text, &messages, &settings.render_options(model))?;
@@ -110,6 +112,9 @@ fn exchange(ask: &GenerateAsk, model: &Model) -> Vec<Message> {
     let mut messages = Vec::new();
     if !system.is_empty() {
         messages.push(Message::new("system", system));
+    }
+    if ask.context.is_empty() {
+        messages.extend(model.history());
     }
     messages.push(Message::new("user", ask.prompt.as_str()));
     messages

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::super::config::{Config, LayerPattern};
 use super::super::gguf::{GgufError, Header, Value};
-use super::super::manifest::{FileEntry, Manifest, SCHEMA, parameter_size};
+use super::super::manifest::{Custom, FileEntry, Manifest, SCHEMA, parameter_size};
 use super::super::quantise::Weights;
 use super::ImportError;
 use super::plan::Plan;
@@ -198,6 +198,7 @@ pub(super) fn manifest(
         license: header.optional_str("general.license")?.map(str::to_owned),
         parameters: Map::new(),
         system: None,
+        custom: Custom::default(),
         files: files.to_vec(),
     };
     let manifest =

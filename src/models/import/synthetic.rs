@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use super::super::layer_file::{CHUNK, FORMAT, SYNTHETIC};
-use super::super::manifest::{MANIFEST_FILE, Manifest, SCHEMA, parameter_size};
+use super::super::manifest::{Custom, MANIFEST_FILE, Manifest, SCHEMA, parameter_size};
 use super::super::model::Model;
 use super::super::name::ModelName;
 use super::super::quantise::Weights;
@@ -270,6 +270,7 @@ fn manifest(shape: SyntheticShape, numbers: &Shape, staging: &Staging) -> Manife
         license: None,
         parameters,
         system: None,
+        custom: Custom::default(),
         files: staging.entries().to_vec(),
     }
 }

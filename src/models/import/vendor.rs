@@ -16,7 +16,7 @@ use serde_json::{Map, Value as Json, json};
 use self::text::{PackageText, read_text};
 use super::super::config::{Config, LayerPattern};
 use super::super::layer_file::{FileHead, SYNTHETIC, read_head};
-use super::super::manifest::{MANIFEST_FILE, Manifest, SCHEMA, SOURCE_KEY, THINK_KEY, WINDOW_KEY};
+use super::super::manifest::{Custom, MANIFEST_FILE, Manifest, SCHEMA, SOURCE_KEY, THINK_KEY, WINDOW_KEY};
 use super::super::model::Model;
 use super::super::name::ModelName;
 use super::super::store::Store;
@@ -274,6 +274,7 @@ fn manifest(
         license: None,
         parameters,
         system: settings.system.clone(),
+        custom: Custom::default(),
         files: staging.entries().to_vec(),
     }
 }

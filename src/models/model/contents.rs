@@ -7,6 +7,7 @@
 
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
@@ -61,15 +62,35 @@ fn modified(data: &Metadata) -> i64 {
     data.mtime().saturating_mul(1_000_000_000).saturating_add(data.mtime_nsec())
 }
 
-/// Compares the files with the manifest and returns the model's digest.
+/// Digests of a model directory.
+pub(super) struct Contents {
+    /// Of the manifest, and so of everything.
+    pub(super) digest: String,
+    /// Of the files that the manifest lists.
+    pub(super) weights: String,
+}
+
+/// Compares the files with the manifest and returns the model's digests.
 pub(super) fn check(
     dir: &Path,
     manifest: &Manifest,
     manifest_bytes: &[u8],
     look: Look,
-) -> Result<String, ModelError> {
-    let mut hash = Sha256::new();
-    hash.update(manifest_bytes);
+) -> Result<Contents, ModelError> {
+    let mut digest = Sha256::new();
+    digest.update(manifest_bytes);
+    let mut weights = Sha256::new();
+    for file in &manifest.files {
+        for text in [&file.name, &file.sha256] {
+            weights.update(text.as_bytes());
+            weights.update([0]);
+        }
+    }
+    if manifest.files.is_empty() {
+        // Nothing is known of the files: they are those of this directory.
+        weights.update(dir.as_os_str().as_bytes());
+        weights.update(manifest_bytes);
+    }
     for file in manifest.files.iter().filter(|file| file.sampled) {
         let path = require(dir, &file.name)?;
         let fail = |source| ModelError::Io { path: path.clone(), source };
@@ -84,9 +105,11 @@ pub(super) fn check(
             }
         }
         if has_changed {
-            hash.update(file.name.as_bytes());
-            hash.update(date.to_le_bytes());
+            for hash in [&mut digest, &mut weights] {
+                hash.update(file.name.as_bytes());
+                hash.update(date.to_le_bytes());
+            }
         }
     }
-    Ok(hex(&hash.finalize()))
+    Ok(Contents { digest: hex(&digest.finalize()), weights: hex(&weights.finalize()) })
 }

@@ -23,7 +23,7 @@ const MAX_TOKENS: usize = 1 << 24;
 /// Content of the file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Learned {
-    /// The model's digest: what was said of other files does not count.
+    /// The digest of the model's files: what was said of others does not count.
     digest: String,
     context_length: usize,
 }
