@@ -42,6 +42,7 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use api_key::{ApiKeyError, ApiKeys};
@@ -59,6 +60,11 @@ use self::usage::Traffic;
 use crate::engine::Engine;
 use crate::models::store::Store;
 
+/// Files that may be uploaded at a time; each has a thread that writes it.
+const UPLOADS: usize = 8;
+/// Files that may be converted at a time: one takes all cores.
+const IMPORTS: usize = 1;
+
 /// What every handler may use. Cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
@@ -67,13 +73,19 @@ pub struct AppState {
     pub(crate) settings: Arc<Settings>,
     pub(crate) intake: Arc<Intake>,
     pub(crate) traffic: Arc<Traffic>,
+    /// The right to upload a file.
+    pub(crate) uploads: Arc<Semaphore>,
+    /// The right to convert a file.
+    pub(crate) imports: Arc<Semaphore>,
 }
 
 impl AppState {
     /// Puts the parts together.
     pub fn new(engine: Engine, store: Arc<Store>, settings: Settings) -> Self {
         let intake = Arc::new(Intake::new(settings.max_queue));
-        Self { engine, store, settings: Arc::new(settings), intake, traffic: Arc::default() }
+        let (uploads, imports) = (Arc::new(Semaphore::new(UPLOADS)), Arc::new(Semaphore::new(IMPORTS)));
+        let traffic = Arc::default();
+        Self { engine, store, settings: Arc::new(settings), intake, traffic, uploads, imports }
     }
 
     /// Records where the server listens; the check of the `Host` header depends on it.

@@ -17,6 +17,7 @@ use crate::{
 mod bench;
 pub mod client;
 mod connect;
+mod copy;
 mod create;
 mod doctor;
 mod format;
@@ -72,6 +73,7 @@ enum Command {
     Show(show::Arguments),
     Ps(ps::Arguments),
     Stop(stop::Arguments),
+    Cp(copy::Arguments),
     Rm(remove::Arguments),
     Verify(verify::Arguments),
     Bench(bench::Arguments),
@@ -155,6 +157,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Show(command) => command.execute(),
         Command::Ps(ps::Arguments {}) => ps::execute(),
         Command::Stop(command) => command.execute(),
+        Command::Cp(command) => command.execute(),
         Command::Rm(command) => command.execute(),
         Command::Verify(command) => command.execute(),
         Command::Bench(command) => command.execute(),

@@ -9,8 +9,10 @@
 //!   into place when complete;
 //! - files are hostile until checked: no count of a file is believed before it is compared with the file's length.
 
+pub mod blobs;
 pub mod config;
 pub mod dequantise;
+pub mod derive;
 pub mod embedding;
 pub mod encoder;
 pub mod gguf;
@@ -18,7 +20,9 @@ pub mod import;
 pub mod layer_file;
 pub mod manifest;
 pub mod model;
+pub mod modelfile;
 pub mod name;
+pub mod parameters;
 pub mod quantise;
 pub mod safetensors;
 pub mod store;

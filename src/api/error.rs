@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::engine::{EngineError, KeepAliveError};
+use crate::models::import::ImportError;
 use crate::models::model::ModelError;
 use crate::models::store::StoreError;
 use crate::text::{TextError, ToolError};
@@ -50,6 +51,18 @@ pub enum ApiError {
     /// No such model; holds the name as the route shows it.
     #[error("model '{0}' not found")]
     ModelNotFound(String),
+    /// No such model to copy.
+    #[error("model {0:?} not found")]
+    SourceNotFound(String),
+    /// Nobody is signed in to Ollama's cloud, and nobody can.
+    #[error("{0}")]
+    NotSignedIn(&'static str),
+    /// Something that only Ollama's cloud has.
+    #[error("ollama cloud is disabled: {0} is unavailable")]
+    CloudDisabled(&'static str),
+    /// No uploaded file has that digest.
+    #[error("blob {0:?} not found; upload it first")]
+    BlobNotFound(String),
     /// The model lacks what the request needs.
     #[error("{model} does not support {capability}")]
     Unsupported {
@@ -141,6 +154,17 @@ impl ApiError {
         }
     }
 
+    /// An error of making a model, with the models named as the route shows them. What is wrong with an uploaded file is
+    /// told without the place where it is kept.
+    pub(crate) fn from_import(error: ImportError, shown: &str) -> Self {
+        match error {
+            ImportError::Store(error) => Self::from_store(error, shown),
+            ImportError::Source { reason, .. } => Self::BadRequest(reason.to_string()),
+            ImportError::Cancelled => Self::Engine(EngineError::Cancelled),
+            other => Self::Model(other.to_string()),
+        }
+    }
+
     /// The HTTP status of the error.
     pub fn status(&self) -> StatusCode {
         match self {
@@ -155,8 +179,9 @@ impl ApiError {
             | Self::RawConflict
             | Self::TopLogprobs
             | Self::PromptTooLong => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::ModelNotFound(_) => StatusCode::NOT_FOUND,
+            Self::Unauthorized | Self::NotSignedIn(_) => StatusCode::UNAUTHORIZED,
+            Self::CloudDisabled(_) => StatusCode::FORBIDDEN,
+            Self::ModelNotFound(_) | Self::SourceNotFound(_) | Self::BlobNotFound(_) => StatusCode::NOT_FOUND,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
             Self::OptionType { .. } | Self::InvalidFormat(_) | Self::Model(_) | Self::Internal(_) => {

@@ -4,15 +4,21 @@
 //! all follow from it.
 
 mod answer;
+mod blobs;
 mod chat;
+mod cloud;
+mod copy;
+mod create;
 mod delete;
 mod generate;
 mod listing;
+mod progress;
 mod records;
 mod request;
 mod show;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub use show::describe_model;
 
@@ -39,6 +45,21 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
         ("/api/generate", routing::post(generate::generate)),
         ("/api/chat", routing::post(chat::chat)),
         ("/api/delete", routing::delete(delete::delete)),
+        ("/api/copy", routing::post(copy::copy)),
+        ("/api/create", routing::post(create::create)),
+        ("/api/blobs/{digest}", routing::post(blobs::post).head(blobs::head)),
+        ("/api/pull", routing::post(transfer::pull)),
+        ("/api/push", routing::post(transfer::push)),
+        ("/api/status", routing::get(cloud::status).head(super::method_not_allowed)),
+        ("/api/me", routing::post(cloud::me)),
+        ("/api/signout", routing::post(cloud::sign_out)),
+        ("/api/user/keys/{key}", routing::delete(cloud::sign_out)),
+        ("/api/experimental/web_search", routing::post(cloud::web_search)),
+        ("/api/experimental/web_fetch", routing::post(cloud::web_fetch)),
+        (
+            "/api/experimental/model-recommendations",
+            routing::get(cloud::recommendations).head(super::method_not_allowed),
+        ),
     ]
 }
 

@@ -33,7 +33,7 @@ const fn variable(name: &'static str, meaning: &'static str, default: &'static s
 
 /// Every variable that the server reads, apart from those that are flags as well. Ollama's others are about GPUs and its
 /// cloud; they mean nothing here and do no harm.
-pub const VARIABLES: [Variable; 12] = [
+pub const VARIABLES: [Variable; 13] = [
     variable("OLLAMA_HOST", "address to listen on; 0.0.0.0 for every interface", "127.0.0.1:11434"),
     variable("OLLAMA_MODELS", "folder of the models", "~/.ollama/models"),
     variable("OLLAMA_KEEP_ALIVE", "how long an idle model stays on the card; -1 for ever", "5m"),
@@ -46,6 +46,7 @@ pub const VARIABLES: [Variable; 12] = [
         "time for one file of a load before the card is said to hang; 0 for ever",
         "2m",
     ),
+    variable("OLLAMA_NOPRUNE", "1 to keep uploaded files that no request has asked for in an hour", "0"),
     variable(
         "OLLAMA_ORIGINS",
         "web pages that may call, besides local ones; comma separated, * for any",
@@ -89,6 +90,8 @@ pub struct Settings {
     pub max_loaded_models: Option<usize>,
     /// `OLLAMA_LOAD_TIMEOUT`: how long loading one file may take; `None` leaves it to the engine.
     pub load_timeout: Option<Duration>,
+    /// `OLLAMA_NOPRUNE`: whether uploaded files that nobody asks for are removed.
+    pub prunes: bool,
     /// `OLLAMA_ORIGINS` and the built-in ones.
     pub origins: Origins,
     /// `AX650_API_KEYS`: keys of which clients must show one; `None` lets everybody in.
@@ -108,6 +111,7 @@ impl Default for Settings {
             num_parallel: None,
             max_loaded_models: None,
             load_timeout: None,
+            prunes: true,
             origins: Origins::default(),
             api_keys: None,
             listening: None,
@@ -157,6 +161,7 @@ impl Settings {
             num_parallel: number("OLLAMA_NUM_PARALLEL").filter(|&n| n > 0),
             max_loaded_models: number("OLLAMA_MAX_LOADED_MODELS").filter(|&n| n > 0),
             load_timeout: value("OLLAMA_LOAD_TIMEOUT").and_then(|text| load_timeout(&text)),
+            prunes: value("OLLAMA_NOPRUNE").is_none_or(|text| level(&text) == 0),
             ..Self::default()
         }
     }

@@ -126,7 +126,16 @@ impl Client {
 
     /// `DELETE path`; what comes back says nothing.
     pub async fn delete(&self, path: &str, body: &Value) -> Result<(), ClientError> {
-        let (status, chunks) = self.send(Method::DELETE, path, Some(body)).await?;
+        self.done(Method::DELETE, path, body).await
+    }
+
+    /// `POST path`; what comes back says nothing.
+    pub async fn tell(&self, path: &str, body: &Value) -> Result<(), ClientError> {
+        self.done(Method::POST, path, body).await
+    }
+
+    async fn done(&self, method: Method, path: &str, body: &Value) -> Result<(), ClientError> {
+        let (status, chunks) = self.send(method, path, Some(body)).await?;
         let body = collect(chunks).await.map_err(|reason| self.unreachable(reason))?;
         if status.is_success() { Ok(()) } else { Err(refused(status, &body)) }
     }

@@ -1,5 +1,7 @@
 //! `ax650 create`.
 
+mod modelfile;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -16,8 +18,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{connect, format, terminal::Output};
 use crate::models::{
+    derive::Changes,
     import::{
-        ImportOptions, Progress, Registered, SyntheticShape, Weights, safetensors::is_weights_directory,
+        ImportOptions, Progress, Registered, SyntheticShape, Weights, Wishes,
+        safetensors::is_weights_directory,
     },
     model::{CONFIG_FILE, Model},
     name::ModelName,
@@ -38,6 +42,7 @@ use crate::models::{
     ax650 create qwen3 --from ~/Qwen3-4B             a directory as downloaded from AXERA-TECH\n  \
     ax650 create qwen3:int4 --from ~/Qwen3-4B/run_qwen3_4b_int4_ctx_axcl_aarch64.sh\n  \
     ax650 create minilm --from ~/all-MiniLM-L6-v2    a text encoder, for embeddings\n  \
+    ax650 create pirate -f Modelfile                 FROM smollm2, SYSTEM You are a pirate.\n  \
     ax650 create timing --synthetic qwen3-4b")]
 pub(super) struct Arguments {
     /// Name of the new model: NAME or NAME:TAG; a model of that name is replaced
@@ -45,8 +50,13 @@ pub(super) struct Arguments {
 
     /// GGUF file to read; or a directory of the vendor's with layers compiled for the NPU, or one of its run scripts; or
     /// a directory with a text encoder as safetensors
-    #[arg(long, value_name = "FILE.gguf | DIR", required_unless_present = "synthetic")]
+    #[arg(long, value_name = "FILE.gguf | DIR", required_unless_present_any = ["synthetic", "file"])]
     from: Option<PathBuf>,
+
+    /// Instead of --from: a Modelfile as Ollama has them, with FROM (a model of the store or a path), PARAMETER, TEMPLATE,
+    /// SYSTEM, MESSAGE, LICENSE; - is standard input
+    #[arg(short, long, value_name = "MODELFILE", conflicts_with_all = ["from", "synthetic"])]
+    file: Option<PathBuf>,
 
     /// Instead of --from: the shapes of a real model without weights, for measuring. Takes no room on the disk, runs on
     /// the software card only, and its answers mean nothing
@@ -87,23 +97,35 @@ impl Arguments {
         let name = connect::name(&self.name)?;
         let store = Store::from_env();
         let start = Instant::now();
-        let (model, notes) = match (&self.from, self.synthetic) {
-            (_, Some(shape)) => (store.synthesise(&name, shape)?, Vec::new()),
-            (Some(source), None) if is_package(source) => {
-                let registered = match encoder_directory(source) {
-                    Some(dir) => self.import_encoder(&store, &name, dir),
-                    None => self.register(&store, &name, source),
-                };
-                let Registered { model, notes } = registered?;
-                (model, notes)
-            }
-            (Some(source), None) => {
-                refuse_part(source)?;
-                (self.import(&store, &name, source)?, Vec::new())
-            }
-            (None, None) => bail!("nothing to make '{name}' from; give --from or --synthetic"),
+        let Registered { model, notes } = match (&self.from, &self.file, self.synthetic) {
+            (_, _, Some(shape)) => plain(store.synthesise(&name, shape)?),
+            (_, Some(file), None) => self.follow(&store, &name, file)?,
+            (Some(source), None, None) => self.take(&store, &name, source, Changes::default())?,
+            (None, None, None) => bail!("nothing to make '{name}' from; give --from, --file or --synthetic"),
         };
         report(&model, &notes, start.elapsed())
+    }
+
+    /// Makes a model of a file or a directory, and changes it.
+    fn take(
+        &self,
+        store: &Store,
+        name: &ModelName,
+        source: &Path,
+        changes: Changes,
+    ) -> anyhow::Result<Registered> {
+        if !is_package(source) {
+            refuse_part(source)?;
+            return Ok(plain(self.import(store, name, source, changes)?));
+        }
+        let mut registered = match encoder_directory(source) {
+            Some(dir) => self.import_encoder(store, name, dir),
+            None => self.register(store, name, source),
+        }?;
+        if changes != Changes::default() {
+            registered.model = store.derive(name, name, &changes)?;
+        }
+        Ok(registered)
     }
 
     fn register(&self, store: &Store, name: &ModelName, source: &Path) -> anyhow::Result<Registered> {
@@ -123,7 +145,13 @@ impl Arguments {
         Ok(store.import_encoder(name, source)?)
     }
 
-    fn import(&self, store: &Store, name: &ModelName, source: &Path) -> anyhow::Result<Arc<Model>> {
+    fn import(
+        &self,
+        store: &Store,
+        name: &ModelName,
+        source: &Path,
+        changes: Changes,
+    ) -> anyhow::Result<Arc<Model>> {
         let options = ImportOptions {
             weights: self.weights.map_or_else(Weights::default, Into::into),
             context: self.context,
@@ -131,10 +159,16 @@ impl Arguments {
         let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
             "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {eta}",
         )?);
-        let created = store.import(name, source, &options, &mut |progress| show(&bar, &progress));
+        let wishes = Wishes { options, changes, ..Wishes::default() };
+        let created = store.import_changed(name, source, &wishes, &mut |progress| show(&bar, &progress));
         bar.finish_and_clear();
         Ok(created?)
     }
+}
+
+/// A model of which there is nothing to say.
+fn plain(model: Arc<Model>) -> Registered {
+    Registered { model, notes: Vec::new() }
 }
 
 fn report(model: &Model, notes: &[String], took: Duration) -> anyhow::Result<ExitCode> {

@@ -16,6 +16,9 @@ mod weights;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde_json::json;
 
 pub use plan::PlanError;
 pub use synthetic::SyntheticShape;
@@ -27,7 +30,8 @@ use self::source::GgufFile;
 use self::staging::Staging;
 use self::weights::{FilePlan, stream_rows};
 use super::dequantise::TensorError;
-use super::gguf::{GgufError, Header};
+use super::derive::Changes;
+use super::gguf::GgufError;
 use super::layer_file::{CHUNK, FORMAT, history_ladder};
 use super::manifest::MANIFEST_FILE;
 use super::model::{Model, ModelError};
@@ -138,6 +142,9 @@ pub enum ImportError {
     /// The finished directory does not pass its own check.
     #[error("the finished model does not pass its check: {0}")]
     Check(#[from] ModelError),
+    /// Whoever asked for it did not wait.
+    #[error("the import was cancelled; nothing of it was kept")]
+    Cancelled,
     /// Something that cannot happen did.
     #[error("internal error: {0}")]
     Internal(String),
@@ -152,7 +159,7 @@ impl ImportError {
         Self::Part { path: path.to_owned(), reason: reason.to_owned() }
     }
 
-    fn write(path: &Path, source: std::io::Error) -> Self {
+    pub(super) fn write(path: &Path, source: std::io::Error) -> Self {
         Self::Write { path: path.to_owned(), source }
     }
 
@@ -169,7 +176,8 @@ impl ImportError {
 
 /// Makes the model `name` of `store` from the GGUF file `source`.
 ///
-/// Replaces a model of that name. `progress` is called on the calling thread after every block of rows.
+/// Replaces a model of that name. `progress` is called on the calling thread after every block of rows; the import ends
+/// at the next one once `cancel` is set.
 ///
 /// # Errors
 ///
@@ -178,20 +186,32 @@ pub fn create(
     store: &Store,
     name: &ModelName,
     source: &Path,
-    options: &ImportOptions,
+    wishes: &Wishes,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Arc<Model>, ImportError> {
     let file = GgufFile::open(source)?;
-    convert(store, name, &file, options, progress).map_err(|error| error.about(source))
+    convert(store, name, &file, wishes, progress).map_err(|error| error.about(source))
+}
+
+/// What an import is to do besides converting.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// How it converts.
+    pub options: ImportOptions,
+    /// What the model is to have otherwise than the file.
+    pub changes: Changes,
+    /// Set when nobody waits for the model any more.
+    pub cancel: Arc<AtomicBool>,
 }
 
 fn convert(
     store: &Store,
     name: &ModelName,
     file: &GgufFile,
-    options: &ImportOptions,
+    wishes: &Wishes,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Arc<Model>, ImportError> {
+    let options = &wishes.options;
     let header = file.header()?;
     let plan = Plan::new(&header, options.context)?;
     let text = TextFiles::new(&header, plan.vocab)?;
@@ -209,6 +229,7 @@ fn convert(
     jobs.push((names.head.clone(), head));
 
     let SetUp { name, target, mut staging } = set_up(store, name)?;
+    staging.stop_when(Arc::clone(&wishes.cancel));
     check_space(store.folder(), total_bytes + text.bytes())?;
     let mut done_bytes = 0;
     let mut advance = |file: &str, bytes: u64| {
@@ -223,7 +244,10 @@ fn convert(
     let mut output = staging.create(&names.embedding)?;
     stream_rows(file.reader(plan.embedding), Weights::Bf16, &mut output, &mut Vec::new(), &mut advance)?;
     staging.finish(output)?;
-    write_documents(&mut staging, &header, &plan, &names, &text, options.weights)?;
+    write_documents(&mut staging, &plan, &names, &text)?;
+    let mut manifest = documents::manifest(&header, &plan, options.weights, staging.entries())?;
+    wishes.changes.apply(&mut manifest);
+    staging.write(MANIFEST_FILE, &documents::pretty(&json!(manifest))?)?;
 
     let model = staging.complete(store, name, &target)?;
     progress(Progress { file: MANIFEST_FILE, done_bytes: total_bytes, total_bytes });
@@ -245,11 +269,9 @@ fn set_up(store: &Store, name: &ModelName) -> Result<SetUp, ImportError> {
 
 fn write_documents(
     staging: &mut Staging,
-    header: &Header<'_>,
     plan: &Plan<'_>,
     names: &FileNames,
     text: &TextFiles,
-    weights: Weights,
 ) -> Result<(), ImportError> {
     for (name, bytes) in text.files() {
         staging.write(name, bytes)?;
@@ -259,8 +281,7 @@ fn write_documents(
     for (name, bytes) in documents::configuration(config)? {
         staging.write(name, &bytes)?;
     }
-    let manifest = documents::manifest(header, plan, weights, staging.entries())?;
-    staging.write(MANIFEST_FILE, &manifest)
+    Ok(())
 }
 
 fn layer_file<'a>(

@@ -10,8 +10,10 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
+use super::blobs::Blobs;
+use super::derive::{self, Changes};
 use super::import::staging::lock_store;
-use super::import::{self, ImportError, ImportOptions, Progress, Registered, SyntheticShape};
+use super::import::{self, ImportError, ImportOptions, Progress, Registered, SyntheticShape, Wishes};
 use super::manifest::MANIFEST_FILE;
 use super::model::{Model, ModelError};
 use super::name::ModelName;
@@ -84,6 +86,11 @@ impl Store {
         &self.folder
     }
 
+    /// Files that clients have uploaded.
+    pub fn blobs(&self) -> Blobs {
+        Blobs::new(&self.folder)
+    }
+
     /// All models, newest first.
     pub fn list(&self) -> Result<Vec<Entry>, StoreError> {
         let mut entries = Vec::new();
@@ -146,7 +153,19 @@ impl Store {
         options: &ImportOptions,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Arc<Model>, ImportError> {
-        import::create(self, name, source, options, progress)
+        let wishes = Wishes { options: *options, ..Wishes::default() };
+        import::create(self, name, source, &wishes, progress)
+    }
+
+    /// Makes a model from a GGUF file and changes it in one step; see [`import::create`].
+    pub fn import_changed(
+        &self,
+        name: &ModelName,
+        source: &Path,
+        wishes: &Wishes,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Arc<Model>, ImportError> {
+        import::create(self, name, source, wishes, progress)
     }
 
     /// Registers a vendor's model directory, or the one whose run script `source` is, without copying its weights: the
@@ -166,6 +185,30 @@ impl Store {
         import::synthetic::create(self, name, shape)
     }
 
+    /// Makes the model `name` of the model `base`, with which it shares its files; neither needs the other afterwards.
+    /// Replaces a model of that name, which may be `base` itself.
+    ///
+    /// # Errors
+    ///
+    /// Every error leaves the store as it was.
+    pub fn derive(
+        &self,
+        name: &ModelName,
+        base: &ModelName,
+        changes: &Changes,
+    ) -> Result<Arc<Model>, ImportError> {
+        derive::derive(self, name, base, changes)
+    }
+
+    /// Gives the model `source` a second name; from then on they are two models. Replaces a model of that name.
+    ///
+    /// # Errors
+    ///
+    /// Every error leaves the store as it was.
+    pub fn copy(&self, source: &ModelName, destination: &ModelName) -> Result<(), ImportError> {
+        derive::copy(self, source, destination)
+    }
+
     /// Where a model of that name is or would be; parts that exist in another case keep their stored spelling.
     pub(super) fn place(&self, name: &ModelName) -> Result<(ModelName, PathBuf), StoreError> {
         let mut dir = self.folder.clone();
@@ -183,7 +226,7 @@ impl Store {
         Ok((ModelName { host, namespace, model, tag }, dir))
     }
 
-    fn find(&self, name: &ModelName) -> Result<Option<(ModelName, PathBuf)>, StoreError> {
+    pub(super) fn find(&self, name: &ModelName) -> Result<Option<(ModelName, PathBuf)>, StoreError> {
         self.place(name).map(|(stored, dir)| dir.is_dir().then_some((stored, dir)))
     }
 

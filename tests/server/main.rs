@@ -2,15 +2,21 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests say what went wrong by panicking")]
 
 mod anthropic;
+mod blobs;
 mod bodies;
 mod cancel;
+mod cloud;
 mod connections;
 mod context;
+mod copy;
+mod create;
 mod ending;
 mod errors;
 mod fixture;
 mod format;
 mod generation;
+#[path = "../common/gguf.rs"]
+mod gguf;
 mod insert;
 mod keys;
 mod management;

@@ -29,7 +29,7 @@ impl ChatRequest {
 }
 
 /// Reads one message.
-fn message(value: Value) -> Result<Message, ApiError> {
+pub(super) fn message(value: Value) -> Result<Message, ApiError> {
     let mut fields = Fields::from_value("Message", value)?;
     let mut message = Message::new(fields.string("role")?.to_lowercase(), fields.string("content")?);
     for name in ["thinking", "tool_name", "tool_call_id"] {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::api::error::ApiError;
 use crate::api::inference::capabilities;
@@ -17,7 +18,7 @@ use crate::models::model::Model;
 /// The `details` of a model. Upstream's GGUF words where they apply: the format is `axmodel` here.
 #[derive(Debug, Serialize)]
 pub(super) struct Details {
-    parent_model: &'static str,
+    parent_model: String,
     format: String,
     family: String,
     families: Vec<String>,
@@ -32,13 +33,18 @@ pub(super) struct Details {
 impl Details {
     /// The short form, as in `/api/show` and `/api/ps`.
     pub(super) fn short(manifest: &Manifest) -> Self {
+        let said = |name: &str, otherwise: &str| {
+            let said = manifest.custom.info.get(name).and_then(Value::as_str);
+            said.unwrap_or(otherwise).to_owned()
+        };
+        let family = said("model_family", &manifest.family);
         Self {
-            parent_model: "",
+            parent_model: manifest.custom.parent.clone().unwrap_or_default(),
             format: manifest.format.clone(),
-            family: manifest.family.clone(),
-            families: vec![manifest.family.clone()],
-            parameter_size: manifest.parameter_size.clone(),
-            quantization_level: manifest.quantization_level.clone(),
+            families: vec![family.clone()],
+            family,
+            parameter_size: said("parameter_size", &manifest.parameter_size),
+            quantization_level: said("quantization_level", &manifest.quantization_level),
             context_length: None,
             embedding_length: None,
         }
@@ -47,9 +53,13 @@ impl Details {
     /// The form of `/api/tags`, with sizes. The context is the compiled one: what a client can really use.
     fn long(model: &Model) -> Self {
         let manifest = &model.manifest;
+        let said = |name: &str| {
+            let said = manifest.custom.info.get(name).and_then(Value::as_u64);
+            said.and_then(|number| usize::try_from(number).ok())
+        };
         Self {
-            context_length: Some(model.context_len()),
-            embedding_length: Some(manifest.embedding_length),
+            context_length: Some(said("context_length").unwrap_or_else(|| model.context_len())),
+            embedding_length: Some(said("embedding_length").unwrap_or(manifest.embedding_length)),
             ..Self::short(manifest)
         }
     }
@@ -68,7 +78,19 @@ struct Stored {
     size: u64,
     digest: String,
     details: Details,
-    capabilities: Vec<&'static str>,
+    capabilities: Vec<String>,
+}
+
+/// What listings say that a model can be asked for: what it can, and what whoever made it says beyond that.
+pub(super) fn listed_capabilities(model: &Model) -> Vec<String> {
+    let mut listed: Vec<String> = capabilities(model).into_iter().map(str::to_owned).collect();
+    let said = model.manifest.custom.info.get("capabilities").and_then(Value::as_array);
+    for said in said.into_iter().flatten().filter_map(Value::as_str) {
+        if listed.iter().all(|known| known != said) {
+            listed.push(said.to_owned());
+        }
+    }
+    listed
 }
 
 impl From<&Model> for Stored {
@@ -80,7 +102,7 @@ impl From<&Model> for Stored {
             size: model.size,
             digest: model.digest.clone(),
             details: Details::long(model),
-            capabilities: capabilities(model),
+            capabilities: listed_capabilities(model),
         }
     }
 }

@@ -8,18 +8,25 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::listing::Details;
+use super::listing::{Details, listed_capabilities};
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
-use crate::api::inference::capabilities;
 use crate::api::{AppState, body, lookup, time};
 use crate::models::model::Model;
 use crate::models::name::ModelName;
+use crate::models::store::StoreError;
 
 /// This client matches models by their base name and wants to see the name it asked for.
 const COPILOT_AGENT: &str = "GitHubCopilotChat/";
 /// Column of the values in the text form of the parameters.
 const PARAMETER_WIDTH: usize = 30;
+
+/// Keys of `model_info` whose values whoever made the model may have given, and under what names.
+const INFO_KEYS: [(&str, &str); 3] = [
+    ("general.basename", "base_name"),
+    ("ARCH.context_length", "context_length"),
+    ("ARCH.embedding_length", "embedding_length"),
+];
 
 #[derive(Debug, Serialize)]
 struct Shown {
@@ -34,9 +41,13 @@ struct Shown {
     #[serde(skip_serializing_if = "String::is_empty")]
     system: String,
     details: Details,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    messages: Vec<Value>,
     model_info: Map<String, Value>,
-    capabilities: Vec<&'static str>,
+    capabilities: Vec<String>,
     modified_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requires: Option<String>,
 }
 
 /// The handler.
@@ -57,7 +68,10 @@ pub(super) async fn show(State(state): State<AppState>, request: Request) -> Res
     let name: ModelName = requested.parse().map_err(|_| ApiError::InvalidModelName)?;
     let short = name.to_string();
     let shown = lookup::with_store(&state, move |store| {
-        let model = store.resolve(&name).map_err(|error| ApiError::from_store(error, &short))?;
+        let model = store.resolve(&name).map_err(|error| match error {
+            StoreError::NotFound(_) => lookup::absent(&short),
+            other => ApiError::from_store(other, &short),
+        })?;
         let mut shown = describe(&model, verbose, system);
         if is_copilot {
             shown.model_info.insert("general.basename".into(), requested.into());
@@ -88,6 +102,11 @@ fn describe(model: &Model, verbose: bool, system: String) -> Shown {
     let mut model_info = manifest.model_info.clone();
     model_info.remove("general.name");
     model_info.remove("tokenizer.chat_template");
+    for (key, name) in INFO_KEYS {
+        if let Some(value) = manifest.custom.info.get(name) {
+            model_info.insert(key.replace("ARCH", &manifest.family), value.clone());
+        }
+    }
     if !verbose {
         for value in model_info.values_mut() {
             if let Value::Array(items) = value {
@@ -103,8 +122,10 @@ fn describe(model: &Model, verbose: bool, system: String) -> Shown {
         system,
         details: Details::short(manifest),
         model_info,
-        capabilities: capabilities(model),
+        messages: manifest.custom.messages.clone(),
+        capabilities: listed_capabilities(model),
         modified_at: time::local(model.modified),
+        requires: manifest.custom.requires.clone(),
     }
 }
 
@@ -150,6 +171,12 @@ fn modelfile(model: &Model, template: &str, system: &str, license: &str) -> Stri
     for line in parameters(&model.manifest.parameters).lines() {
         let (name, value) = line.split_once(' ').unwrap_or((line, ""));
         writeln!(text, "PARAMETER {name} {}", value.trim_start()).ok();
+    }
+    for message in model.history() {
+        writeln!(text, "MESSAGE {} {}", message.role, quoted(&message.content)).ok();
+    }
+    if let Some(version) = &model.manifest.custom.requires {
+        writeln!(text, "REQUIRES {version}").ok();
     }
     if !license.is_empty() {
         writeln!(text, "LICENSE {}", quoted(license)).ok();

@@ -177,14 +177,14 @@ pub(super) fn configuration(config: Config) -> Result<[(&'static str, Vec<u8>); 
     Ok([(super::super::model::CONFIG_FILE, pretty(&config)?), ("post_config.json", pretty(&post_config)?)])
 }
 
-/// `manifest.json`.
+/// The manifest, as the file would have it.
 pub(super) fn manifest(
     header: &Header<'_>,
     plan: &Plan<'_>,
     weights: Weights,
     files: &[FileEntry],
-) -> Result<Vec<u8>, ImportError> {
-    let manifest = Manifest {
+) -> Result<Manifest, ImportError> {
+    Ok(Manifest {
         schema: SCHEMA,
         format: "axmodel".to_owned(),
         family: plan.architecture.name().to_owned(),
@@ -200,10 +200,7 @@ pub(super) fn manifest(
         system: None,
         custom: Custom::default(),
         files: files.to_vec(),
-    };
-    let manifest =
-        serde_json::to_value(manifest).map_err(|error| ImportError::Internal(error.to_string()))?;
-    pretty(&manifest)
+    })
 }
 
 /// The metadata as `/api/show` gives it: flat, long arrays emptied, name and template left out.

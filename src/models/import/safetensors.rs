@@ -16,7 +16,7 @@ use serde_json::{Map, Value as Json, json};
 
 use self::settings::{Settings, read_settings};
 use super::super::encoder::{ENCODER_FILE, EncoderConfig, FORMAT, TOKENIZER_FILE, WEIGHTS_FILE};
-use super::super::manifest::{MANIFEST_FILE, Manifest, SCHEMA, parameter_size};
+use super::super::manifest::{Custom, MANIFEST_FILE, Manifest, SCHEMA, parameter_size};
 use super::super::model::Model;
 use super::super::name::ModelName;
 use super::super::safetensors::TensorFile;
@@ -210,6 +210,7 @@ fn manifest(config: &EncoderConfig, kind: &str, staging: &Staging) -> Manifest {
         license: None,
         parameters: Map::new(),
         system: None,
+        custom: Custom::default(),
         files: staging.entries().to_vec(),
     }
 }

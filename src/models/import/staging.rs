@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
@@ -29,17 +30,19 @@ const NAME_PARTS: usize = 4;
 
 /// A staging directory; removed with all content when dropped before [`Staging::publish`].
 #[derive(Debug)]
-pub(super) struct Staging {
+pub(in crate::models) struct Staging {
     dir: TempDir,
     /// Files written so far.
     entries: Vec<FileEntry>,
+    /// Set when nobody waits for the model any more.
+    cancel: Arc<AtomicBool>,
     /// Held open for its lock.
     _lock: File,
 }
 
 impl Staging {
     /// Makes an empty staging directory in `folder`, after sweeping what killed imports left there.
-    pub(super) fn new(folder: &Path) -> Result<Self, ImportError> {
+    pub(in crate::models) fn new(folder: &Path) -> Result<Self, ImportError> {
         let fail = |source| ImportError::write(folder, source);
         std::fs::create_dir_all(folder).map_err(fail)?;
         // Locked, so that no other import sweeps the directory before it is locked itself.
@@ -48,11 +51,16 @@ impl Staging {
         let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(folder).map_err(fail)?;
         let lock = File::open(dir.path()).map_err(fail)?;
         lock.lock().map_err(fail)?;
-        Ok(Self { dir, entries: Vec::new(), _lock: lock })
+        Ok(Self { dir, entries: Vec::new(), cancel: Arc::default(), _lock: lock })
+    }
+
+    /// Lets writing fail once `cancel` is set.
+    pub(super) fn stop_when(&mut self, cancel: Arc<AtomicBool>) {
+        self.cancel = cancel;
     }
 
     /// Where the files are until they are published.
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::models) fn path(&self) -> &Path {
         self.dir.path()
     }
 
@@ -66,12 +74,13 @@ impl Staging {
         let path = self.path().join(name);
         let file = File::create_new(&path).map_err(|source| ImportError::write(&path, source))?;
         let writer = BufWriter::with_capacity(1 << 20, file);
-        Ok(StagedFile { name: name.to_owned(), path, writer, hash: Sha256::new(), size: 0 })
+        let cancel = Arc::clone(&self.cancel);
+        Ok(StagedFile { name: name.to_owned(), path, writer, hash: Sha256::new(), size: 0, cancel })
     }
 
     /// Ends a file: flushes it to the disk and records its length and digest.
     pub(super) fn finish(&mut self, file: StagedFile) -> Result<(), ImportError> {
-        let StagedFile { name, path, writer, hash, size } = file;
+        let StagedFile { name, path, writer, hash, size, .. } = file;
         let end = |source: io::Error| ImportError::write(&path, source);
         let file = writer.into_inner().map_err(|error| end(error.into_error()))?;
         file.sync_all().map_err(end)?;
@@ -86,7 +95,7 @@ impl Staging {
     }
 
     /// Writes a whole small file.
-    pub(super) fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), ImportError> {
+    pub(in crate::models) fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), ImportError> {
         let mut file = self.create(name)?;
         file.write(bytes)?;
         self.finish(file)
@@ -127,7 +136,7 @@ impl Staging {
     }
 
     /// Checks the finished directory and makes it the model `name` of `store`, at `target`.
-    pub(super) fn complete(
+    pub(in crate::models) fn complete(
         self,
         store: &Store,
         name: ModelName,
@@ -270,11 +279,15 @@ pub(super) struct StagedFile {
     writer: BufWriter<File>,
     hash: Sha256,
     size: u64,
+    cancel: Arc<AtomicBool>,
 }
 
 impl StagedFile {
     /// Appends `bytes`.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ImportError> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(ImportError::Cancelled);
+        }
         self.hash.update(bytes);
         self.size += bytes.len() as u64;
         self.writer.write_all(bytes).map_err(|source| ImportError::write(&self.path, source))

@@ -1,0 +1,142 @@
+//! `POST /api/create`: a model made of another one, or of an uploaded GGUF file.
+//!
+//! A client names models and digests, never places: what it calls a file says nothing but how the file is called.
+
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+use self::request::{CreateRequest, Material};
+use super::progress::{self, Record, Reporter};
+use crate::api::error::ApiError;
+use crate::api::{AppState, body, lookup};
+use crate::engine::EngineError;
+use crate::models::blobs::Digest;
+use crate::models::derive::Changes;
+use crate::models::import::{ImportOptions, Wishes};
+use crate::models::name::ModelName;
+use crate::models::store::{Store, StoreError};
+
+/// Time between two records of a conversion.
+const PACE: Duration = Duration::from_millis(60);
+/// The first bytes of a GGUF file.
+const GGUF: [u8; 4] = *b"GGUF";
+
+/// The handler.
+pub(super) async fn create(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let (body, memory) = body::read(&state.intake, request.into_body()).await?;
+    let turn = state.intake.turn(memory).await?;
+    let ask = turn.run(move || CreateRequest::parse(&body)).await?;
+    drop(turn);
+    let store = state.store.clone();
+    let CreateRequest { name, material, changes, streamed } = ask;
+    match material {
+        Material::Model(base) => {
+            progress::answer(streamed, move |reporter| derive(&store, &name, &base, &changes, reporter)).await
+        }
+        Material::File(file, digest) => {
+            // Converting takes all cores and a lot of disk: one at a time.
+            let place = state.imports.clone().acquire_owned().await.map_err(|_| EngineError::ShuttingDown)?;
+            let work = move |reporter: &Reporter| {
+                let _place = place;
+                convert(&store, &name, (&file, &digest), changes, reporter)
+            };
+            progress::answer(streamed, work).await
+        }
+    }
+}
+
+fn derive(
+    store: &Store,
+    name: &ModelName,
+    base: &ModelName,
+    changes: &Changes,
+    reporter: &Reporter,
+) -> Result<(), ApiError> {
+    let shown = base.to_string();
+    // A broken one is no better as the base of another.
+    let model = store.resolve(base).map_err(|error| match error {
+        StoreError::NotFound(_) => lookup::absent(&shown),
+        other => ApiError::from_store(other, &shown),
+    })?;
+    let layers: Vec<String> =
+        model.manifest.files.iter().map(|file| format!("sha256:{}", file.sha256)).collect();
+    drop(model);
+    for digest in layers {
+        reporter.say(Record::new(format!("using existing layer {digest}")));
+    }
+    say_changes(changes, reporter);
+    reporter.say(Record::new("writing manifest"));
+    store.derive(name, base, changes).map_err(|error| ApiError::from_import(error, &shown))?;
+    Ok(())
+}
+
+fn say_changes(changes: &Changes, reporter: &Reporter) {
+    for layer in changes.layers() {
+        reporter.say(Record::new(format!("creating new layer {}", Digest::of(layer.as_bytes()))));
+    }
+}
+
+fn convert(
+    store: &Store,
+    name: &ModelName,
+    (file, digest): (&str, &Digest),
+    changes: Changes,
+    reporter: &Reporter,
+) -> Result<(), ApiError> {
+    let path = store
+        .blobs()
+        .find(digest)
+        .ok_or_else(|| ApiError::BadRequest(ApiError::BlobNotFound(digest.to_string()).to_string()))?;
+    check_kind(&path, file)?;
+    reporter.say(Record::new("parsing GGUF"));
+    say_changes(&changes, reporter);
+    let wishes = Wishes { options: ImportOptions::default(), changes, cancel: reporter.cancel() };
+    let mut told: Option<Instant> = None;
+    let mut tell = |done: crate::models::import::Progress<'_>| {
+        let is_last = done.done_bytes == done.total_bytes;
+        if is_last || told.is_none_or(|at| at.elapsed() >= PACE) {
+            told = Some(Instant::now());
+            reporter.mention(Record {
+                digest: Some(digest.to_string()),
+                total: Some(done.total_bytes),
+                completed: Some(done.done_bytes),
+                ..Record::new("converting model")
+            });
+        }
+    };
+    store
+        .import_changed(name, &path, &wishes, &mut tell)
+        .map_err(|error| ApiError::from_import(error, &name.to_string()))?;
+    reporter.say(Record::new("writing manifest"));
+    Ok(())
+}
+
+/// Says by its first bytes whether the uploaded file is one that can be converted.
+fn check_kind(path: &Path, file: &str) -> Result<(), ApiError> {
+    let mut first = Vec::new();
+    File::open(path)
+        .and_then(|blob| blob.take(GGUF.len() as u64).read_to_end(&mut first))
+        .map_err(|error| ApiError::Model(format!("cannot read the uploaded file: {error}")))?;
+    let has_end = |end: &str| file.len() > end.len() && file.to_ascii_lowercase().ends_with(end);
+    if first == GGUF {
+        Ok(())
+    } else if has_end(".gguf") {
+        Err(ApiError::BadRequest("supplied file was not in GGUF format".into()))
+    } else if has_end(".safetensors") {
+        Err(ApiError::BadRequest(
+            "safetensors files are not converted by the server; give a GGUF file, or run `ax650 create` beside the files"
+                .into(),
+        ))
+    } else {
+        Err(ApiError::BadRequest("unknown type".into()))
+    }
+}

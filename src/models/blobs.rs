@@ -1,0 +1,248 @@
+//! Files that clients have uploaded, by their digest: what `/api/create` is to make a model of.
+//!
+//! They lie in `<root>/ax650/.blobs/`, each under the name `sha256-HEX`, which is also all that a client can say about
+//! its place. A file is visible only when it is complete and its digest is right. Nothing refers to one for long: a model
+//! is made of it and has its own files then. So those that have not been asked for in a while are removed.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+
+use super::model::hex;
+
+/// Folder in the store's.
+const FOLDER: &str = ".blobs";
+/// Begin of the names of files that are being written.
+const UPLOAD_PREFIX: &str = ".upload-";
+/// How long a file stays that nobody asks for.
+const KEPT: Duration = Duration::from_hours(1);
+const ALGORITHM: &str = "sha256";
+
+/// A SHA-256 digest; 64 lower-case hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Digest(String);
+
+/// Why a text is no digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("invalid digest format")]
+pub struct DigestError;
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    /// Reads `sha256:` or `sha256-` and 64 hexadecimal digits, and nothing else.
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let digits = text.strip_prefix(ALGORITHM).and_then(|rest| rest.strip_prefix([':', '-']));
+        let digits = digits.ok_or(DigestError)?;
+        let is_digest = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_digest { Ok(Self(digits.to_ascii_lowercase())) } else { Err(DigestError) }
+    }
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{ALGORITHM}:{}", self.0)
+    }
+}
+
+impl Digest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(hex(&Sha256::digest(bytes)))
+    }
+
+    /// The name of the file that has it.
+    fn file_name(&self) -> String {
+        format!("{ALGORITHM}-{}", self.0)
+    }
+}
+
+/// Why a file cannot be kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlobError {
+    /// The bytes that came are others than were announced.
+    #[error("digest mismatch, expected \"{expected}\", got \"{found}\"")]
+    Mismatch {
+        /// What was announced.
+        expected: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// It cannot be written.
+    #[error("cannot keep the uploaded file: {0}; check free space and permissions of the model store")]
+    Write(#[from] io::Error),
+}
+
+/// The uploaded files of a store.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    folder: PathBuf,
+}
+
+impl Blobs {
+    /// Those of the store in `folder`; nothing is created before the first upload.
+    pub(super) fn new(folder: &Path) -> Self {
+        Self { folder: folder.join(FOLDER) }
+    }
+
+    /// The file with that digest, if there is one; it stays for another while.
+    pub fn find(&self, digest: &Digest) -> Option<PathBuf> {
+        let path = self.folder.join(digest.file_name());
+        if !path.is_file() {
+            return None;
+        }
+        let touched =
+            File::options().write(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        if let Err(error) = touched {
+            tracing::debug!(%digest, %error, "cannot note that an uploaded file is in use");
+        }
+        Some(path)
+    }
+
+    /// Begins to write a file that is to have the digest `expected`.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Write`].
+    pub fn upload(&self, expected: Digest) -> Result<Upload, BlobError> {
+        fs::create_dir_all(&self.folder)?;
+        let file = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempfile_in(&self.folder)?;
+        Ok(Upload { target: self.folder.join(expected.file_name()), expected, file, hash: Sha256::new() })
+    }
+
+    /// Removes files that nobody has asked for in a while, and what was left of uploads that never ended. Says how many.
+    pub fn prune(&self) -> usize {
+        self.prune_older_than(KEPT)
+    }
+
+    fn prune_older_than(&self, age: Duration) -> usize {
+        let old = |path: &Path| {
+            let modified = path.metadata().and_then(|data| data.modified());
+            modified.is_ok_and(|at| at.elapsed().is_ok_and(|passed| passed >= age))
+        };
+        let files = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let stale = files.map(|entry| entry.path()).filter(|path| path.is_file() && old(path));
+        let removed = stale.filter(|path| match fs::remove_file(path) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(file = %path.display(), %error, "cannot remove an uploaded file");
+                false
+            }
+        });
+        removed.count()
+    }
+}
+
+/// A file that is being written; dropping it removes what came so far.
+#[derive(Debug)]
+pub struct Upload {
+    expected: Digest,
+    target: PathBuf,
+    file: NamedTempFile,
+    hash: Sha256,
+}
+
+impl Upload {
+    /// Appends bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Write`].
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
+        self.hash.update(bytes);
+        Ok(self.file.write_all(bytes)?)
+    }
+
+    /// Makes the file visible, if it is the one that was announced.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Mismatch`], [`BlobError::Write`]; then nothing is left of it.
+    pub fn finish(self) -> Result<(), BlobError> {
+        let found = Digest(hex(&self.hash.finalize()));
+        if found != self.expected {
+            return Err(BlobError::Mismatch { expected: self.expected, found });
+        }
+        self.file.as_file().sync_all()?;
+        self.file.persist(&self.target).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder.join(FOLDER)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn digests_are_exact() {
+        let digits = "0123456789abcdefABCDEF0123456789".repeat(2);
+        for text in [format!("sha256:{digits}"), format!("sha256-{digits}")] {
+            assert_eq!(
+                text.parse::<Digest>().unwrap().to_string(),
+                format!("sha256:{}", digits.to_lowercase())
+            );
+        }
+        let long = format!("sha256:{digits}0");
+        let slash = format!("sha256:{}/", &digits[1..]);
+        for text in ["", "sha256:", "sha256:00", &digits, "sha512:00", &long, &slash, "../../etc/passwd"] {
+            assert!(text.parse::<Digest>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_appears_when_it_is_whole_and_right() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(dir.path());
+        let digest = Digest::of(b"abc");
+        assert_eq!(blobs.find(&digest), None);
+        let mut upload = blobs.upload(digest.clone()).unwrap();
+        upload.write(b"a").unwrap();
+        assert_eq!(blobs.find(&digest), None);
+        drop(upload);
+        assert!(files(dir.path()).is_empty());
+        let mut upload = blobs.upload(digest.clone()).unwrap();
+        upload.write(b"abd").unwrap();
+        let error = upload.finish().unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("digest mismatch, expected \"{digest}\", got \"sha256:")),
+            "{error}"
+        );
+        assert!(files(dir.path()).is_empty());
+        let mut upload = blobs.upload(digest.clone()).unwrap();
+        upload.write(b"ab").unwrap();
+        upload.write(b"c").unwrap();
+        upload.finish().unwrap();
+        assert_eq!(fs::read(blobs.find(&digest).unwrap()).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn what_nobody_asks_for_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(dir.path());
+        assert_eq!(blobs.prune(), 0);
+        for content in [b"a", b"b"] {
+            let mut upload = blobs.upload(Digest::of(content)).unwrap();
+            upload.write(content).unwrap();
+            upload.finish().unwrap();
+        }
+        let old = SystemTime::now() - 2 * KEPT;
+        for content in [b"a", b"b"] {
+            let path = blobs.find(&Digest::of(content)).unwrap();
+            File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+        }
+        blobs.find(&Digest::of(b"a"));
+        assert_eq!(blobs.prune(), 1);
+        assert_eq!(files(dir.path()), [Digest::of(b"a").file_name()]);
+    }
+}
