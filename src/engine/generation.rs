@@ -7,6 +7,10 @@
 //! have their keys and values on the card. The last generated token has not: it is written by the step that
 //! computes its successor. What a later request may reuse follows from this and is nowhere kept a second time.
 //!
+//! An answer that fills the context ends there, or forgets: the tokens after the first few are left out up to the middle,
+//! and what stands after them is computed anew, as a prompt is. Moving it would leave keys on the card that know of what
+//! was forgotten.
+//!
 //! A token is chosen on the card thread, right after the head has run. Greedy choice over 150 000 logits takes some
 //! tens of microseconds, against milliseconds of a step; so the card waits for less than a hand-over would cost. Which
 //! tokens a grammar allows takes longer: that is computed elsewhere, while the card computes (`guide`).
@@ -27,9 +31,16 @@ const UNLIMITED_CONTEXTS: usize = 10;
 /// One answer in the making.
 pub(crate) struct Run<M: CardModel> {
     sequence: M::Sequence,
-    /// The prompt, then what was generated, without an end token.
+    /// The prompt, then what was generated, without an end token and without what was forgotten.
     tokens: Vec<TokenId>,
+    /// The first of them, those that are computed in chunks before the next token is chosen.
+    chunked: usize,
+    /// Tokens of the prompt, forgotten or not.
     prompt_len: usize,
+    /// What was generated, forgotten or not, without an end token.
+    generated: Vec<TokenId>,
+    /// Tokens at the start that are never forgotten; `None` if the answer ends with the context.
+    slide: Option<usize>,
     reused: usize,
     /// Tokens chosen so far, an end token included.
     eval_tokens: usize,
@@ -112,7 +123,10 @@ impl<M: CardModel> Run<M> {
         }
         let unlimited = sizes.context_len.saturating_mul(UNLIMITED_CONTEXTS);
         Self {
+            chunked: prompt.len(),
             prompt_len: prompt.len(),
+            generated: Vec::new(),
+            slide: options.slide,
             reused: sequence.len(),
             sequence,
             tokens: prompt,
@@ -127,9 +141,9 @@ impl<M: CardModel> Run<M> {
         }
     }
 
-    /// Whether the prompt is not computed to its end yet.
-    pub(crate) fn in_prompt(&self) -> bool {
-        self.sequence.len() < self.prompt_len
+    /// Whether there is more to compute in chunks: of the prompt, or of what stays of a full context.
+    fn in_chunks(&self) -> bool {
+        self.sequence.len() < self.chunked
     }
 
     /// Computes one chunk of the prompt or one token. `logits` holds one value per token of the vocabulary.
@@ -139,13 +153,13 @@ impl<M: CardModel> Run<M> {
         logits: &mut [u16],
         cancel: &CancelFlag,
     ) -> Result<Output, StepError> {
-        if self.in_prompt() {
+        if self.in_chunks() {
             self.clock.prompt_began.get_or_insert_with(Instant::now);
             let complete = self.prompt_step(model, logits, cancel)?;
             if !complete {
                 return Ok(Output::default());
             }
-            self.clock.prompt_ended = Some(Instant::now());
+            self.clock.prompt_ended.get_or_insert_with(Instant::now);
             if self.limit == 0 {
                 return Ok(Output { done: Some(DoneReason::Length), ..Output::default() });
             }
@@ -156,9 +170,9 @@ impl<M: CardModel> Run<M> {
         self.choose(model, logits)
     }
 
-    /// True when the last token of the prompt is computed and `logits` are those after it.
+    /// True when the last token of them is computed and `logits` are those after it.
     fn prompt_step(&mut self, model: &M, logits: &mut [u16], cancel: &CancelFlag) -> Result<bool, StepError> {
-        let rest = &self.tokens[self.sequence.len()..self.prompt_len];
+        let rest = &self.tokens[self.sequence.len()..self.chunked];
         let chunk_len = model.sizes().chunk_len;
         if rest.len() > chunk_len {
             let (chunk, next) = rest.split_at(chunk_len);
@@ -182,6 +196,7 @@ impl<M: CardModel> Run<M> {
             return Ok(self.finish(Output::default(), DoneReason::Stop));
         }
         self.tokens.push(token);
+        self.generated.push(token);
         let complete = match &mut self.guide {
             None => false,
             Some(guide) => guide.accept(token).map_err(StepError::Answer)?,
@@ -201,10 +216,26 @@ impl<M: CardModel> Run<M> {
             return Ok(self.finish(output, DoneReason::Stop));
         }
         // The token chosen last needs a cell of its own before the next can be computed.
-        if self.eval_tokens >= self.limit || self.sequence.len() >= model.sizes().context_len {
+        let context_len = model.sizes().context_len;
+        let is_full = self.sequence.len() >= context_len;
+        if self.eval_tokens >= self.limit || (is_full && !self.forget(context_len)) {
             return Ok(self.finish(output, DoneReason::Length));
         }
         Ok(output)
+    }
+
+    /// Makes room in a full context: half of what need not stay goes. False if nothing may go.
+    fn forget(&mut self, context_len: usize) -> bool {
+        let Some(keep) = self.slide else { return false };
+        let keep = keep.min(context_len / 2);
+        let forgotten = (context_len - keep) / 2;
+        if forgotten == 0 {
+            return false;
+        }
+        self.tokens.drain(keep..keep + forgotten);
+        self.sequence.truncate(keep);
+        self.chunked = self.tokens.len();
+        true
     }
 
     /// Releases the text held back. It may turn out to hold a stop text that was only now complete.
@@ -240,7 +271,7 @@ impl<M: CardModel> Run<M> {
 
     /// Tokens generated so far, without an end token.
     pub(crate) fn generated(&self) -> &[TokenId] {
-        &self.tokens[self.prompt_len..]
+        &self.generated
     }
 
     /// Time spent on the prompt, and on the answer until now. Never zero once the phase has begun.

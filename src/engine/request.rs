@@ -44,6 +44,9 @@ pub struct GenerateOptions {
     pub stop: Vec<String>,
     /// Report the log-probability of each token, and of this many best alternatives.
     pub logprobs: Option<usize>,
+    /// When the context is full, half of what comes after the first so many tokens is forgotten and the answer goes on.
+    /// `None`: it ends there.
+    pub slide: Option<usize>,
     /// The form of the answer, compiled for this model's vocabulary. An answer that is complete ends with
     /// [`DoneReason::Stop`]. Log-probabilities are those without it.
     pub grammar: Option<Grammar>,
@@ -59,6 +62,7 @@ impl Default for GenerateOptions {
             num_predict: -1,
             stop: Vec::new(),
             logprobs: None,
+            slide: None,
             grammar: None,
             spelled: SpelledTokens::default(),
         }
@@ -100,7 +104,7 @@ pub struct TokenLogprob {
 pub enum DoneReason {
     /// The model ended it, a stop text occurred, or it is complete in the form that was asked for.
     Stop,
-    /// `num_predict` tokens were generated, or the context is full.
+    /// `num_predict` tokens were generated, or the context is full and nothing of it may be forgotten.
     Length,
 }
 

@@ -15,7 +15,7 @@ async fn generate(server: &Server, prompt_len: usize, more: &Value) -> crate::fi
 #[tokio::test]
 async fn a_prompt_may_fill_the_last_cell() {
     let server = start().await;
-    let full = generate(&server, CONTEXT, &json!({"truncate": false})).await.json();
+    let full = generate(&server, CONTEXT, &json!({"truncate": false, "shift": false})).await.json();
     assert_eq!(full["prompt_eval_count"], CONTEXT);
     // The last token needs no cell: it is never computed.
     assert_eq!((full["eval_count"].as_u64(), full["done_reason"].as_str()), (Some(1), Some("length")));
@@ -42,10 +42,25 @@ async fn a_prompt_that_does_not_fit_is_cut() {
 #[tokio::test]
 async fn an_answer_ends_at_the_end_of_the_window() {
     let server = start().await;
-    let long = generate(&server, CONTEXT - 20, &json!({})).await.json();
+    let long = generate(&server, CONTEXT - 20, &json!({"shift": false})).await.json();
     assert_eq!((long["eval_count"].as_u64(), long["done_reason"].as_str()), (Some(21), Some("length")));
     let narrow = generate(&server, 50, &json!({"shift": false, "options": {"num_ctx": 60}})).await.json();
     assert_eq!((narrow["eval_count"].as_u64(), narrow["done_reason"].as_str()), (Some(11), Some("length")));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_may_shift_goes_on() {
+    let server = start().await;
+    let ask = json!({"options": {"num_predict": CONTEXT + 100, "temperature": 0}});
+    let long = generate(&server, CONTEXT - 20, &ask).await.json();
+    assert_eq!(long["eval_count"], CONTEXT + 100);
+    assert_eq!(
+        (long["prompt_eval_count"].as_u64(), long["done_reason"].as_str()),
+        (Some(492), Some("length"))
+    );
+    // The same on the second time, when the card still has what was written last.
+    assert_eq!(generate(&server, CONTEXT - 20, &ask).await.json()["response"], long["response"]);
     server.stop().await;
 }
 

@@ -3,9 +3,9 @@
 //! The window of a model is compiled into its layers. `num_ctx` of a request can narrow it for the prompt, never widen
 //! it. A conversation that does not fit loses its oldest messages; if the last message alone is too long and the window
 //! may slide (`shift`, the default), the first `num_keep` tokens and the newest part stay and about half of the window is
-//! left free for the answer, as upstream does. What is not done: sliding while an answer is generated. Rotated keys are
-//! on the card already, and moving them would give other answers than computing them anew; an answer that reaches the
-//! end of the compiled window ends with `done_reason` "length". With `shift: false` it ends so at `num_ctx`.
+//! left free for the answer, as upstream does. An answer that reaches the end of the compiled window goes on in the same
+//! manner: half of what comes after the first `num_keep` tokens is forgotten. With `shift: false` it ends at `num_ctx`,
+//! with `done_reason` "length".
 
 use super::options::Options;
 use crate::api::error::ApiError;
@@ -35,9 +35,10 @@ impl Window {
         Self { limit: wanted.min(context_len), num_keep: options.num_keep, truncate, shift }
     }
 
-    /// Limits the answer to what is left of the window if it must not slide. The last token of an answer needs no place.
+    /// Tells the answer to slide, or else limits it to what is left of the window. Its last token needs no place.
     pub(crate) fn limit_answer(&self, prompt_len: usize, options: &mut Options) {
         if self.shift {
+            options.generate.slide = Some(self.num_keep);
             return;
         }
         let room = i64::try_from(self.limit.saturating_sub(prompt_len) + 1).unwrap_or(i64::MAX);
@@ -117,9 +118,10 @@ mod tests {
     fn an_answer_that_must_not_slide_ends_with_the_window() {
         let mut options = Options::merged(&Map::new(), &Map::new()).unwrap();
         window(20, true, true).limit_answer(15, &mut options);
-        assert_eq!(options.generate.num_predict, -1);
+        assert_eq!((options.generate.num_predict, options.generate.slide), (-1, Some(4)));
+        options.generate.slide = None;
         window(20, true, false).limit_answer(15, &mut options);
-        assert_eq!(options.generate.num_predict, 6);
+        assert_eq!((options.generate.num_predict, options.generate.slide), (6, None));
         options.generate.num_predict = 3;
         window(20, true, false).limit_answer(15, &mut options);
         assert_eq!(options.generate.num_predict, 3);

@@ -50,6 +50,33 @@ async fn the_context_is_used_to_its_last_cell() {
 }
 
 #[tokio::test]
+async fn a_full_context_is_forgotten_in_part_where_that_is_allowed() {
+    let world = World::new(scramble);
+    let engine = world.engine(&config());
+    let model = world.model("m");
+    let prompt: Vec<u32> = (1..=20).collect();
+    for keep in [0, 3, 4, CONTEXT / 2, usize::MAX] {
+        let mut ask = request(&model, &prompt, 100);
+        ask.options.slide = Some(keep);
+        let generated = tokens(&engine, ask).await;
+        // What is left is the prompt of the next token.
+        let (mut window, mut expected) = (prompt.clone(), Vec::new());
+        while expected.len() < 100 {
+            if window.len() > CONTEXT {
+                let keep = keep.min(CONTEXT / 2);
+                window.drain(keep..keep + (CONTEXT - keep) / 2);
+            }
+            window.push(scramble(&window));
+            expected.extend(window.last());
+        }
+        assert_eq!(generated, (expected, DoneReason::Length), "{keep} kept");
+        // What is on the card now is known for what it is.
+        let (_, summary) = answer(&engine, request(&model, &window[..window.len() - 1], 1)).await;
+        assert_eq!(summary.reused_tokens, window.len() - 2, "{keep} kept");
+    }
+}
+
+#[tokio::test]
 async fn prompts_that_cannot_be_computed_are_refused() {
     let world = World::new(count_up);
     let engine = world.engine(&config());
