@@ -1,5 +1,6 @@
 //! From the events of a generation to the pieces of an answer: thoughts, text, tool calls.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::prompt::Prompt;
@@ -13,8 +14,8 @@ pub(crate) struct Answer {
     prompt: Vec<TokenId>,
     reader: Reader,
     generation: Generation,
-    /// The event that was waited for before the answer began.
-    pending: Option<Event>,
+    /// Pieces made of events that came, to be handed out first.
+    ready: VecDeque<Piece>,
     /// What loading the model took before the engine got the request.
     loaded_in: Duration,
 }
@@ -30,7 +31,7 @@ pub(crate) enum Piece {
     Error(ApiError),
 }
 
-/// What a piece adds to an answer. Any part may be empty, but not all of them.
+/// What a piece adds to an answer. Any part may be empty, but not all of them; calls come without text.
 #[derive(Debug, Default)]
 pub(crate) struct Delta {
     /// To what the model thinks.
@@ -93,7 +94,9 @@ impl Answer {
             event => event,
         };
         let Prompt { tokens: prompt, reader, .. } = prompt;
-        Ok(Self { prompt, reader, generation, pending: Some(first), loaded_in })
+        let mut answer = Self { prompt, reader, generation, ready: VecDeque::new(), loaded_in };
+        answer.take(first);
+        Ok(answer)
     }
 
     /// Tokens of the prompt, those reused from earlier requests included.
@@ -110,23 +113,29 @@ impl Answer {
     /// Waits for the next piece. Cancel-safe. Not to be called again after [`Piece::Done`] or [`Piece::Error`].
     pub(crate) async fn next(&mut self) -> Piece {
         loop {
-            let event = match self.pending.take() {
-                Some(event) => event,
-                None => next(&mut self.generation).await,
-            };
-            match event {
-                Event::Text { text, logprobs } => {
-                    let delta = Delta { logprobs, ..self.reader.push(text) };
-                    if !delta.is_empty() {
-                        return Piece::Delta(delta);
-                    }
-                }
-                Event::Done(summary) => {
-                    let (last, loaded_in) = (self.reader.finish(), self.loaded_in);
-                    return Piece::Done(Done { last, summary, loaded_in });
-                }
-                Event::Error(error) => return Piece::Error(error.into()),
+            if let Some(piece) = self.ready.pop_front() {
+                return piece;
             }
+            let event = next(&mut self.generation).await;
+            self.take(event);
+        }
+    }
+
+    /// Makes pieces of an event; none if all of its text is held back.
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Text { text, logprobs } => {
+                let delta = Delta { logprobs, ..self.reader.push(text) };
+                self.ready.extend(delta.apart().map(Piece::Delta));
+            }
+            Event::Done(summary) => {
+                let (mut last, loaded_in) = (self.reader.finish(), self.loaded_in);
+                if !last.tool_calls.is_empty() {
+                    self.ready.extend(std::mem::take(&mut last).apart().map(Piece::Delta));
+                }
+                self.ready.push_back(Piece::Done(Done { last, summary, loaded_in }));
+            }
+            Event::Error(error) => self.ready.push_back(Piece::Error(error.into())),
         }
     }
 
@@ -156,11 +165,18 @@ async fn next(generation: &mut Generation) -> Event {
 
 impl Delta {
     /// Whether it adds nothing.
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.thinking.is_empty()
             && self.content.is_empty()
             && self.tool_calls.is_empty()
             && self.logprobs.is_empty()
+    }
+
+    /// Text and calls apart, in this order; nothing of nothing.
+    fn apart(mut self) -> impl Iterator<Item = Self> {
+        let tool_calls = std::mem::take(&mut self.tool_calls);
+        let calls = Self { tool_calls, ..Self::default() };
+        [self, calls].into_iter().filter(|delta| !delta.is_empty())
     }
 
     fn append(&mut self, more: Self) {
