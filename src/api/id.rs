@@ -8,6 +8,18 @@ pub(crate) fn hex(prefix: &str) -> String {
     format!("{prefix}_{:016x}{:08x}", random.next_u64(), random.next_u64() >> 32)
 }
 
+/// `call_` and eight random small letters and digits.
+pub(crate) fn call() -> String {
+    let mut random = SplitMix64::from_entropy().next_u64();
+    let mut id = "call_".to_owned();
+    for _ in 0..8 {
+        // Below 36, so always a digit.
+        id.extend(char::from_digit(u32::try_from(random % 36).unwrap_or_default(), 36));
+        random /= 36;
+    }
+    id
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -18,5 +30,10 @@ mod tests {
         let digits = id.strip_prefix("msg_").unwrap();
         assert!(digits.len() == 24 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
         assert_ne!(id, hex("msg"));
+        let id = call();
+        let characters = id.strip_prefix("call_").unwrap().as_bytes();
+        let fits = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        assert!(characters.len() == 8 && characters.iter().all(fits), "{id}");
+        assert_ne!(id, call());
     }
 }

@@ -210,14 +210,6 @@ fn quoted(name: &str) -> String {
     format!("{name:?}")
 }
 
-/// What a model can be asked for through this server. `tools` is not among it, whatever the template knows: calls in the
-/// model's answer are not read yet, and a call that arrives as plain text is a call not made.
-pub(crate) fn capabilities(model: &Model) -> Vec<&'static str> {
-    let mut capabilities = model.capabilities();
-    capabilities.retain(|capability| *capability != "tools");
-    capabilities
-}
-
 /// Refuses a request that needs a capability the model lacks, in the word that `missing` has for it; `shown` is the
 /// model as this error names it.
 fn need(
@@ -226,7 +218,7 @@ fn need(
     missing: &'static str,
     shown: impl FnOnce() -> String,
 ) -> Result<(), ApiError> {
-    if capabilities(model).contains(&capability) {
+    if model.capabilities().contains(&capability) {
         return Ok(());
     }
     Err(ApiError::Unsupported { model: shown(), capability: missing })
@@ -276,6 +268,7 @@ impl Job {
         }
         window.limit_answer(prompt.tokens.len(), &mut self.options);
         self.options.generate.grammar.clone_from(&prompt.grammar);
+        self.options.generate.spelled = prompt.spelled.clone();
         let request = engine::Request {
             model: self.model,
             prompt: prompt.tokens.clone(),

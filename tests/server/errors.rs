@@ -109,29 +109,6 @@ async fn what_looks_wrong_but_is_accepted() {
 }
 
 #[tokio::test]
-async fn tools_are_neither_advertised_nor_dropped_until_calls_are_read() {
-    let server = start().await;
-    write_model(
-        server.root.path(),
-        "caller",
-        "{{ messages[0].content }}{% if tools %}{{ tools | tojson }}{% endif %}",
-    );
-    let ask = json!({
-        "model": "caller", "messages": [{"role": "user", "content": "x"}],
-        "tools": [{"type": "function", "function": {"name": "f"}}]
-    });
-    let answer = server.post("/api/chat", &ask).await;
-    assert_eq!(answer.status, 400);
-    assert_eq!(answer.error(), "registry.ollama.ai/library/caller:latest does not support tools");
-    let shown = server.post("/api/show", &json!({"model": "caller"})).await.json();
-    let listed = server.get("/api/tags").await.json();
-    for model in listed["models"].as_array().unwrap().iter().chain([&shown]) {
-        assert_eq!(model["capabilities"], json!(["completion"]), "{model}");
-    }
-    server.stop().await;
-}
-
-#[tokio::test]
 async fn templates_that_refuse_or_fail() {
     let server = start().await;
     write_model(server.root.path(), "strict", "{{ raise_exception('roles must alternate') }}");

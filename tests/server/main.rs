@@ -25,3 +25,4 @@ mod openai;
 mod routes;
 mod shutdown;
 mod thinking;
+mod tools;

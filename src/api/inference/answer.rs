@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::prompt::Prompt;
 use crate::api::error::ApiError;
+use crate::api::id;
 use crate::engine::{EngineError, Event, Generation, Summary, TokenLogprob};
-use crate::text::{self, Parts, TextModel, ThinkingSplitter, TokenId, ToolCall};
+use crate::text::{self, Parts, TextModel, ThinkingSplitter, TokenId, Tool, ToolCall, ToolParser, ToolParts};
 
 /// An answer under way. Dropping it cancels the work on the card.
 #[derive(Debug)]
@@ -187,16 +188,11 @@ impl Delta {
     }
 }
 
-impl From<Parts> for Delta {
-    fn from(parts: Parts) -> Self {
-        Self { thinking: parts.thinking, content: parts.content, ..Self::default() }
-    }
-}
-
 /// Takes the text of an answer apart.
 #[derive(Debug)]
 pub(super) struct Reader {
     thoughts: Thoughts,
+    calls: Calls,
 }
 
 /// What becomes of the thoughts at the beginning of an answer.
@@ -210,17 +206,30 @@ enum Thoughts {
     Hidden(ThinkingSplitter),
 }
 
+/// What becomes of calls in an answer.
+#[derive(Debug)]
+enum Calls {
+    /// There is nothing to call, so what looks like a call is text.
+    Untouched,
+    /// They are reported apart from the answer; `count` so far.
+    Shown { parser: Box<ToolParser>, count: usize },
+}
+
 impl Reader {
-    /// A reader of the answer to a prompt, of a model that thinks aloud, that has been told not to, or (`None`) that
-    /// cannot.
-    pub(super) fn new(prompt: &[TokenId], text: &TextModel, thinks: Option<bool>) -> Self {
+    /// A reader of the answer to a prompt that offers `tools`, of a model that thinks aloud, that has been told not to, or
+    /// (`None`) that cannot.
+    pub(super) fn new(prompt: &[TokenId], text: &TextModel, thinks: Option<bool>, tools: &[Tool]) -> Self {
         let splitter = || ThinkingSplitter::after(prompt, text);
         let thoughts = match thinks {
             None => Thoughts::Untouched,
             Some(true) => Thoughts::Shown(splitter()),
             Some(false) => Thoughts::Hidden(splitter()),
         };
-        Self { thoughts }
+        let calls = match text.tool_format().filter(|_| !tools.is_empty()) {
+            None => Calls::Untouched,
+            Some(format) => Calls::Shown { parser: Box::new(ToolParser::new(format, tools)), count: 0 },
+        };
+        Self { thoughts, calls }
     }
 
     /// The thoughts that a grammar has to let pass: those that the model was asked for.
@@ -237,7 +246,7 @@ impl Reader {
             Thoughts::Shown(splitter) => splitter.push(&text),
             Thoughts::Hidden(splitter) => Parts { thinking: String::new(), ..splitter.push(&text) },
         };
-        parts.into()
+        self.calls.push(parts)
     }
 
     fn finish(&mut self) -> Delta {
@@ -246,6 +255,37 @@ impl Reader {
             Thoughts::Shown(splitter) => splitter.finish(),
             Thoughts::Hidden(splitter) => Parts { thinking: String::new(), ..splitter.finish() },
         };
-        parts.into()
+        let mut last = self.calls.push(parts);
+        last.append(self.calls.finish());
+        last
     }
+}
+
+impl Calls {
+    fn push(&mut self, parts: Parts) -> Delta {
+        let Parts { thinking, content } = parts;
+        let rest = match self {
+            Self::Untouched => Delta { content, ..Delta::default() },
+            Self::Shown { parser, count } => delta(parser.push(&content), count),
+        };
+        Delta { thinking, ..rest }
+    }
+
+    fn finish(&mut self) -> Delta {
+        match self {
+            Self::Untouched => Delta::default(),
+            Self::Shown { parser, count } => delta(parser.finish(), count),
+        }
+    }
+}
+
+/// Text and calls as parts of an answer; calls are numbered on from `count`.
+fn delta(parts: ToolParts, count: &mut usize) -> Delta {
+    let number = |call| {
+        let index = *count;
+        *count += 1;
+        AnswerCall { id: id::call(), index, call }
+    };
+    let tool_calls = parts.calls.into_iter().map(number).collect();
+    Delta { content: parts.content, tool_calls, ..Delta::default() }
 }

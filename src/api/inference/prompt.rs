@@ -5,7 +5,7 @@ use super::window::Window;
 use super::{AskSettings, ChatAsk, GenerateAsk};
 use crate::api::error::ApiError;
 use crate::models::model::Model;
-use crate::text::{Grammar, Message, RenderOptions, TextModel, TokenId};
+use crate::text::{Grammar, Message, RenderOptions, SpelledTokens, TextModel, TokenId, Tool, ToolChoice};
 
 /// What the card gets, and how its answer is read.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Prompt {
     pub(super) reader: Reader,
     /// The form that the answer is forced into.
     pub(super) grammar: Option<Grammar>,
+    /// Special tokens that the reader needs to see.
+    pub(super) spelled: SpelledTokens,
 }
 
 impl Prompt {
@@ -26,15 +28,19 @@ impl Prompt {
         text: &TextModel,
         window: &Window,
     ) -> Result<Self, ApiError> {
-        let ChatAsk { mut messages, settings, .. } = ask;
+        let ChatAsk { mut messages, mut tools, tool_choice, settings, .. } = ask;
+        if tool_choice == ToolChoice::None {
+            tools.clear();
+        }
         let system = model.manifest.system.as_deref().unwrap_or_default();
         let lacks_system = messages.first().is_some_and(|first| first.role != "system");
         messages.splice(0..0, model.history());
         if !system.is_empty() && lacks_system {
             messages.insert(0, Message::new("system", system));
         }
-        let tokens = window.fit_chat(text, &messages, &settings.render_options(model))?;
-        Self::new(tokens, text, &settings, settings.think.applies(model))
+        let render = RenderOptions { tools: Tool::for_template(&tools), ..settings.render_options(model) };
+        let tokens = window.fit_chat(text, &messages, &render)?;
+        Self::new(tokens, text, &settings, settings.think.applies(model), &tools)
     }
 
     /// The prompt of a continuation.
@@ -48,7 +54,7 @@ impl Prompt {
         if ask.raw {
             // Without a template there are no tags, and nothing that marks a gap.
             let tokens = window.fit_tokens(text.encode_prompt(&ask.prompt)?)?;
-            return Self::new(tokens, text, settings, None);
+            return Self::new(tokens, text, settings, None, &[]);
         }
         let given;
         let text = if ask.template.is_empty() {
@@ -60,7 +66,8 @@ impl Prompt {
         let render = settings.render_options(model);
         if let Some(tokens) = insert(ask, text, &render, model)? {
             // A gap is filled without thoughts.
-            return Self::new(window.fit_tokens(after_context(ask, model, tokens)?)?, text, settings, None);
+            let tokens = window.fit_tokens(after_context(ask, model, tokens)?)?;
+            return Self::new(tokens, text, settings, None, &[]);
         }
         let messages = exchange(ask, model);
         let tokens = if ask.context.is_empty() {
@@ -69,7 +76,7 @@ impl Prompt {
             let rendered = text.encode(&text.render(&messages, &render)?, false)?;
             window.fit_tokens(after_context(ask, model, rendered)?)?
         };
-        Self::new(tokens, text, settings, settings.think.applies(model))
+        Self::new(tokens, text, settings, settings.think.applies(model), &[])
     }
 
     /// `thinks` says whether the model thinks aloud, has been told not to, or (`None`) cannot.
@@ -78,11 +85,13 @@ impl Prompt {
         text: &TextModel,
         settings: &AskSettings,
         thinks: Option<bool>,
+        tools: &[Tool],
     ) -> Result<Self, ApiError> {
-        let reader = Reader::new(&tokens, text, thinks);
+        let reader = Reader::new(&tokens, text, thinks, tools);
         let grammar = settings.format.grammar()?;
         let grammar = grammar.map(|spec| text.grammar(&spec, reader.thoughts_before())).transpose()?;
-        Ok(Self { tokens, reader, grammar })
+        let spelled = text.spelled(!tools.is_empty(), grammar.is_some());
+        Ok(Self { tokens, reader, grammar, spelled })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{capabilities, need, quoted};
+use super::{need, quoted};
 use crate::api::error::ApiError;
 use crate::models::model::Model;
 
@@ -49,7 +49,8 @@ impl Think {
     /// Whether the model thinks aloud for this request: what the request says, else what the model's package says, else
     /// yes. `None` for a model that cannot.
     pub(super) fn applies(&self, model: &Model) -> Option<bool> {
-        capabilities(model)
+        model
+            .capabilities()
             .contains(&"thinking")
             .then(|| self.enabled.unwrap_or_else(|| model.manifest.thinks_by_default()))
     }

@@ -8,7 +8,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::error::ApiError;
-use crate::api::inference::capabilities;
 use crate::api::{AppState, body, lookup, time};
 use crate::device::Paths;
 use crate::engine::{LoadedInfo, LoadedPaths};
@@ -83,7 +82,7 @@ struct Stored {
 
 /// What listings say that a model can be asked for: what it can, and what whoever made it says beyond that.
 pub(super) fn listed_capabilities(model: &Model) -> Vec<String> {
-    let mut listed: Vec<String> = capabilities(model).into_iter().map(str::to_owned).collect();
+    let mut listed: Vec<String> = model.capabilities().into_iter().map(str::to_owned).collect();
     let said = model.manifest.custom.info.get("capabilities").and_then(Value::as_array);
     for said in said.into_iter().flatten().filter_map(Value::as_str) {
         if listed.iter().all(|known| known != said) {
