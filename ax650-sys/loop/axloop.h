@@ -206,6 +206,18 @@ axl_status axl_model_open(axl_driver *driver, const axl_model_spec *spec, axl_pr
 axl_status axl_model_close(axl_model *model);
 void axl_model_query(const axl_model *model, axl_model_info *info);
 
+/* A shape group: steps of `rows` rows, 1 in a decode group, behind as many rows of a sequence as `history`, or fewer. */
+typedef struct axl_group_info {
+    uint32_t rows;
+    uint32_t history;
+} axl_group_info;
+
+/*
+ * The first `room` shape groups, in the order in which a step looks for one that suffices: decode groups, then prefill
+ * groups, each by ascending history. Returns how many there are.
+ */
+uint32_t axl_model_groups(const axl_model *model, axl_group_info *groups, uint32_t room);
+
 /*
  * Exactly these paths from the next step on; sequences keep their rows. AXL_ERR_UNSUPPORTED names a path that is not
  * available. Where memory for the plain way is missing, the paths stay what they were.

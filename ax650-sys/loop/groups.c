@@ -148,3 +148,11 @@ axl_group *axl_groups_prefill(const axl_model *model, uint32_t history)
 {
     return smallest(model->groups + model->decode_count, model->group_count - model->decode_count, history);
 }
+
+uint32_t axl_model_groups(const axl_model *model, axl_group_info *groups, uint32_t room)
+{
+    for (uint32_t g = 0; g < model->group_count && g < room; g++) {
+        groups[g] = (axl_group_info){.rows = model->groups[g].rows, .history = model->groups[g].history};
+    }
+    return model->group_count;
+}

@@ -211,6 +211,26 @@ static void a_model_without_prefill_groups_goes_token_by_token(interface_kind ki
     close_fixture(&it);
 }
 
+/* As a step looks for them, whatever their order in the file, and no more than there is room for. */
+static void groups_are_told_in_their_order(interface_kind kind)
+{
+    static const axl_group_info expected[FAKE_GROUPS] = {
+        {1, 80}, {1, FAKE_CONTEXT}, {FAKE_CHUNK, 0}, {FAKE_CHUNK, 4}, {FAKE_CHUNK, 9}, {FAKE_CHUNK, FAKE_CONTEXT - 2},
+    };
+    fake_reset();
+    fixture it = open_fixture(kind, AXL_PATHS_ALL);
+    for (uint32_t room = 0; room <= FAKE_GROUPS + 1; room++) {
+        axl_group_info *groups = calloc(room + 1u, sizeof *groups);
+        CHECK(axl_model_groups(it.model, groups, room) == FAKE_GROUPS);
+        const uint32_t told = room < FAKE_GROUPS ? room : FAKE_GROUPS;
+        CHECK(memcmp(groups, expected, told * sizeof *groups) == 0);
+        CHECK(groups[told].rows == 0 && groups[told].history == 0);
+        free(groups);
+    }
+    CHECK(axl_model_groups(it.model, NULL, 0) == FAKE_GROUPS);
+    close_fixture(&it);
+}
+
 void test_models(void)
 {
     names_that_are_not_known();
@@ -219,5 +239,6 @@ void test_models(void)
         specs_that_are_wrong((interface_kind)kind);
         a_load_stops_before_its_next_file((interface_kind)kind);
         a_model_without_prefill_groups_goes_token_by_token((interface_kind)kind);
+        groups_are_told_in_their_order((interface_kind)kind);
     }
 }

@@ -328,6 +328,22 @@ unsafe extern "C" {
 unsafe extern "C" {
     pub fn axl_model_query(model: *const axl_model, info: *mut axl_model_info);
 }
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone)]
+pub struct axl_group_info {
+    pub rows: u32,
+    pub history: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of axl_group_info"][::core::mem::size_of::<axl_group_info>() - 8usize];
+    ["Alignment of axl_group_info"][::core::mem::align_of::<axl_group_info>() - 4usize];
+    ["Offset of field: axl_group_info::rows"][::core::mem::offset_of!(axl_group_info, rows) - 0usize];
+    ["Offset of field: axl_group_info::history"][::core::mem::offset_of!(axl_group_info, history) - 4usize];
+};
+unsafe extern "C" {
+    pub fn axl_model_groups(model: *const axl_model, groups: *mut axl_group_info, room: u32) -> u32;
+}
 unsafe extern "C" {
     pub fn axl_model_set_paths(model: *mut axl_model, paths: u32) -> axl_status;
 }
