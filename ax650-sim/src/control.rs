@@ -184,10 +184,10 @@ impl From<Arc<Card>> for SoftwareCard {
 impl Card {
     /// See [`SoftwareCard::cause`].
     pub(crate) fn cause(&self, trouble: Trouble) {
-        if let Trouble::Wrong(mistake) = trouble {
-            self.mistakes.lock().add(mistake);
-        } else {
-            self.log.lock().injection.add(trouble);
+        match trouble {
+            Trouble::Wrong(mistake) => self.mistakes.lock().add(mistake, None),
+            Trouble::WrongIn { mistake, group } => self.mistakes.lock().add(mistake, Some(group)),
+            other => self.log.lock().injection.add(other),
         }
     }
 }

@@ -47,6 +47,12 @@ impl Run {
         Self { model: id, group, io: 0, inputs, outputs, work, interior: true }
     }
 
+    /// The model, and its shape group.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn group(&self) -> (u64, usize) {
+        (self.model, index(self.group))
+    }
+
     /// Whether it reads a range of device memory.
     pub(crate) fn reads(&self, address: u64, len: u64) -> bool {
         self.inputs.iter().any(|input| memory::overlap(input.address, input.size, address, len))
@@ -149,12 +155,14 @@ fn compute(
         return Err(failed("the model or the engine is gone".to_owned()));
     };
     let group = index(run.group);
+    #[cfg(any(test, feature = "testing"))]
+    mistakes::hold_back(call, &model.signature, group, memory);
     let mut read = Vec::with_capacity(inputs.len());
     for range in inputs {
         read.push(memory.bytes(range.address, range.len)?);
     }
     #[cfg(any(test, feature = "testing"))]
-    let instead = mistakes::substitute(call, run.model, &model.signature, inputs, &read);
+    let instead = mistakes::substitute(call, (run.model, group), &model.signature, inputs, &read);
     #[cfg(any(test, feature = "testing"))]
     for (input, instead) in read.iter_mut().zip(&instead) {
         *input = instead.as_deref().unwrap_or(input);

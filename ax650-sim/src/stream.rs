@@ -247,10 +247,11 @@ impl Streams {
         None
     }
 
-    /// Each two of the queued runs change places.
+    /// Each two of the queued runs that are meant change places.
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn swap_runs(&mut self) {
-        let runs = self.queue.iter().enumerate().filter(|(_, queued)| matches!(queued.task, Task::Run(_)));
+    pub(crate) fn swap_runs(&mut self, meant: impl Fn(&Run) -> bool) {
+        let is_meant = |task: &Task| matches!(task, Task::Run(run) if meant(run));
+        let runs = self.queue.iter().enumerate().filter(|(_, queued)| is_meant(&queued.task));
         let positions: Vec<usize> = runs.map(|(position, _)| position).collect();
         for pair in positions.as_chunks().0 {
             let [first, second] = *pair;

@@ -79,12 +79,8 @@ pub(crate) unsafe fn transfer(
     kind: u32,
 ) -> Result<(), Fault> {
     #[cfg(any(test, feature = "testing"))]
-    if kind == HOST_TO_DEVICE && state.host.contains(from) && mistakes::is_late(call) {
-        let mut bytes = state.memory.bytes(to, len)?.to_vec();
-        // SAFETY: the source is valid for reads of `len` bytes by the caller's promise, and the vector has as many.
-        unsafe { ptr::copy_nonoverlapping(host(from)?, bytes.as_mut_ptr(), bytes.len()) };
-        mistakes::delay(call, to, bytes);
-        return Ok(());
+    if kind == HOST_TO_DEVICE && state.host.contains(from) {
+        mistakes::may_be_late(call, to, state.memory.bytes(to, len).unwrap_or_default());
     }
     // SAFETY: the host side is valid for `len` bytes by the promise of the caller, which is the same.
     unsafe { copy(&mut state.memory, to, from, len, kind) }
@@ -162,9 +158,7 @@ fn host(address: u64) -> Result<*mut u8, Fault> {
 /// are kept for the synchronisation of their stream; what is queued behind one in its stream is dropped.
 pub(crate) fn drain(state: &mut State, call: &Call<'_>) {
     #[cfg(any(test, feature = "testing"))]
-    if mistakes::swaps_runs(call) {
-        state.streams.swap_runs();
-    }
+    mistakes::swap_runs(call, state);
     while let Some(queued) = state.streams.next() {
         let stream = queued.stream;
         release(state, &queued);

@@ -1,10 +1,11 @@
 //! Computes something else on demand: one [`Mistake`] per fast path of the loop. Each leaves a program that does
-//! not use the path alone, so that a comparison of both shows it.
+//! not use the path alone, so that a comparison of both shows it. A mistake may be that of one shape group.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::trouble::Mistake;
 use crate::call::Call;
+use crate::card::{Device, State};
 use crate::memory::DeviceMemory;
 use crate::run::Range;
 use crate::signature::{Signature, Tensor};
@@ -15,13 +16,16 @@ const NAN: [u8; 2] = [0xC0, 0x7F];
 /// The mistakes that a card makes, and what it must remember for them.
 #[derive(Default)]
 pub(crate) struct Mistakes {
-    active: BTreeSet<Mistake>,
+    /// Each with the group that makes it, or for all groups.
+    active: BTreeSet<(Mistake, Option<usize>)>,
     /// Hidden states by address: before and after the run that wrote them last.
     hidden: BTreeMap<u64, (Vec<u8>, Vec<u8>)>,
     /// Masks by address.
     masks: BTreeMap<u64, Mask>,
     /// Positions by model, of decode steps since the last run of a head.
     positions: BTreeMap<u64, Vec<u8>>,
+    /// Copies from pinned memory since the last run: where to, and what was there before.
+    copied: Vec<(u64, Vec<u8>)>,
     /// Copies that have not arrived.
     late: Vec<(u64, Vec<u8>)>,
 }
@@ -34,16 +38,27 @@ struct Mask {
 }
 
 impl Mistakes {
-    pub(super) fn add(&mut self, mistake: Mistake) {
-        self.active.insert(mistake);
+    pub(super) fn add(&mut self, mistake: Mistake, group: Option<usize>) {
+        self.active.insert((mistake, group));
     }
 
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    fn makes(&self, mistake: Mistake) -> bool {
-        self.active.contains(&mistake)
+    /// Whether it is made in any group.
+    fn knows(&self, mistake: Mistake) -> bool {
+        self.active.iter().any(|(of, _)| *of == mistake)
+    }
+
+    /// Whether it is made in this group of a model with this signature.
+    fn makes(&self, mistake: Mistake, signature: &Signature, group: usize) -> bool {
+        self.active.contains(&(mistake, None)) || self.is_limited(mistake, signature, group)
+    }
+
+    /// Whether it is made in this group because it is this one.
+    fn is_limited(&self, mistake: Mistake, signature: &Signature, group: usize) -> bool {
+        is_layer(signature) && self.active.contains(&(mistake, Some(group)))
     }
 
     /// Where the results of a run go instead.
@@ -57,7 +72,7 @@ impl Mistakes {
     ) {
         let decodes = rows(signature, group) == Some(1);
         let mistake = if decodes { Mistake::KvDecodeAtBase } else { Mistake::KvPrefillAtBase };
-        if !self.makes(mistake) {
+        if !self.makes(mistake, signature, group) {
             return;
         }
         for (tensor, output) in signature.outputs.iter().zip(outputs) {
@@ -73,12 +88,19 @@ impl Mistakes {
     }
 
     /// What a run reads instead of one of its inputs.
-    fn substitute(&mut self, model: u64, tensor: &Tensor, range: &Range, actual: &[u8]) -> Option<Vec<u8>> {
-        if tensor.is(c"input") && self.makes(Mistake::StaleHidden) {
+    fn substitute(
+        &mut self,
+        (model, group): (u64, usize),
+        signature: &Signature,
+        tensor: &Tensor,
+        range: &Range,
+        actual: &[u8],
+    ) -> Option<Vec<u8>> {
+        if tensor.is(c"input") && self.makes(Mistake::StaleHidden, signature, group) {
             let (before, after) = self.hidden.get(&range.address)?;
             return (after == actual).then(|| before.clone());
         }
-        if tensor.is(c"mask") && self.makes(Mistake::StaleMask) {
+        if tensor.is(c"mask") && self.makes(Mistake::StaleMask, signature, group) {
             let fresh = || Mask { model, now: Vec::new(), before: Vec::new() };
             let mask = self.masks.entry(range.address).or_insert_with(fresh);
             if mask.model == model {
@@ -87,9 +109,10 @@ impl Mistakes {
                 return Some(mask.before.clone());
             }
         }
-        if tensor.is(c"indices") && self.makes(Mistake::StalePosition) {
+        if tensor.is(c"indices") && self.knows(Mistake::StalePosition) {
             let step = actual.len() as u64 == tensor.element;
-            return self.position(model, actual, step);
+            let position = self.position(model, actual, step);
+            return position.filter(|_| self.makes(Mistake::StalePosition, signature, group));
         }
         None
     }
@@ -112,10 +135,15 @@ impl Mistakes {
 
     /// Notes what a run is about to write.
     fn remember(&mut self, tensor: &Tensor, range: &Range, before: &[u8], after: &[u8]) {
-        if tensor.is(c"output") && self.makes(Mistake::StaleHidden) {
+        if tensor.is(c"output") && self.knows(Mistake::StaleHidden) {
             self.hidden.insert(range.address, (before.to_vec(), after.to_vec()));
         }
     }
+}
+
+/// Whether a model is a layer; a head has no groups.
+fn is_layer(signature: &Signature) -> bool {
+    signature.inputs.iter().any(|tensor| tensor.is(c"indices"))
 }
 
 /// Rows of a group, as the tensor `indices` tells.
@@ -146,17 +174,19 @@ pub(crate) fn redirect(
 /// What a run reads instead of its inputs, where that differs.
 pub(crate) fn substitute(
     call: &Call<'_>,
-    model: u64,
+    run: (u64, usize),
     signature: &Signature,
     inputs: &[Range],
     actual: &[&[u8]],
 ) -> Vec<Option<Vec<u8>>> {
     let mut mistakes = call.card.mistakes.lock();
-    if !signature.inputs.iter().any(|tensor| tensor.is(c"indices")) {
+    if !is_layer(signature) {
         mistakes.positions.clear();
     }
     let inputs = signature.inputs.iter().zip(inputs).zip(actual);
-    inputs.map(|((tensor, range), actual)| mistakes.substitute(model, tensor, range, actual)).collect()
+    inputs
+        .map(|((tensor, range), actual)| mistakes.substitute(run, signature, tensor, range, actual))
+        .collect()
 }
 
 /// Spoils the results of a run, and remembers what they replace.
@@ -168,8 +198,10 @@ pub(crate) fn spoil(
     results: &mut [(Range, &mut [u8])],
 ) {
     let mut mistakes = call.card.mistakes.lock();
-    let small = mistakes.makes(Mistake::SmallGroup) && is_small(signature, group);
-    let rounds = mistakes.makes(Mistake::DecodeRounds) && rows(signature, group) == Some(1);
+    let small = mistakes.makes(Mistake::SmallGroup, signature, group) && is_small(signature, group);
+    let decodes = rows(signature, group) == Some(1);
+    let rounds = mistakes.makes(Mistake::DecodeRounds, signature, group)
+        && (decodes || mistakes.is_limited(Mistake::DecodeRounds, signature, group));
     for (tensor, (range, result)) in signature.outputs.iter().zip(results) {
         if rounds {
             result.iter_mut().step_by(2).for_each(|byte| *byte ^= 1);
@@ -191,26 +223,51 @@ pub(crate) fn forget(call: &Call<'_>, address: u64, len: u64) {
     call.card.mistakes.lock().forget(address, len);
 }
 
-/// Whether a copy from pinned memory is to be late; then [`delay`] takes its bytes.
-pub(crate) fn is_late(call: &Call<'_>) -> bool {
-    call.card.mistakes.lock().makes(Mistake::PinnedLate)
+/// Something is about to be copied from pinned memory over `before`.
+pub(crate) fn may_be_late(call: &Call<'_>, to: u64, before: &[u8]) {
+    let mut mistakes = call.card.mistakes.lock();
+    if mistakes.knows(Mistake::PinnedLate) {
+        mistakes.copied.push((to, before.to_vec()));
+    }
 }
 
-/// Keeps a copy until the next run is over.
-pub(crate) fn delay(call: &Call<'_>, to: u64, bytes: Vec<u8>) {
-    call.card.mistakes.lock().late.push((to, bytes));
+/// A run is about to begin: what was copied since the last one is not there yet, if it is late.
+pub(crate) fn hold_back(call: &Call<'_>, signature: &Signature, group: usize, memory: &mut DeviceMemory) {
+    let mut mistakes = call.card.mistakes.lock();
+    let copied = std::mem::take(&mut mistakes.copied);
+    if !mistakes.makes(Mistake::PinnedLate, signature, group) {
+        return;
+    }
+    // The last one first, so that what is left is what was there before the first.
+    for (to, before) in copied.into_iter().rev() {
+        if let Ok(target) = memory.bytes_mut(to, before.len() as u64) {
+            mistakes.late.push((to, target.to_vec()));
+            target.copy_from_slice(&before);
+        }
+    }
 }
 
 /// The copies that are late arrive, unless their target has gone.
 pub(crate) fn arrive(call: &Call<'_>, memory: &mut DeviceMemory) {
-    for (to, bytes) in std::mem::take(&mut call.card.mistakes.lock().late) {
+    for (to, bytes) in std::mem::take(&mut call.card.mistakes.lock().late).into_iter().rev() {
         if let Ok(target) = memory.bytes_mut(to, bytes.len() as u64) {
             target.copy_from_slice(&bytes);
         }
     }
 }
 
-/// Whether queued runs change places.
-pub(crate) fn swaps_runs(call: &Call<'_>) -> bool {
-    call.card.mistakes.lock().makes(Mistake::AsyncOrder)
+/// Queued runs change places, if the card makes that mistake.
+pub(crate) fn swap_runs(call: &Call<'_>, state: &mut State) {
+    let mistakes = call.card.mistakes.lock();
+    if !mistakes.knows(Mistake::AsyncOrder) {
+        return;
+    }
+    let Device { engines, streams, .. } = &mut **state;
+    streams.swap_runs(|run| {
+        let (model, group) = run.group();
+        engines
+            .models
+            .get(&model)
+            .is_some_and(|model| mistakes.makes(Mistake::AsyncOrder, &model.signature, group))
+    });
 }

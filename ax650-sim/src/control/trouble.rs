@@ -66,6 +66,13 @@ pub enum Trouble {
     },
     /// A fast path computes something else.
     Wrong(Mistake),
+    /// It does in one shape group alone; a head has none.
+    WrongIn {
+        /// What it does.
+        mistake: Mistake,
+        /// Number of the group, from 0.
+        group: usize,
+    },
 }
 
 /// Which of the next calls of a function, counted from 1: `3.into()`, `(3..).into()`, `(3..=5).into()`, `(..).into()`.
@@ -136,8 +143,9 @@ pub enum Mistake {
     PinnedLate,
     /// Decode groups other than the largest have wrong results.
     SmallGroup,
-    /// Decode groups round otherwise than prefill groups: a prompt whose last rows are decode steps has other rows. The
-    /// one mistake that also changes what a program on the plain path computes.
+    /// Decode groups round otherwise than prefill groups: a prompt whose last rows are decode steps has other rows. In one
+    /// group alone, which may be a prefill group: that one rounds otherwise than all others. The one mistake that also
+    /// changes what a program on the plain path computes.
     DecodeRounds,
     /// A decode step that follows another one without a head between them, as in the tail of a prompt, is computed
     /// at the position of that one.

@@ -129,6 +129,16 @@ fn rows_in_place_go_to_the_base_of_the_cache() {
 }
 
 #[test]
+fn a_mistake_of_one_group_is_made_in_no_other() {
+    for (group, in_place) in [(2, false), (3, true)] {
+        let pair = Pair::new(TinySpec::default(), 2);
+        pair.client.card.cause(Trouble::WrongIn { mistake: Mistake::KvPrefillAtBase, group });
+        assert_eq!(k_rows_are_in_place(&pair, 2), in_place, "the mistake of group {group}");
+        pair.end();
+    }
+}
+
+#[test]
 fn an_aliased_hidden_state_is_stale() {
     let pair = Pair::new(TinySpec::default(), DECODE);
     let first = pair.run_plain();

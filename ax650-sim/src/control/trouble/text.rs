@@ -29,8 +29,9 @@ use super::{Calls, Mistake, Trouble};
 /// | `firmware-mismatch` | the card's own software is of another version than the host's |
 /// | `nan@output:4` | the fourth next run that has a tensor of this name fills it with NaN |
 /// | `wrong@kv-decode-at-base` | a [`Mistake`], by its name |
+/// | `wrong@kv-decode-at-base:1` | the same in shape group 1 alone; groups are counted from 0 |
 ///
-/// Counts begin at 1. Where one call can be given, `5-9`, `5-` and `*` can, except for `lost`. Codes are decimal or, with
+/// Other counts begin at 1. Where one call can be given, `5-9`, `5-` and `*` can, except for `lost`. Codes are decimal or, with
 /// `0x`, hexadecimal, and may be written as unsigned numbers. Functions are those of the vendor, of all its libraries.
 ///
 /// ```
@@ -101,11 +102,7 @@ fn read(text: &str) -> Result<Trouble, String> {
             let (tensor, runs) = split(tensor, ':', "output:4")?;
             Ok(Trouble::NotANumber { tensor: tensor.to_owned(), runs: calls(runs)? })
         }
-        Some(("wrong", name)) => {
-            let names = || Mistake::ALL.map(Mistake::name).join(", ");
-            let found = Mistake::ALL.into_iter().find(|mistake| mistake.name() == name);
-            found.map(Trouble::Wrong).ok_or_else(|| format!("`{name}` is none of {}", names()))
-        }
+        Some(("wrong", what)) => wrong(what),
         Some((kind, _)) => Err(format!("`{kind}@` is none of run@, lost@, hang@, cmm@, nan@ and wrong@")),
     }
 }
@@ -152,6 +149,16 @@ fn hang(text: &str) -> Result<Trouble, String> {
     };
     let (name, which) = split(call, ':', "axclrtEngineExecute:3")?;
     Ok(Trouble::Hang { function: function(name)?, calls: calls(which)?, limit })
+}
+
+fn wrong(text: &str) -> Result<Trouble, String> {
+    let (name, group) = text.split_once(':').map_or((text, None), |(name, group)| (name, Some(group)));
+    let found = Mistake::ALL.into_iter().find(|mistake| mistake.name() == name);
+    let names = || Mistake::ALL.map(Mistake::name).join(", ");
+    let mistake = found.ok_or_else(|| format!("`{name}` is none of {}", names()))?;
+    let Some(group) = group else { return Ok(Trouble::Wrong(mistake)) };
+    let group = group.parse().map_err(|_| format!("`{group}` is no number of a shape group"))?;
+    Ok(Trouble::WrongIn { mistake, group })
 }
 
 fn split<'a>(text: &'a str, at: char, example: &str) -> Result<(&'a str, &'a str), String> {
@@ -258,6 +265,7 @@ mod tests {
         for mistake in Mistake::ALL {
             let text = format!("wrong@{}", mistake.name());
             assert_eq!(text.parse(), Ok(Trouble::Wrong(mistake)));
+            assert_eq!(format!("{text}:3").parse(), Ok(Trouble::WrongIn { mistake, group: 3 }));
         }
     }
 
@@ -284,6 +292,8 @@ mod tests {
             ("hang@3", "not of the form axclrtEngineExecute:3"),
             ("nan@output", "not of the form output:4"),
             ("wrong@everything", "none of kv-decode-at-base"),
+            ("wrong@everything:1", "`everything` is none of kv-decode-at-base"),
+            ("wrong@stale-mask:-1", "`-1` is no number of a shape group"),
             ("found@1", "none of run@, lost@"),
         ];
         for (text, reason) in cases {
