@@ -35,6 +35,14 @@ pub struct ModelSpec {
     pub digest: String,
 }
 
+/// A shape group of a model: steps of so many rows behind so many rows of a sequence, or fewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ShapeGroup {
+    /// 1 in a decode group, else the chunk.
+    pub(super) rows: usize,
+    pub(super) history: usize,
+}
+
 /// How far a load is: told after each file.
 #[derive(Debug, Clone, Copy)]
 pub struct LoadProgress<'a> {
@@ -132,6 +140,21 @@ impl LoadedModel {
         self.inner.info.chunk as usize
     }
 
+    /// In the order in which a step looks for one that suffices: decode groups, then prefill groups, each by ascending
+    /// history.
+    pub(super) fn groups(&self) -> Vec<ShapeGroup> {
+        // SAFETY: the model is open; nothing is written where there is no room.
+        let count = unsafe { c::axl_model_groups(self.inner.as_ptr(), std::ptr::null_mut(), 0) };
+        let mut groups = vec![c::axl_group_info::default(); count as usize];
+        // SAFETY: the model is open; `groups` has room for `count` entries.
+        unsafe { c::axl_model_groups(self.inner.as_ptr(), groups.as_mut_ptr(), count) };
+        let told = |group: c::axl_group_info| ShapeGroup {
+            rows: group.rows as usize,
+            history: group.history as usize,
+        };
+        groups.into_iter().map(told).collect()
+    }
+
     /// Values of one hidden state, and of one embedding row.
     pub fn hidden(&self) -> usize {
         self.inner.info.hidden as usize
@@ -196,6 +219,7 @@ impl LoadedModel {
             let verdicts = if let Some(known) = keeper.find(wanted) {
                 known
             } else {
+                tracing::info!("the model is new to this card: testing the paths that save work");
                 let found = keeper.verdicts(self_test::run(self, wanted, cancel)?);
                 keeper.keep(wanted, &found);
                 found

@@ -10,12 +10,17 @@
 //!
 //! A short tail is compared with the padded chunk that it replaces. The shape groups of a compiled model need not round
 //! alike, and where they do not, the time it saves is not worth answers that depend on where a prompt was cut.
+//!
+//! Each path by itself meets the groups of short sequences. What has passed then goes through all groups (`groups`).
+
+mod groups;
+mod probe;
 
 use super::model::LoadedModel;
 use super::{CancelFlag, DeviceError, Path, Paths, Sequence, Verdict};
 
 /// Counts the changes of this test: verdicts of another version are not believed.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// Rows of the two chunks, more than a short tail has.
 const CHUNKS: [usize; 2] = [7, 6];
@@ -24,7 +29,7 @@ const PROMPT: usize = CHUNKS[0] + CHUNKS[1];
 const TOKENS: usize = 4;
 const TAKEN_BACK: usize = 2;
 const TAIL: usize = 2;
-/// Cells that the test needs.
+/// Cells that the first part of the test needs.
 const CONTEXT: usize = PROMPT + TOKENS + TAIL;
 
 /// What a path has to do with.
@@ -86,32 +91,55 @@ pub(super) fn run(model: &LoadedModel, wanted: Paths, cancel: &CancelFlag) -> Re
     }
     let bench = Bench { model, cancel };
     let reference = bench.reference()?;
-    let mut paths = Vec::with_capacity(Path::ALL.len());
-    for path in Path::ALL {
-        let verdict = if !wanted.contains(path) {
-            Verdict::SwitchedOff
-        } else if model.available_paths().contains(path) {
-            bench.verdict(path.into(), parts_of(path), &reference)?
-        } else {
-            Verdict::NotAvailable
-        };
-        paths.push((path, verdict));
+    let tested = one_by_one(wanted & model.available_paths(), |path, paths| {
+        bench.verdict(paths, parts_of(path), &reference)
+    })?;
+    let mut paths = untested(wanted);
+    for (path, verdict) in &mut paths {
+        if let Some((_, found)) = tested.iter().find(|(of, _)| of == path) {
+            verdict.clone_from(found);
+        }
     }
-    let passed: Paths =
-        paths.iter().filter(|(_, verdict)| *verdict == Verdict::Passed).map(|(path, _)| *path).collect();
-    let together = if passed.is_plain() {
-        Verdict::NotAvailable
-    } else {
-        bench.verdict(passed, &EVERY_PART, &reference)?
-    };
+    let all = passed(&paths);
+    let together =
+        if all.is_plain() { Verdict::NotAvailable } else { bench.verdict(all, &EVERY_PART, &reference)? };
     let something_differs = paths.iter().map(|(_, verdict)| verdict).chain([&together]).any(Verdict::is_bad);
     let together = if something_differs { bench.blame(together, &reference)? } else { together };
+    let together = if together == Verdict::Passed { groups::test(&bench, &mut paths)? } else { together };
     Ok(Outcome { paths, together })
 }
 
+/// Those that have passed so far.
+fn passed(verdicts: &[(Path, Verdict)]) -> Paths {
+    verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Passed).map(|(path, _)| *path).collect()
+}
+
+/// Tests each path by itself. Decode groups but the largest are reached through the choice of the smallest alone: where
+/// that is right, the others are tested with it.
+fn one_by_one(
+    paths: Paths,
+    test: impl Fn(Path, Paths) -> Result<Verdict, DeviceError>,
+) -> Result<Vec<(Path, Verdict)>, DeviceError> {
+    let choice = paths & Path::SmallestGroup.into();
+    let mut with = Paths::PLAIN;
+    let mut verdicts = Vec::with_capacity(Path::ALL.len());
+    for path in choice.iter().chain((paths - choice).iter()) {
+        let verdict = test(path, Paths::from(path) | with)?;
+        if verdict == Verdict::Passed {
+            with = with | (choice & path.into());
+        }
+        verdicts.push((path, verdict));
+    }
+    Ok(verdicts)
+}
+
 fn nothing_tested(wanted: Paths) -> Outcome {
+    Outcome { paths: untested(wanted), together: Verdict::NotAvailable }
+}
+
+fn untested(wanted: Paths) -> Vec<(Path, Verdict)> {
     let verdict = |path| if wanted.contains(path) { Verdict::NotAvailable } else { Verdict::SwitchedOff };
-    Outcome { paths: Path::ALL.map(|path| (path, verdict(path))).into(), together: Verdict::NotAvailable }
+    Path::ALL.map(|path| (path, verdict(path))).into()
 }
 
 /// A model under test.
@@ -128,9 +156,18 @@ impl Bench<'_> {
         Ok(Reference { prompt, tokens, tail })
     }
 
-    /// Tests one set of paths and goes back to the plain one.
+    /// Tests one set of paths.
     fn verdict(&self, paths: Paths, parts: &[Part], reference: &Reference) -> Result<Verdict, DeviceError> {
-        let outcome = self.model.set_paths(paths).and_then(|()| self.compare(parts, reference));
+        self.judge(paths, || self.compare(parts, reference))
+    }
+
+    /// Switches to one set of paths, looks for a difference, and goes back to the plain one.
+    fn judge(
+        &self,
+        paths: Paths,
+        look: impl FnOnce() -> Result<Option<String>, DeviceError>,
+    ) -> Result<Verdict, DeviceError> {
+        let outcome = self.model.set_paths(paths).and_then(|()| look());
         let available = self.model.available_paths();
         self.model.set_paths(Paths::PLAIN)?;
         match outcome {
@@ -171,11 +208,9 @@ impl Bench<'_> {
 
     fn prompt(&self) -> Result<Sample, DeviceError> {
         let mut sequence = self.model.new_sequence()?;
-        let mut logits = vec![0; self.model.vocab()];
         let [first, second] = CHUNKS;
-        let next = self.rows(first, second);
-        sequence.prefill_before(&self.rows(0, first), &next, self.cancel)?;
-        sequence.prefill(&next, Some(&mut logits), self.cancel)?;
+        sequence.prefill_before(&self.rows(0, first), &self.rows(first, second), self.cancel)?;
+        let logits = self.prefill(&mut sequence, first, second)?;
         sample(vec![logits], &sequence)
     }
 
@@ -194,8 +229,7 @@ impl Bench<'_> {
 
     fn tail(&self, prompt: &Sample) -> Result<Sample, DeviceError> {
         let mut sequence = self.behind(prompt)?;
-        let mut logits = vec![0; self.model.vocab()];
-        sequence.prefill(&self.rows(PROMPT, TAIL), Some(&mut logits), self.cancel)?;
+        let logits = self.prefill(&mut sequence, PROMPT, TAIL)?;
         sample(vec![logits], &sequence)
     }
 
@@ -204,6 +238,12 @@ impl Bench<'_> {
         let mut sequence = self.model.new_sequence()?;
         sequence.import(0, &prompt.rows)?;
         Ok(sequence)
+    }
+
+    fn prefill(&self, sequence: &mut Sequence, first: usize, count: usize) -> Result<Vec<u16>, DeviceError> {
+        let mut logits = vec![0; self.model.vocab()];
+        sequence.prefill(&self.rows(first, count), Some(&mut logits), self.cancel)?;
+        Ok(logits)
     }
 
     fn decode(&self, sequence: &mut Sequence, row: usize) -> Result<Vec<u16>, DeviceError> {
@@ -236,18 +276,22 @@ fn value(index: usize) -> u16 {
 
 impl Sample {
     fn difference(&self, expected: &Self) -> Option<String> {
-        for (index, (got, wanted)) in self.logits.iter().zip(&expected.logits).enumerate() {
-            let different = got.iter().zip(wanted).filter(|(got, wanted)| got != wanted).count();
-            if different > 0 {
-                return Some(format!("{different} of {} logits of step {}", wanted.len(), index + 1));
-            }
-        }
-        let different = self.rows.iter().zip(&expected.rows).filter(|(got, wanted)| got != wanted).count();
-        if different > 0 || self.rows.len() != expected.rows.len() {
-            return Some(format!("{different} of {} bytes of keys and values", expected.rows.len()));
-        }
-        None
+        let rows = || {
+            let different =
+                self.rows.iter().zip(&expected.rows).filter(|(got, wanted)| got != wanted).count();
+            let differs = different > 0 || self.rows.len() != expected.rows.len();
+            differs.then(|| format!("{different} of {} bytes of keys and values", expected.rows.len()))
+        };
+        different_logits(&self.logits, &expected.logits).or_else(rows)
     }
+}
+
+/// The first logits that differ.
+fn different_logits(logits: &[Vec<u16>], expected: &[Vec<u16>]) -> Option<String> {
+    logits.iter().zip(expected).enumerate().find_map(|(index, (got, wanted))| {
+        let different = got.iter().zip(wanted).filter(|(got, wanted)| got != wanted).count();
+        (different > 0).then(|| format!("{different} of {} logits of step {}", wanted.len(), index + 1))
+    })
 }
 
 #[cfg(test)]

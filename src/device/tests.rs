@@ -1,6 +1,7 @@
 //! The wrapper and the loop below it, on the software card: what any card must do, and how it may fail.
 
 mod faults;
+mod groups;
 mod mistakes;
 mod paths;
 mod steps;
