@@ -183,7 +183,8 @@ impl LoadedModel {
     }
 
     /// Switches to these paths and no others, between steps; sequences keep what they hold. On an error the paths
-    /// are what they were.
+    /// are what they were. That something they need no more could not be given back is none, but counted with what
+    /// could not be dropped.
     ///
     /// # Errors
     /// [`DeviceError::Unsupported`] names a path that is not available; [`DeviceError::OutOfMemory`] if there is none
@@ -197,7 +198,12 @@ impl LoadedModel {
         // SAFETY: the model is open, this is its thread, and no step runs: a step borrows its sequence for as long
         // as it takes, on this thread.
         let status = unsafe { c::axl_model_set_paths(self.inner.as_ptr(), paths.bits()) };
-        self.inner.context().check(status)
+        let outcome = self.inner.context().check(status);
+        if self.paths() == paths {
+            self.inner.card.note_drop("buffers of other paths", outcome);
+            return Ok(());
+        }
+        outcome
     }
 
     /// What the self-test has shown; `None` if there was none, because no path is wanted or the card only keeps time.

@@ -7,6 +7,7 @@ use super::super::error::Place;
 use super::{
     Bench, CancelFlag, DeviceChoice, DeviceError, Driver, DriverOptions, ModelSpec, Paths, PathsWish, VOCAB,
 };
+use crate::device::Path;
 
 /// `AXCL_ERR_ENGINE_EXECUTE_FAIL`, which says nothing of the cause.
 const EXECUTE_FAIL: i32 = 0x8030_070C_u32.cast_signed();
@@ -215,6 +216,18 @@ fn errors_of_giving_back_are_counted_and_the_last_is_kept() {
     assert!(errors.last.to_string().contains("axclrtEngineDestroyIO"), "{}", errors.last);
     assert!(bench.driver.take_drop_errors().is_none());
     assert_eq!(bench.control.models(), 0, "one failure does not stop the rest");
+}
+
+#[test]
+fn what_other_paths_leave_behind_is_counted_and_they_are_left_all_the_same() {
+    let bench = Bench::new(&TinySpec::default());
+    let model = bench.load();
+    bench.control.fail_call("axclrtFree", 1, EXECUTE_FAIL);
+    let shared = Paths::from(Path::SharedInputs);
+    model.set_paths(shared).unwrap();
+    assert_eq!(model.paths(), shared);
+    let errors = bench.driver.take_drop_errors().unwrap();
+    assert!(errors.count == 1 && errors.last.to_string().contains("axclrtFree"), "{}", errors.last);
 }
 
 #[test]
