@@ -88,7 +88,7 @@ impl Encoder {
 
     /// Bytes of the weights in memory.
     pub fn memory_bytes(&self) -> u64 {
-        self.config.parameters() * 4
+        self.config.memory_bytes()
     }
 
     /// The vector of a text, not normalised. Looks at `stop` before every layer.

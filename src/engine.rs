@@ -15,6 +15,7 @@
 //! | `guide` | grammars: which tokens may come next, computed beside the card |
 //! | `resident` | models on the card, keep-alive, reuse of sequences |
 //! | `card`, `adapter` | what is needed of a card, and the real one behind it |
+//! | `embed`, `pooled`, `host` | texts to vectors; the thread that computes encoders, which need no card |
 //! | `watchdog` | a vendor call that does not return |
 //! | `status` | what may be read without asking the card thread |
 //!
@@ -24,12 +25,15 @@
 mod adapter;
 mod card;
 mod card_thread;
+mod embed;
 mod error;
 mod generation;
 mod guide;
 mod handle;
+mod host;
 mod keep_alive;
 mod mailbox;
+mod pooled;
 mod request;
 mod resident;
 pub mod sampler;
@@ -42,6 +46,7 @@ pub(crate) mod testing;
 mod tests;
 mod watchdog;
 
+pub use embed::{EmbedRequest, Embeddings};
 pub use error::EngineError;
 pub use handle::{CARD_THREAD_NAME, Engine, EngineConfig};
 pub use keep_alive::{KeepAlive, KeepAliveError};

@@ -15,6 +15,7 @@ pub mod dequantise;
 pub mod derive;
 pub mod embedding;
 pub mod encoder;
+pub mod final_norm;
 pub mod gguf;
 pub mod import;
 pub mod layer_file;

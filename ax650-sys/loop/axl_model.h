@@ -172,9 +172,10 @@ axl_status axl_step_mask(const axl_step *step, const void *mask, uint64_t start,
 axl_status axl_step_layer(const axl_step *step, uint32_t layer);
 axl_status axl_step_wait(const axl_step *step, uint32_t first, uint32_t last);
 axl_status axl_step_head(const axl_step *step, uint16_t *logits);
+axl_status axl_step_hidden(const axl_step *step, uint16_t *hidden);
 
 /* decode.c */
-axl_status axl_decode_row(axl_seq *seq, uint32_t history, const uint16_t *row, uint16_t *logits,
+axl_status axl_decode_row(axl_seq *seq, uint32_t history, const uint16_t *row, uint16_t *logits, uint16_t *hidden,
                           const int32_t *cancel);
 
 /* prefill.c */
@@ -182,6 +183,7 @@ typedef struct axl_chunk {
     const uint16_t *rows;
     uint32_t count;
     uint16_t *logits;     /* NULL: not wanted */
+    uint16_t *hidden;     /* NULL: not wanted */
     const uint16_t *next; /* NULL, or the rows that are likely to follow */
     uint32_t next_count;
     const int32_t *cancel;

@@ -268,6 +268,13 @@ axl_status axl_prefill(axl_seq *seq, const uint16_t *rows, uint32_t count, uint1
 axl_status axl_prefill_before(axl_seq *seq, const uint16_t *rows, uint32_t count, const uint16_t *next,
                               uint32_t next_count, const int32_t *cancel);
 
+/*
+ * Like axl_prefill without logits. hidden: room for count * hidden values, which receive what the last layer gives for
+ * each row. On any failure nothing of it counts.
+ */
+axl_status axl_prefill_hidden(axl_seq *seq, const uint16_t *rows, uint32_t count, uint16_t *hidden,
+                              uint64_t hidden_len, const int32_t *cancel);
+
 /* One token: like axl_prefill with one row, through the decode groups. */
 axl_status axl_decode(axl_seq *seq, const uint16_t *row, uint16_t *logits, uint32_t logits_len,
                       const int32_t *cancel);

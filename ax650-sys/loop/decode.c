@@ -90,17 +90,21 @@ static axl_status finish(const axl_step *step, axl_status status, uint16_t *logi
     return status;
 }
 
-static axl_status run(const axl_step *step, const uint16_t *row, uint16_t *logits)
+static axl_status run(const axl_step *step, const uint16_t *row, uint16_t *logits, uint16_t *hidden)
 {
-    const axl_status status = finish(step, submit(step, row, logits), logits);
+    axl_status status = finish(step, submit(step, row, logits), logits);
+    if (status.code == AXL_OK && hidden != NULL) {
+        status = axl_step_hidden(step, hidden);
+        step->seq->model->driver->layer = AXL_NO_LAYER;
+    }
     if (status.code != AXL_OK) {
         step->group->known = false;
     }
     return status;
 }
 
-/* Computes the token behind `history` rows; logits may be NULL. The sequence's length is the caller's to change. */
-axl_status axl_decode_row(axl_seq *seq, uint32_t history, const uint16_t *row, uint16_t *logits,
+/* Computes the token behind `history` rows; logits and hidden may be NULL. The sequence's length is the caller's to change. */
+axl_status axl_decode_row(axl_seq *seq, uint32_t history, const uint16_t *row, uint16_t *logits, uint16_t *hidden,
                           const int32_t *cancel)
 {
     const axl_model *model = seq->model;
@@ -119,12 +123,12 @@ axl_status axl_decode_row(axl_seq *seq, uint32_t history, const uint16_t *row, u
     if (step.group == NULL) {
         return axl_error(AXL_ERR_CONTEXT_FULL, "no decode group sees that many rows");
     }
-    axl_status status = run(&step, row, logits);
+    axl_status status = run(&step, row, logits, hidden);
     if (step.lane == AXL_QUEUED && status.code == AXL_ERR_UNSUPPORTED) {
         /* The library offers a queue and refuses it; the driver has taken note. */
         step.lane = AXL_NOW;
         step.paths &= ~(uint32_t)AXL_PATH_ASYNC;
-        status = run(&step, row, logits);
+        status = run(&step, row, logits, hidden);
     }
     return status;
 }
@@ -147,12 +151,13 @@ static axl_status check(const axl_seq *seq, const uint16_t *rows, uint32_t count
     return axl_ok();
 }
 
-static axl_status decode_rows(axl_seq *seq, const uint16_t *rows, uint32_t count, uint16_t *logits,
-                              const int32_t *cancel)
+static axl_status decode_rows(axl_seq *seq, const axl_chunk *chunk)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        const uint16_t *row = rows + (uint64_t)i * seq->model->hidden;
-        AXL_TRY(axl_decode_row(seq, seq->len + i, row, i + 1 == count ? logits : NULL, cancel));
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        const uint64_t at = (uint64_t)i * seq->model->hidden;
+        uint16_t *logits = i + 1 == chunk->count ? chunk->logits : NULL;
+        uint16_t *hidden = chunk->hidden != NULL ? chunk->hidden + at : NULL;
+        AXL_TRY(axl_decode_row(seq, seq->len + i, chunk->rows + at, logits, hidden, chunk->cancel));
     }
     return axl_ok();
 }
@@ -167,7 +172,7 @@ static axl_status prefill(axl_seq *seq, const axl_chunk *chunk)
     axl_group *group = axl_groups_prefill(model, seq->len);
     const bool is_short = chunk->count <= AXL_SHORT_TAIL && (axl_paths_on(model) & AXL_PATH_SHORT_TAIL) != 0;
     if (group == NULL || is_short) {
-        return decode_rows(seq, chunk->rows, chunk->count, chunk->logits, chunk->cancel);
+        return decode_rows(seq, chunk);
     }
     return axl_prefill_chunk(seq, group, chunk);
 }
@@ -204,13 +209,24 @@ axl_status axl_prefill_before(axl_seq *seq, const uint16_t *rows, uint32_t count
     return measured_prefill(seq, &chunk);
 }
 
+axl_status axl_prefill_hidden(axl_seq *seq, const uint16_t *rows, uint32_t count, uint16_t *hidden,
+                              uint64_t hidden_len, const int32_t *cancel)
+{
+    AXL_TRY(check(seq, rows, count, NULL, 0));
+    if (hidden == NULL || hidden_len != (uint64_t)count * seq->model->hidden) {
+        return axl_error(AXL_ERR_ARGUMENT, "room for hidden states is not that of the rows");
+    }
+    const axl_chunk chunk = {.rows = rows, .count = count, .hidden = hidden, .cancel = cancel};
+    return measured_prefill(seq, &chunk);
+}
+
 axl_status axl_decode(axl_seq *seq, const uint16_t *row, uint16_t *logits, uint32_t logits_len,
                       const int32_t *cancel)
 {
     AXL_TRY(check(seq, row, 1, logits, logits_len));
     axl_stats *stats = &seq->model->driver->stats;
     const uint64_t start = axl_clock_ns();
-    const axl_status status = axl_decode_row(seq, seq->len, row, logits, cancel);
+    const axl_status status = axl_decode_row(seq, seq->len, row, logits, NULL, cancel);
     stats->step_ns += axl_clock_ns() - start;
     if (status.code == AXL_OK) {
         seq->len++;

@@ -159,6 +159,9 @@ static axl_status finish(const axl_step *step, axl_status status, const axl_chun
             memcpy(chunk->logits, model->staging.logits, (size_t)model->head_output.bytes);
         }
     }
+    if (status.code == AXL_OK && chunk->hidden != NULL) {
+        status = axl_step_hidden(step, chunk->hidden);
+    }
     model->driver->layer = AXL_NO_LAYER;
     return status;
 }

@@ -183,6 +183,17 @@ static axl_status feed_head(const axl_step *step)
                                     row);
 }
 
+/* What the last layer gave for the rows of a step that is over: nothing of it is queued any more. */
+axl_status axl_step_hidden(const axl_step *step, uint16_t *hidden)
+{
+    const axl_model *model = step->seq->model;
+    const uint64_t bytes = (uint64_t)step->count * model->hidden * AXL_VALUE;
+    model->driver->layer = (int32_t)(model->layers - 1);
+    return axl_about(model->driver->ops->download(model->driver, AXL_NOW, hidden, hidden_out(step, model->layers - 1), 0,
+                                                  bytes),
+                     "hidden states", AXL_NO_GROUP);
+}
+
 /*
  * The logits of the last row of a step, for the caller when the step is over: queued or pinned, they come by way of
  * the staging.

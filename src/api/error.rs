@@ -63,6 +63,9 @@ pub enum ApiError {
     /// No uploaded file has that digest.
     #[error("blob {0:?} not found; upload it first")]
     BlobNotFound(String),
+    /// As [`Self::ModelNotFound`], in the words of the routes that give vectors.
+    #[error("model {0:?} not found, try pulling it first")]
+    ModelAbsent(String),
     /// The model lacks what the request needs.
     #[error("{model} does not support {capability}")]
     Unsupported {
@@ -97,6 +100,12 @@ pub enum ApiError {
          adjust the context length in settings, or use a model with a longer context length"
     )]
     PromptTooLong,
+    /// Texts that cannot become vectors.
+    #[error(transparent)]
+    Embed(EmbedError),
+    /// What lies with the texts, on the one route whose upstream answers 500 to it.
+    #[error(transparent)]
+    EmbedFailed(EmbedError),
     /// The engine refused or failed.
     #[error("{0}")]
     Engine(EngineError),
@@ -106,6 +115,27 @@ pub enum ApiError {
     /// A fault of this program; logged where it happened.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+/// Texts that do not reach the engine, or vectors that are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmbedError {
+    /// A text does not fit and must not be cut.
+    #[error("the input length exceeds the context length")]
+    TooLong,
+    /// Not even one token of a text fits.
+    #[error("input after truncation exceeds maximum context length")]
+    NoRoom,
+    /// A vector has values that are no numbers.
+    #[error("embedding contains NaN or Inf values")]
+    NotFinite,
+}
+
+impl From<EmbedError> for ApiError {
+    fn from(error: EmbedError) -> Self {
+        Self::Embed(error)
+    }
 }
 
 impl From<EngineError> for ApiError {
@@ -178,15 +208,21 @@ impl ApiError {
             | Self::Unsupported { .. }
             | Self::RawConflict
             | Self::TopLogprobs
+            | Self::Embed(_)
             | Self::PromptTooLong => StatusCode::BAD_REQUEST,
             Self::Unauthorized | Self::NotSignedIn(_) => StatusCode::UNAUTHORIZED,
             Self::CloudDisabled(_) => StatusCode::FORBIDDEN,
-            Self::ModelNotFound(_) | Self::SourceNotFound(_) | Self::BlobNotFound(_) => StatusCode::NOT_FOUND,
+            Self::ModelNotFound(_)
+            | Self::ModelAbsent(_)
+            | Self::SourceNotFound(_)
+            | Self::BlobNotFound(_) => StatusCode::NOT_FOUND,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
-            Self::OptionType { .. } | Self::InvalidFormat(_) | Self::Model(_) | Self::Internal(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::OptionType { .. }
+            | Self::InvalidFormat(_)
+            | Self::EmbedFailed(_)
+            | Self::Model(_)
+            | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Engine(error) => engine_status(error),
         }
     }

@@ -8,9 +8,11 @@
 //! |---|---|
 //! | `settings` | what a request may say besides its input; `think`, `format`, `options`: parts of it |
 //! | `prompt`, `window` | from messages or a prompt to tokens, cut to the window |
+//! | `embed` | from texts to vectors |
 //! | `answer` | from the events of the engine to pieces of an answer |
 
 mod answer;
+mod embed;
 mod format;
 mod options;
 mod prompt;
@@ -24,6 +26,7 @@ use std::time::Duration;
 use axum::extract::Request;
 
 pub(crate) use self::answer::{Answer, AnswerCall, Delta, Done, Piece, Whole};
+pub(crate) use self::embed::{EmbedAsk, Embedded, embed, texts};
 pub(crate) use self::format::Format;
 pub(crate) use self::settings::AskSettings;
 pub(crate) use self::think::Think;

@@ -10,6 +10,7 @@ mod cloud;
 mod copy;
 mod create;
 mod delete;
+mod embed;
 mod generate;
 mod listing;
 mod progress;
@@ -44,6 +45,8 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
         ("/api/show", routing::post(show::show)),
         ("/api/generate", routing::post(generate::generate)),
         ("/api/chat", routing::post(chat::chat)),
+        ("/api/embed", routing::post(embed::embed)),
+        ("/api/embeddings", routing::post(embed::embeddings)),
         ("/api/delete", routing::delete(delete::delete)),
         ("/api/copy", routing::post(copy::copy)),
         ("/api/create", routing::post(create::create)),

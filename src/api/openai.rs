@@ -4,6 +4,7 @@
 //! Field by field the requests are those of the official clients: what they send and this server does not honour is
 //! passed over where that is harmless, as Ollama does, and refused with 400 where it would mislead (`n`, pictures).
 
+mod embeddings;
 pub(crate) mod error;
 mod models;
 
@@ -18,6 +19,7 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
     let get = [
         ("/v1/models", routing::get(models::list).head(super::method_not_allowed)),
         ("/v1/models/{*model}", routing::get(models::retrieve).head(super::method_not_allowed)),
+        ("/v1/embeddings", routing::post(embeddings::create)),
     ];
     let guarded = |(path, methods): (_, MethodRouter<AppState>)| {
         (path, methods.layer(CatchPanicLayer::custom(error::panicked)))

@@ -99,6 +99,32 @@ impl Sequence {
         self.context(tokens).check(status)
     }
 
+    /// Computes `1..=chunk_len` tokens behind the sequence, like [`prefill`](Self::prefill) without logits. `hidden`,
+    /// `[tokens, hidden]` as raw bf16, receives what the last layer gives for each of them.
+    pub fn prefill_hidden(
+        &mut self,
+        rows: &[u16],
+        hidden: &mut [u16],
+        cancel: &CancelFlag,
+    ) -> Result<(), DeviceError> {
+        let (tokens, count) = self.whole_rows(rows)?;
+        let hidden_len = hidden.len() as u64;
+        // SAFETY: the sequence is open and this is its thread. `rows` holds `count` rows of the model's hidden size,
+        // `hidden` has room for `hidden_len` values (the loop refuses any other length than that of the rows), the flag
+        // outlives the call, and they do not overlap.
+        let status = unsafe {
+            c::axl_prefill_hidden(
+                self.raw.as_ptr(),
+                rows.as_ptr(),
+                count,
+                hidden.as_mut_ptr(),
+                hidden_len,
+                cancel.as_ptr(),
+            )
+        };
+        self.context(tokens).check(status)
+    }
+
     /// How many rows of embeddings these are.
     fn whole_rows(&self, rows: &[u16]) -> Result<(usize, u32), DeviceError> {
         let hidden = self.model.info.hidden as usize;

@@ -9,6 +9,7 @@ use crate::device::{
     Sequence, Verdicts,
 };
 use crate::models::embedding::EmbeddingTable;
+use crate::models::final_norm::FinalNorm;
 use crate::models::model::Model;
 use crate::text::{Detokenizer, SpelledTokens, TextModel, TokenId};
 
@@ -23,6 +24,7 @@ pub(crate) struct DeviceModel {
     embedding: Arc<EmbeddingTable>,
     text: Arc<TextModel>,
     sizes: ModelSizes,
+    final_norm: Option<FinalNorm>,
     verdicts: Option<Arc<Verdicts>>,
 }
 
@@ -56,6 +58,7 @@ impl Card for DeviceCard {
         // The files that need no card come first: what is wrong with them should not cost a load.
         let text = model.text().map_err(|error| Fault::Model(error.to_string()))?;
         let embedding = model.embedding().map_err(|error| Fault::Model(error.to_string()))?;
+        let final_norm = model.final_norm().map_err(|error| Fault::Model(error.to_string()))?;
         let parts = model.card_parts().map_err(|error| Fault::Model(error.to_string()))?;
         let spec = ModelSpec {
             layers: parts.files.layers.clone(),
@@ -77,10 +80,11 @@ impl Card for DeviceCard {
             context_len: loaded.context_len().min(model.window()),
             chunk_len: loaded.chunk_len(),
             vocab: loaded.vocab(),
+            hidden: loaded.hidden(),
             memory_bytes: loaded.memory_bytes(),
         };
         let verdicts = loaded.verdicts().cloned().map(Arc::new);
-        Ok(DeviceModel { verdicts, model: loaded, embedding: Arc::new(embedding), text, sizes })
+        Ok(DeviceModel { verdicts, model: loaded, embedding: Arc::new(embedding), text, sizes, final_norm })
     }
 
     fn take_drop_fault(&self) -> Option<Fault> {
@@ -117,6 +121,10 @@ impl CardModel for DeviceModel {
 
     fn token_text(&self, token: TokenId) -> String {
         String::from_utf8_lossy(self.text.token_bytes(token)).into_owned()
+    }
+
+    fn final_norm(&self) -> Option<&FinalNorm> {
+        self.final_norm.as_ref()
     }
 
     fn stream_text(&self, spelled: &SpelledTokens) -> Detokenizer {
@@ -171,6 +179,16 @@ impl CardSequence for DeviceSequence {
         read_rows(&self.embedding, next, &mut self.next_rows)?;
         self.next.extend_from_slice(next);
         Ok(self.sequence.prefill_before(&self.rows, &self.next_rows, cancel)?)
+    }
+
+    fn prefill_hidden(
+        &mut self,
+        tokens: &[TokenId],
+        hidden: &mut [u16],
+        cancel: &CancelFlag,
+    ) -> Result<(), Fault> {
+        self.look_up(tokens)?;
+        Ok(self.sequence.prefill_hidden(&self.rows, hidden, cancel)?)
     }
 
     fn decode(&mut self, token: TokenId, logits: &mut [u16], cancel: &CancelFlag) -> Result<(), Fault> {

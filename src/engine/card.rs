@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::error::EngineError;
 use super::status::LoadedPaths;
 use crate::device::{CancelFlag, DeviceInfo};
+use crate::models::final_norm::FinalNorm;
 use crate::models::model::Model;
 use crate::text::{SpelledTokens, TokenId};
 
@@ -45,6 +46,8 @@ pub(crate) trait CardModel {
     fn is_end(&self, token: TokenId) -> bool;
     /// The text of one token by itself.
     fn token_text(&self, token: TokenId) -> String;
+    /// What turns a hidden state of the last layer into the one that the head sees, if the files tell it.
+    fn final_norm(&self) -> Option<&FinalNorm>;
     /// A fresh incremental detokeniser that spells out these special tokens.
     fn stream_text(&self, spelled: &SpelledTokens) -> Self::Text;
 }
@@ -58,6 +61,8 @@ pub(crate) struct ModelSizes {
     pub(crate) chunk_len: usize,
     /// Number of logits.
     pub(crate) vocab: usize,
+    /// Values of one hidden state.
+    pub(crate) hidden: usize,
     /// Bytes of card memory of the model itself.
     pub(crate) memory_bytes: u64,
 }
@@ -86,6 +91,14 @@ pub(crate) trait CardSequence {
         let _ = next;
         self.prefill(tokens, None, cancel)
     }
+    /// Computes up to `chunk_len` tokens. `hidden` receives what the last layer gives for each: `tokens * hidden` values
+    /// (bf16).
+    fn prefill_hidden(
+        &mut self,
+        tokens: &[TokenId],
+        hidden: &mut [u16],
+        cancel: &CancelFlag,
+    ) -> Result<(), Fault>;
     /// Computes one token and the logits after it (bf16).
     fn decode(&mut self, token: TokenId, logits: &mut [u16], cancel: &CancelFlag) -> Result<(), Fault>;
 }

@@ -31,6 +31,7 @@ use super::generation::{Output, Run, StepError};
 use super::guide::MaskWorker;
 use super::keep_alive::KeepAlive;
 use super::mailbox::{Mailbox, Place};
+use super::pooled::Pooled;
 use super::request::{Event, LoadReport, Outlet, Request, Summary};
 use super::resident::{Resident, Residents, same_model};
 use super::scheduler::Turns;
@@ -61,6 +62,8 @@ pub(crate) type CardMailbox = Mailbox<UnloadJob, Waiting>;
 /// A request that waits for its turn to begin.
 pub(crate) struct Job {
     pub(crate) request: Request,
+    /// Set where a vector of the prompt is wanted.
+    pub(crate) pooled: Option<Pooled>,
     pub(crate) outlet: Outlet,
     /// Tells whether the request could begin.
     pub(crate) begun: oneshot::Sender<Result<(), EngineError>>,

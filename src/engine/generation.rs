@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use super::card::{CardModel, CardSequence, Fault, StreamText};
 use super::error::EngineError;
 use super::guide::{Guide, MaskWorker};
+use super::pooled::Pooled;
 use super::request::{DoneReason, GenerateOptions, TokenLogprob};
 use super::sampler::{LogProbs, Sampler, SamplerError};
 use crate::device::CancelFlag;
@@ -51,6 +52,8 @@ pub(crate) struct Run<M: CardModel> {
     text: M::Text,
     stops: StopMatcher,
     clock: Clock,
+    /// Set where a vector of the prompt is wanted instead of an answer to it.
+    pooled: Option<Pooled>,
 }
 
 /// When the phases of an answer began.
@@ -138,7 +141,13 @@ impl<M: CardModel> Run<M> {
             text: model.stream_text(&options.spelled),
             stops: StopMatcher::new(options.stop),
             clock: Clock::default(),
+            pooled: None,
         }
+    }
+
+    /// The same prompt, to be turned into a vector.
+    pub(crate) fn pooled(self, pooled: Pooled) -> Self {
+        Self { pooled: Some(pooled), limit: 0, ..self }
     }
 
     /// Whether there is more to compute in chunks: of the prompt, or of what stays of a full context.
@@ -160,6 +169,9 @@ impl<M: CardModel> Run<M> {
                 return Ok(Output::default());
             }
             self.clock.prompt_ended.get_or_insert_with(Instant::now);
+            if let Some(pooled) = self.pooled.take() {
+                pooled.finish();
+            }
             if self.limit == 0 {
                 return Ok(Output { done: Some(DoneReason::Length), ..Output::default() });
             }
@@ -172,9 +184,18 @@ impl<M: CardModel> Run<M> {
 
     /// True when the last token of them is computed and `logits` are those after it.
     fn prompt_step(&mut self, model: &M, logits: &mut [u16], cancel: &CancelFlag) -> Result<bool, StepError> {
-        let rest = &self.tokens[self.sequence.len()..self.chunked];
+        let first = self.sequence.len();
+        let rest = &self.tokens[first..self.chunked];
         let chunk_len = model.sizes().chunk_len;
-        if rest.len() > chunk_len {
+        let is_last = rest.len() <= chunk_len;
+        if let Some(pooled) = self.pooled.as_mut().filter(|pooled| pooled.wants(first, is_last)) {
+            let chunk = &rest[..rest.len().min(chunk_len)];
+            let hidden = model.sizes().hidden;
+            self.sequence.prefill_hidden(chunk, pooled.room(chunk.len() * hidden), cancel)?;
+            pooled.take_in(hidden, model.final_norm());
+            return Ok(is_last);
+        }
+        if !is_last {
             let (chunk, next) = rest.split_at(chunk_len);
             self.sequence.prefill_before(chunk, &next[..next.len().min(chunk_len)], cancel)?;
             return Ok(false);

@@ -10,13 +10,17 @@ use tokio::sync::{oneshot, watch};
 use super::adapter::DeviceCard;
 use super::card::{Card, Fault};
 use super::card_thread::{CardMailbox, CardThread, Job, Limits, LoadJob, UnloadJob, Waiting, panic_text};
+use super::embed::EmbedRequest;
 use super::error::EngineError;
+use super::host::Host;
 use super::keep_alive::KeepAlive;
 use super::mailbox::{Gate, Mailbox, Place};
-use super::request::{self, Generation, LoadReport, Request};
+use super::pooled::Pooled;
+use super::request::{self, Event, Generation, LoadReport, Request};
 use super::status::{Counters, LoadedInfo, Status};
 use super::watchdog::{CallLimits, Watchdog};
 use crate::device::{DeviceChoice, DeviceInfo, DriverOptions};
+use crate::models::encoder::Pooling;
 use crate::models::model::Model;
 use crate::models::name::ModelName;
 
@@ -76,6 +80,7 @@ struct Inner {
     gate: Arc<Gate>,
     event_buffer: usize,
     watchdog: Watchdog,
+    host: Host,
     thread: Mutex<Option<JoinHandle<()>>>,
     ended: watch::Receiver<Option<String>>,
 }
@@ -103,6 +108,7 @@ impl Engine {
         let activity = config.driver.activity.clone().unwrap_or_default();
         let watchdog = Watchdog::start(activity, config.call_limits)
             .map_err(|error| EngineError::Internal(format!("cannot start the watchdog: {error}")))?;
+        let host = Host::start(max_queue, keep_alive)?;
         let mailbox = Arc::new(Mailbox::new());
         let limits =
             Limits { keep_alive, sequences: sequences.max(1), models: models.max(1), stall: stall_limit };
@@ -149,6 +155,7 @@ impl Engine {
             status,
             gate: Gate::new(places),
             watchdog,
+            host,
             event_buffer,
             thread: Mutex::new(Some(thread)),
             ended,
@@ -169,6 +176,12 @@ impl Engine {
         model: Arc<Model>,
         keep_alive: Option<KeepAlive>,
     ) -> Result<LoadReport, EngineError> {
+        if let Some(parts) = model.encoder() {
+            let (context_len, size_bytes) = (model.context_len(), parts.config.memory_bytes());
+            let request = EmbedRequest { model: Arc::clone(&model), inputs: Vec::new(), keep_alive };
+            let load = self.0.host.embed(request).await?.load;
+            return Ok(LoadReport { load, context_len, size_bytes });
+        }
         let place = self.enter()?;
         let mut stay = StayInLine::new(&self.0.mailbox);
         let (reply, answer) = oneshot::channel();
@@ -185,6 +198,10 @@ impl Engine {
     /// [`EngineError::Busy`] if too many requests wait: the card thread cannot answer during a load, and what waits
     /// meanwhile must not grow without bound. [`EngineError::ShuttingDown`].
     pub async fn unload(&self, name: &ModelName) -> Result<bool, EngineError> {
+        let on_card = || self.0.status.loaded().iter().any(|info| info.model.name == *name);
+        if self.0.host.unload(name).await? && !on_card() {
+            return Ok(true);
+        }
         let place = self.enter()?;
         let (reply, answer) = oneshot::channel();
         let job = UnloadJob { name: name.clone(), reply, place };
@@ -202,6 +219,31 @@ impl Engine {
     /// [`EngineError::ModelLoad`], [`EngineError::OutOfMemory`], [`EngineError::CardLost`],
     /// [`EngineError::NotResponding`], [`EngineError::ShuttingDown`].
     pub async fn generate(&self, request: Request) -> Result<Generation, EngineError> {
+        self.begin(request, None).await
+    }
+
+    /// Computes a prompt as [`generate`](Self::generate) does and returns its vector, and the time that loading took.
+    pub(super) async fn pool(
+        &self,
+        request: Request,
+        pooling: Pooling,
+    ) -> Result<(Vec<f32>, Duration), EngineError> {
+        let (reply, vector) = oneshot::channel();
+        let mut generation = self.begin(request, Some(Pooled::new(pooling, reply))).await?;
+        loop {
+            match generation.next().await {
+                Some(Event::Text { .. }) => {}
+                Some(Event::Error(error)) => return Err(error),
+                Some(Event::Done(summary)) => {
+                    let vector = vector.await.map_err(|_| self.reason_of_silence())?;
+                    return Ok((vector, summary.load));
+                }
+                None => return Err(self.reason_of_silence()),
+            }
+        }
+    }
+
+    async fn begin(&self, request: Request, pooled: Option<Pooled>) -> Result<Generation, EngineError> {
         if request.prompt.is_empty() {
             return Err(EngineError::EmptyPrompt);
         }
@@ -211,26 +253,35 @@ impl Engine {
         // Dropped with this future if the client leaves while it waits, which cancels the request.
         let (generation, outlet) = request::channel(self.0.event_buffer, self.0.mailbox.bell());
         let (begun, answer) = oneshot::channel();
-        self.join(Waiting::Generate(Box::new(Job { request, outlet, begun, arrived, place })))?;
+        self.join(Waiting::Generate(Box::new(Job { request, pooled, outlet, begun, arrived, place })))?;
         let begun = answer.await.unwrap_or_else(|_| Err(self.reason_of_silence()));
         stay.answered = true;
         begun.map(|()| generation)
     }
 
-    /// The models on the card.
-    pub fn loaded(&self) -> Vec<LoadedInfo> {
-        self.0.status.loaded()
+    /// The thread of the encoders.
+    pub(super) fn host(&self) -> &Host {
+        &self.0.host
     }
 
-    /// The model that is being put on the card, if any. Its end is an estimate.
+    /// The models on the card, and the encoders in the host's memory.
+    pub fn loaded(&self) -> Vec<LoadedInfo> {
+        let mut loaded = self.0.status.loaded();
+        loaded.extend(self.0.host.loaded());
+        loaded
+    }
+
+    /// The model that is being put on the card, else the encoder that is being read, if any. Its end is an estimate.
     pub fn loading(&self) -> Option<LoadedInfo> {
-        self.0.status.loading()
+        self.0.status.loading().or_else(|| self.0.host.loading())
     }
 
     /// How much there is to do.
     pub fn counters(&self) -> Counters {
         let running = self.0.status.running();
         let queued = self.0.gate.taken().saturating_sub(running);
+        let on_host = self.0.host.requests();
+        let (running, queued) = (running + on_host.min(1), queued + on_host.saturating_sub(1));
         Counters { running, queued, sequences: self.0.status.sequences() }
     }
 
@@ -252,6 +303,8 @@ impl Engine {
     /// real cards. Idempotent.
     pub async fn shutdown(&self) {
         self.0.mailbox.close();
+        // Waits for one layer of one text: milliseconds.
+        self.0.host.close();
         self.until_ended().await;
         if let Some(thread) = self.0.thread.lock().take() {
             // Does not block: saying that it ends is the last thing the thread does.

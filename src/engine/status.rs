@@ -14,7 +14,7 @@ use super::resident::Residents;
 use crate::device::{DeviceInfo, Paths, Verdicts};
 use crate::models::model::Model;
 
-/// A model on the card, as `ps` shows it.
+/// A model on the card, or an encoder in the memory of the host, as `ps` shows it.
 #[derive(Debug, Clone)]
 pub struct LoadedInfo {
     /// The model.
@@ -22,10 +22,12 @@ pub struct LoadedInfo {
     /// When it is unloaded if no further request comes; `None`: never. While requests run on it, this lies one
     /// keep-alive in the future.
     pub expires_at: Option<SystemTime>,
-    /// Bytes of card memory.
+    /// Bytes of memory.
     pub size_bytes: u64,
     /// Tokens one conversation can hold.
     pub context_len: usize,
+    /// Whether it lies in the memory of the host, which computes it, and not on the card.
+    pub on_host: bool,
     /// How it runs; `None` while it is being loaded.
     pub paths: Option<LoadedPaths>,
 }
@@ -117,6 +119,7 @@ impl Status {
             expires_at,
             size_bytes: model.size,
             context_len: model.context_len(),
+            on_host: false,
             paths: None,
             model,
         })
@@ -138,6 +141,7 @@ impl Status {
                 expires_at: resident.expires_at().and_then(left),
                 size_bytes: resident.memory_bytes(),
                 context_len: resident.card_model.sizes().context_len,
+                on_host: false,
                 paths: Some(resident.card_model.paths()),
             };
             let busy_for = match resident.keep_alive() {

@@ -18,12 +18,14 @@ use super::{
     Request, SamplingOptions, Summary,
 };
 use crate::device::{CancelFlag, DeviceChoice, DeviceInfo, Interface};
+use crate::models::final_norm::FinalNorm;
 use crate::models::model::Model;
 use crate::text::{SpelledTokens, TokenId};
 
 pub(crate) const CONTEXT: usize = 32;
 pub(crate) const CHUNK: usize = 8;
 pub(crate) const VOCAB: usize = 128;
+pub(crate) const HIDDEN: usize = 4;
 /// Ends an answer.
 pub(crate) const END: TokenId = 0;
 const LAYERS: usize = 4;
@@ -317,7 +319,13 @@ impl CardModel for FakeModel {
     type Text = FakeText;
 
     fn sizes(&self) -> ModelSizes {
-        ModelSizes { context_len: CONTEXT, chunk_len: CHUNK, vocab: VOCAB, memory_bytes: 1000 }
+        ModelSizes {
+            context_len: CONTEXT,
+            chunk_len: CHUNK,
+            vocab: VOCAB,
+            hidden: HIDDEN,
+            memory_bytes: 1000,
+        }
     }
 
     fn paths(&self) -> LoadedPaths {
@@ -339,6 +347,10 @@ impl CardModel for FakeModel {
 
     fn token_text(&self, token: TokenId) -> String {
         text_of(token).to_string()
+    }
+
+    fn final_norm(&self) -> Option<&FinalNorm> {
+        None
     }
 
     fn stream_text(&self, _spelled: &SpelledTokens) -> FakeText {
@@ -399,11 +411,33 @@ impl CardSequence for FakeSequence {
         Ok(())
     }
 
+    fn prefill_hidden(
+        &mut self,
+        tokens: &[TokenId],
+        hidden: &mut [u16],
+        cancel: &CancelFlag,
+    ) -> Result<(), Fault> {
+        assert!((1..=CHUNK).contains(&tokens.len()) && hidden.len() == tokens.len() * HIDDEN);
+        let first = self.tokens.len();
+        self.step("hidden", tokens, cancel)?;
+        for (place, row) in (first..).zip(hidden.chunks_exact_mut(HIDDEN)) {
+            row.copy_from_slice(&hidden_after(&self.tokens[..=place]).map(half::bf16::to_bits));
+        }
+        Ok(())
+    }
+
     fn decode(&mut self, token: TokenId, logits: &mut [u16], cancel: &CancelFlag) -> Result<(), Fault> {
         let good = self.step("decode", &[token], cancel)?;
         self.fill(logits, good);
         Ok(())
     }
+}
+
+/// The hidden state after these tokens: how many there are, the last one, and something of all of them.
+pub(crate) fn hidden_after(tokens: &[TokenId]) -> [half::bf16; HIDDEN] {
+    let last = tokens.last().copied().unwrap_or_default();
+    let count = u32::try_from(tokens.len()).unwrap();
+    [count, last, scramble(tokens), 1].map(|value| half::bf16::from_f32(value as f32))
 }
 
 impl StreamText for FakeText {
@@ -429,11 +463,11 @@ pub(crate) fn write_model(dir: &Path, name: &str) {
         "model_name": name, "tokenizer_type": "x", "url_tokenizer_model": "tokenizer.json",
         "template_filename_axmodel": "x_p128_l%d_together.axmodel", "axmodel_num": 1,
         "filename_post_axmodel": "x_post.axmodel", "filename_tokens_embed": "embed.bin",
-        "tokens_embed_num": VOCAB, "tokens_embed_size": 4
+        "tokens_embed_num": VOCAB, "tokens_embed_size": HIDDEN
     });
     let manifest = serde_json::json!({
         "schema": 1, "format": "axmodel", "family": name, "parameter_count": 1, "parameter_size": "1",
-        "quantization_level": "BF16", "context_length": CONTEXT, "trained_context": CONTEXT, "embedding_length": 4,
+        "quantization_level": "BF16", "context_length": CONTEXT, "trained_context": CONTEXT, "embedding_length": HIDDEN,
         "model_info": {}, "files": []
     });
     write("config.json", config.to_string().as_bytes());

@@ -1,6 +1,7 @@
 //! The engine on a card whose every answer and failure the test decides.
 
 mod answers;
+mod embedding;
 mod failures;
 mod grammars;
 mod residency;

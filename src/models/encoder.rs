@@ -207,6 +207,11 @@ impl EncoderConfig {
         self.tensors().iter().map(|(_, shape)| shape.iter().map(|&one| one as u64).product::<u64>()).sum()
     }
 
+    /// Bytes of the weights in memory, where they are f32.
+    pub fn memory_bytes(&self) -> u64 {
+        self.parameters() * 4
+    }
+
     /// Checks that the file has all tensors, in the shapes that this configuration needs.
     pub fn check_weights(&self, file: &TensorFile) -> Result<(), SafetensorsError> {
         self.tensors()

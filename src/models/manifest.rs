@@ -8,6 +8,8 @@ use std::path::{Component, Path};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::encoder::Pooling;
+
 /// File name of the manifest.
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// Largest manifest that is read, in bytes.
@@ -16,6 +18,8 @@ pub const MAX_MANIFEST_BYTES: u64 = 16 << 20;
 pub const SOURCE_KEY: &str = "ax650.source";
 /// End of the key of `model_info` with the window of attention, in tokens; the family stands before it, as in GGUF.
 pub const WINDOW_KEY: &str = ".attention.sliding_window";
+/// End of the key of `model_info` with how hidden states become a vector, as GGUF numbers it.
+pub const POOLING_KEY: &str = ".pooling_type";
 /// Key of `model_info` with whether a model thinks aloud where a request does not say.
 pub const THINK_KEY: &str = "ax650.think";
 /// The schema this build writes and reads.
@@ -169,6 +173,12 @@ impl Manifest {
     pub fn window(&self) -> Option<usize> {
         let tokens = self.model_info.get(&format!("{}{WINDOW_KEY}", self.family))?.as_u64()?;
         usize::try_from(tokens).ok().filter(|tokens| *tokens > 0)
+    }
+
+    /// How the model turns hidden states into a vector, if it was trained for that.
+    pub fn pooling(&self) -> Option<Pooling> {
+        let number = self.model_info.get(&format!("{}{POOLING_KEY}", self.family))?.as_u64()?;
+        Pooling::from_gguf_number(number)
     }
 
     /// Bytes of all files together.

@@ -23,7 +23,8 @@ use self::context::Context;
 use self::layers::LayerFacts;
 use super::config::ConfigError;
 use super::embedding::{EmbeddingError, EmbeddingTable};
-use super::encoder::{EncoderError, EncoderParts, FORMAT as ENCODER};
+use super::encoder::{EncoderError, EncoderParts, FORMAT as ENCODER, Pooling};
+use super::final_norm::FinalNorm;
 use super::layer_file::SYNTHETIC;
 use super::manifest::{MANIFEST_FILE, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 use super::name::ModelName;
@@ -327,7 +328,8 @@ impl Model {
     /// What the model can be asked for, in Ollama's words: `embedding` alone, or `completion`, `tools`, `insert`,
     /// `thinking`.
     pub fn capabilities(&self) -> Vec<&'static str> {
-        if self.encoder().is_some() {
+        // As upstream does: a model that says how it pools was trained for embeddings, whatever it could say.
+        if self.manifest.pooling().is_some() {
             return vec!["embedding"];
         }
         let mut capabilities = vec!["completion"];
@@ -381,6 +383,18 @@ impl Model {
         let opened = Arc::new(opened);
         *text = Some(Arc::clone(&opened));
         Ok(opened)
+    }
+
+    /// What stands between the last layer and the head, read from the head's file; `None` where the file does not tell
+    /// it: compiled for the NPU, or without weights.
+    pub fn final_norm(&self) -> Result<Option<FinalNorm>, ModelError> {
+        let head = &self.card_parts()?.files.head;
+        FinalNorm::read(head, self.hidden()).map_err(|reason| ModelError::File { path: head.clone(), reason })
+    }
+
+    /// How the hidden states of a text become one vector: as the files say, else that of the last token.
+    pub fn pooling(&self) -> Pooling {
+        self.manifest.pooling().unwrap_or(Pooling::Last)
     }
 
     /// Opens the embedding table.

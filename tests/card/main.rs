@@ -18,6 +18,7 @@
 
 mod engine;
 mod faults;
+mod hidden;
 mod loaded;
 mod paths;
 mod recovery;

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests say what went wrong by panicking")]
 
 mod anthropic;
+#[path = "../common/bert.rs"]
+mod bert;
 mod blobs;
 mod bodies;
 mod cancel;
@@ -10,6 +12,7 @@ mod connections;
 mod context;
 mod copy;
 mod create;
+mod embeddings;
 mod ending;
 mod errors;
 mod fixture;

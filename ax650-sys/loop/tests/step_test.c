@@ -100,6 +100,53 @@ static void cancelling_a_queued_token_empties_the_queue(void)
     close_fixture(&it);
 }
 
+/* However tokens are cut, and by whatever groups they are computed. */
+static void all_ways_to_a_hidden_state_agree(interface_kind kind, uint32_t paths)
+{
+    fake_reset();
+    fixture it = open_fixture(kind, paths);
+    static uint16_t expected[FAKE_CONTEXT * FAKE_HIDDEN];
+    for (uint32_t chunk = 1; chunk <= FAKE_CHUNK; chunk++) {
+        OK(axl_seq_truncate(it.seq, 0));
+        for (uint32_t at = 0; at < FAKE_CONTEXT;) {
+            const uint32_t count = FAKE_CONTEXT - at < chunk ? FAKE_CONTEXT - at : chunk;
+            const uint32_t values = count * FAKE_HIDDEN;
+            /* Exactly as many as are told, for the sanitizer. */
+            uint16_t *hidden = malloc(values * sizeof *hidden);
+            uint16_t *rows = malloc(values * sizeof *rows);
+            fill(rows, at, count);
+            OK(axl_prefill_hidden(it.seq, rows, count, hidden, values, NULL));
+            CHECK(axl_seq_len(it.seq) == at + count);
+            if (chunk == 1) {
+                memcpy(expected + at * FAKE_HIDDEN, hidden, values * sizeof *hidden);
+            }
+            CHECK(memcmp(hidden, expected + at * FAKE_HIDDEN, values * sizeof *hidden) == 0);
+            free(hidden);
+            free(rows);
+            at += count;
+        }
+    }
+    CHECK(memcmp(expected, expected + FAKE_HIDDEN, FAKE_HIDDEN * sizeof *expected) != 0);
+    /* Logits come out as if nobody had asked for anything else. */
+    uint16_t before[FAKE_VOCAB];
+    uint16_t after[FAKE_VOCAB];
+    OK(axl_seq_truncate(it.seq, FAKE_CONTEXT - 1));
+    OK(decode(it.seq, FAKE_CONTEXT - 1, after));
+    OK(axl_seq_truncate(it.seq, 0));
+    for (uint32_t i = 0; i < FAKE_CONTEXT; i++) {
+        OK(decode(it.seq, i, before));
+    }
+    CHECK(memcmp(before, after, sizeof before) == 0);
+    OK(axl_seq_truncate(it.seq, 0));
+    uint16_t row[FAKE_HIDDEN] = {0};
+    CHECK(axl_prefill_hidden(it.seq, row, 1, expected, FAKE_HIDDEN - 1, NULL).code == AXL_ERR_ARGUMENT);
+    CHECK(axl_prefill_hidden(it.seq, row, 1, NULL, FAKE_HIDDEN, NULL).code == AXL_ERR_ARGUMENT);
+    fake.cancel = 1;
+    CHECK(axl_prefill_hidden(it.seq, row, 1, expected, FAKE_HIDDEN, &fake.cancel).code == AXL_ERR_CANCELLED);
+    CHECK(axl_seq_len(it.seq) == 0);
+    close_fixture(&it);
+}
+
 static void two_sequences_are_apart(interface_kind kind, uint32_t paths)
 {
     fake_reset();
@@ -134,6 +181,8 @@ void test_steps(void)
     for (uint32_t kind = 0; kind < INTERFACES; kind++) {
         all_ways_to_a_token_agree((interface_kind)kind, 0);
         all_ways_to_a_token_agree((interface_kind)kind, AXL_PATHS_ALL);
+        all_ways_to_a_hidden_state_agree((interface_kind)kind, 0);
+        all_ways_to_a_hidden_state_agree((interface_kind)kind, AXL_PATHS_ALL);
         limits_are_kept((interface_kind)kind);
         cancelling_stops_before_the_next_layer((interface_kind)kind);
         two_sequences_are_apart((interface_kind)kind, 0);

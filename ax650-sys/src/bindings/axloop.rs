@@ -404,6 +404,16 @@ unsafe extern "C" {
     ) -> axl_status;
 }
 unsafe extern "C" {
+    pub fn axl_prefill_hidden(
+        seq: *mut axl_seq,
+        rows: *const u16,
+        count: u32,
+        hidden: *mut u16,
+        hidden_len: u64,
+        cancel: *const i32,
+    ) -> axl_status;
+}
+unsafe extern "C" {
     pub fn axl_decode(
         seq: *mut axl_seq,
         row: *const u16,

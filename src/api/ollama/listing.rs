@@ -176,7 +176,7 @@ impl Running {
             details: Details::short(&info.model.manifest),
             expires_at: time::local(info.expires_at.unwrap_or_else(time::never)),
             // Clients show a model as wholly on the accelerator if this equals `size`, and as on the CPU if it is 0.
-            size_vram: if accelerated { info.size_bytes } else { 0 },
+            size_vram: if accelerated && !info.on_host { info.size_bytes } else { 0 },
             context_length: info.context_len,
             ax650: info.paths.as_ref().map(Ways::from),
         }

@@ -131,6 +131,9 @@ fn describe(model: &Model, verbose: bool, system: String) -> Shown {
 
 /// The chat template; a broken tokenizer beside it is no reason to hide the rest of the model.
 fn template_of(model: &Model) -> String {
+    if model.encoder().is_some() {
+        return String::new();
+    }
     match model.text() {
         Ok(text) => text.template_source().unwrap_or_default().to_owned(),
         Err(error) => {

@@ -13,6 +13,7 @@ use crate::engine::card::{Card, CardModel, Fault};
 use crate::engine::error::EngineError;
 use crate::engine::generation::Run;
 use crate::engine::keep_alive::KeepAlive;
+use crate::engine::pooled::Pooled;
 use crate::engine::request::{LoadReport, Request};
 use crate::engine::resident::Resident;
 use crate::models::model::Model;
@@ -51,8 +52,8 @@ impl<C: Card> CardThread<C> {
     }
 
     /// Lets a request begin, or refuses it; gives it back if it has to wait.
-    fn begin(&mut self, job: Box<Job>) -> Option<Box<Job>> {
-        let Prepared { run, load } = match self.prepare(&job.request) {
+    fn begin(&mut self, mut job: Box<Job>) -> Option<Box<Job>> {
+        let Prepared { run, load } = match self.prepare(&mut job) {
             Ok(Try::Later) => return Some(job),
             Ok(Try::Got(prepared)) => prepared,
             Err(error) => {
@@ -60,7 +61,7 @@ impl<C: Card> CardThread<C> {
                 return None;
             }
         };
-        let Job { request, outlet, begun, arrived, place } = *job;
+        let Job { request, outlet, begun, arrived, place, .. } = *job;
         let active = Active { run, outlet, model: request.model, load, arrived, place, stalled_since: None };
         if begun.send(Ok(())).is_ok() {
             self.active.begin(active);
@@ -71,13 +72,16 @@ impl<C: Card> CardThread<C> {
     }
 
     /// Finds the model and a sequence for a request.
-    fn prepare(&mut self, request: &Request) -> Result<Try<Prepared<C::Model>>, EngineError> {
+    fn prepare(&mut self, job: &mut Job) -> Result<Try<Prepared<C::Model>>, EngineError> {
+        let request = &job.request;
         let Try::Got(load) = self.place(&request.model)? else { return Ok(Try::Later) };
         let Some(resident) = self.residents.get(&request.model) else {
             return Err(EngineError::Internal("a model vanished from the card".into()));
         };
         check_prompt(resident, request)?;
-        let sequence = match resident.take_sequence(&request.prompt) {
+        let from_beginning = job.pooled.as_ref().is_some_and(Pooled::needs_beginning);
+        let reusable = if from_beginning { &[] } else { request.prompt.as_slice() };
+        let sequence = match resident.take_sequence(reusable) {
             Ok(Some(sequence)) => sequence,
             Ok(None) => return Ok(Try::Later),
             Err(fault) => return Err(self.refuse_load(fault, &request.model)),
@@ -85,6 +89,10 @@ impl<C: Card> CardThread<C> {
         resident.set_keep_alive(request.keep_alive);
         let prompt = request.prompt.clone();
         let run = Run::new(&resident.card_model, sequence, prompt, request.options.clone(), &mut self.masks);
+        let run = match job.pooled.take() {
+            Some(pooled) => run.pooled(pooled),
+            None => run,
+        };
         Ok(Try::Got(Prepared { run, load }))
     }
 
