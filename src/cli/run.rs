@@ -37,6 +37,7 @@ const INTERRUPTED: u8 = 130;
     ax650 run smollm2                          talk; /? lists the commands, /bye leaves\n  \
     ax650 run smollm2 \"Summarise:\" < notes.txt\n  \
     ax650 run smollm2 --verbose \"Hello\"        also print durations and tokens per second\n  \
+    ax650 run minilm \"A cat sat.\"             a text encoder: prints the vector as JSON\n  \
     ax650 run smollm2 --device software \"Hi\"   without a server: compute on the CPU")]
 pub(super) struct Arguments {
     /// Name of the model
@@ -125,7 +126,9 @@ impl Arguments {
                 if session.is_remote() && shown.pointer("/details/format") == Some(&json!(SYNTHETIC)) {
                     note(NO_WEIGHTS_WARNING);
                 }
-                if talk {
+                if embeds_only(&shown) {
+                    embed(&session, &settings, &question).await
+                } else if talk {
                     conversation::talk(&session, settings).await
                 } else {
                     ask(&session, &settings, &question).await
@@ -162,6 +165,25 @@ async fn ask(session: &Session, settings: &Settings, question: &str) -> anyhow::
     })
 }
 
+/// Whether a model gives vectors and nothing else, by what `/api/show` says.
+fn embeds_only(shown: &Value) -> bool {
+    let capabilities = shown["capabilities"].as_array().map_or(&[][..], Vec::as_slice);
+    capabilities.contains(&json!("embedding")) && !capabilities.contains(&json!("completion"))
+}
+
+/// The vector of a text, as a JSON array.
+async fn embed(session: &Session, settings: &Settings, text: &str) -> anyhow::Result<ExitCode> {
+    if text.is_empty() {
+        bail!("'{}' turns texts into vectors and does not talk; give it a PROMPT", settings.model);
+    }
+    let mut request = settings.request();
+    request.insert("input".into(), json!(text));
+    let answer = session.client().post("/api/embed", &Value::Object(request)).await?;
+    let vector = answer.pointer("/embeddings/0").context("the answer has no vector")?;
+    Output::open().line(&vector.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// A level stays a text; `true` and `false` are booleans in the protocol.
 fn think_value(text: &str) -> Value {
     text.parse::<bool>().map_or_else(|_| json!(text), Value::Bool)
@@ -176,6 +198,18 @@ fn read_stdin() -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn models_that_only_embed_are_told_by_what_they_can() {
+        for (capabilities, wanted) in [
+            (json!(["embedding"]), true),
+            (json!(["completion", "embedding"]), false),
+            (json!(["completion"]), false),
+            (Value::Null, false),
+        ] {
+            assert_eq!(embeds_only(&json!({"capabilities": capabilities})), wanted);
+        }
+    }
 
     #[test]
     fn levels_of_thinking_are_booleans_or_texts() {

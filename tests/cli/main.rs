@@ -2,10 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod bench;
+#[path = "../common/bert.rs"]
+mod bert;
 mod cards;
 mod doctor;
 mod doctor_recordings;
 mod doctor_verdicts;
+mod encoder;
 #[path = "../common/gguf.rs"]
 mod gguf;
 mod help;

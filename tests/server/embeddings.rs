@@ -70,10 +70,7 @@ async fn a_text_becomes_a_unit_vector_whatever_stands_beside_it() {
     let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["model", "embeddings", "total_duration", "load_duration", "prompt_eval_count"]);
     // A mark before and one behind each text.
-    assert_eq!(
-        (&value["model"], &value["prompt_eval_count"]),
-        (&json!("MINI"), &json!(6 + 3 + 5 + 7 - 1 + 2))
-    );
+    assert_eq!((&value["model"], &value["prompt_eval_count"]), (&json!("MINI"), &json!(8 + 5 + 2 + 10)));
     assert!(value["total_duration"].as_u64() > Some(0) && value["load_duration"].as_u64() > Some(0));
     let together = vectors(&value);
     assert_eq!(together.len(), 4);
@@ -235,7 +232,8 @@ async fn openai_gets_its_own_form() {
     let coded = ask(json!({"model": "mini", "input": "the cat", "encoding_format": "Base64"})).await.json();
     let bytes = STANDARD.decode(coded["data"][0]["embedding"].as_str().unwrap()).unwrap();
     let floats: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    assert_eq!(json!(floats), value["data"][0]["embedding"]);
+    let written: Vec<f32> = serde_json::from_value(value["data"][0]["embedding"].clone()).unwrap();
+    assert_eq!(floats, written);
     let short = ask(json!({"model": "mini", "input": "the cat", "dimensions": 3})).await.json();
     assert_eq!(short["data"][0]["embedding"].as_array().unwrap().len(), 3);
     for (body, status, message, kind) in [
@@ -317,8 +315,8 @@ async fn an_encoder_stays_as_long_as_it_is_told() {
 async fn one_request_with_many_texts_holds_up_nobody_and_can_be_taken_back() {
     let server = with_encoder().await;
     let model = store(&server).resolve(&"mini".parse().unwrap()).unwrap();
-    // Some minutes of work.
-    let inputs = vec![vec![2; MOST]; 1_000_000];
+    // Much work.
+    let inputs = vec![vec![2; MOST]; 200_000];
     let engine = server.engine.clone();
     let much =
         tokio::spawn(async move { engine.embed(EmbedRequest { model, inputs, keep_alive: None }).await });
@@ -335,7 +333,7 @@ async fn one_request_with_many_texts_holds_up_nobody_and_can_be_taken_back() {
 async fn shutting_down_does_not_wait_for_texts() {
     let server = with_encoder().await;
     let model = store(&server).resolve(&"mini".parse().unwrap()).unwrap();
-    let inputs = vec![vec![2; MOST]; 1_000_000];
+    let inputs = vec![vec![2; MOST]; 200_000];
     let engine = server.engine.clone();
     let much =
         tokio::spawn(async move { engine.embed(EmbedRequest { model, inputs, keep_alive: None }).await });
