@@ -9,7 +9,7 @@
 //!
 //! An answer that fills the context ends there, or forgets: the tokens after the first few are left out up to the middle,
 //! and what stands after them is computed anew, as a prompt is. Moving it would leave keys on the card that know of what
-//! was forgotten.
+//! was forgotten. An answer that only repeats itself by then is not continued: it would for ten contexts.
 //!
 //! A token is chosen on the card thread, right after the head has run. Greedy choice over 150 000 logits takes some
 //! tens of microseconds, against milliseconds of a step; so the card waits for less than a hand-over would cost. Which
@@ -28,6 +28,10 @@ use crate::text::{StopMatcher, TokenId};
 
 /// Upper bound of an answer without `num_predict`, in contexts.
 const UNLIMITED_CONTEXTS: usize = 10;
+/// Tokens at the end of an answer that are looked at for a loop.
+const LOOP_TAIL: usize = 256;
+/// Longest loop that is found, in tokens.
+const MAX_LOOP: usize = 64;
 
 /// One answer in the making.
 pub(crate) struct Run<M: CardModel> {
@@ -250,7 +254,7 @@ impl<M: CardModel> Run<M> {
         let Some(keep) = self.slide else { return false };
         let keep = keep.min(context_len / 2);
         let forgotten = (context_len - keep) / 2;
-        if forgotten == 0 {
+        if forgotten == 0 || is_loop(&self.generated) {
             return false;
         }
         self.tokens.drain(keep..keep + forgotten);
@@ -310,6 +314,13 @@ impl<M: CardModel> Run<M> {
         self.tokens.truncate(self.sequence.len());
         (self.sequence, self.tokens)
     }
+}
+
+/// Whether an answer has come to repeat itself, token by token.
+fn is_loop(generated: &[TokenId]) -> bool {
+    let Some(start) = generated.len().checked_sub(LOOP_TAIL) else { return false };
+    let tail = &generated[start..];
+    (1..=MAX_LOOP).any(|length| tail[length..] == tail[..LOOP_TAIL - length])
 }
 
 fn token_logprob<M: CardModel>(

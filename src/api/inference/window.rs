@@ -4,12 +4,15 @@
 //! it. A conversation that does not fit loses its oldest messages; if the last message alone is too long and the window
 //! may slide (`shift`, the default), the first `num_keep` tokens and the newest part stay and about half of the window is
 //! left free for the answer, as upstream does. An answer that reaches the end of the compiled window goes on in the same
-//! manner: half of what comes after the first `num_keep` tokens is forgotten. With `shift: false` it ends at `num_ctx`,
-//! with `done_reason` "length".
+//! manner: half of what comes after the first `num_keep` tokens is forgotten, and without `num_predict` it ends after ten
+//! windows. With `shift: false` it ends at `num_ctx`. Either way `done_reason` is "length".
 
 use super::options::Options;
 use crate::api::error::ApiError;
 use crate::text::{Message, RenderOptions, TextError, TextModel, TokenId};
+
+/// Upper bound of an answer without `num_predict`, in windows.
+const UNLIMITED_WINDOWS: usize = 10;
 
 /// How far prompts and answers may go, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,10 @@ impl Window {
     pub(crate) fn limit_answer(&self, prompt_len: usize, options: &mut Options) {
         if self.shift {
             options.generate.slide = Some(self.num_keep);
+            if options.generate.num_predict < 0 {
+                let most = self.limit.saturating_mul(UNLIMITED_WINDOWS);
+                options.generate.num_predict = i64::try_from(most).unwrap_or(i64::MAX);
+            }
             return;
         }
         let room = i64::try_from(self.limit.saturating_sub(prompt_len) + 1).unwrap_or(i64::MAX);
@@ -118,7 +125,8 @@ mod tests {
     fn an_answer_that_must_not_slide_ends_with_the_window() {
         let mut options = Options::merged(&Map::new(), &Map::new()).unwrap();
         window(20, true, true).limit_answer(15, &mut options);
-        assert_eq!((options.generate.num_predict, options.generate.slide), (-1, Some(4)));
+        assert_eq!((options.generate.num_predict, options.generate.slide), (200, Some(4)));
+        options.generate.num_predict = -1;
         options.generate.slide = None;
         window(20, true, false).limit_answer(15, &mut options);
         assert_eq!((options.generate.num_predict, options.generate.slide), (6, None));

@@ -77,6 +77,26 @@ async fn a_full_context_is_forgotten_in_part_where_that_is_allowed() {
 }
 
 #[tokio::test]
+async fn an_answer_that_repeats_itself_ends_with_the_context() {
+    let rules: [(Rule, bool); 3] =
+        [(count_round::<1>, true), (count_round::<64>, true), (count_round::<65>, false)];
+    for (rule, ends) in rules {
+        let world = World::new(rule);
+        let engine = world.engine(&config());
+        let mut ask = request(&world.model("m"), &[1], 1000);
+        ask.options.slide = Some(0);
+        let (_, summary) = answer(&engine, ask).await;
+        assert_eq!(summary.reason, DoneReason::Length);
+        assert_eq!(summary.eval_tokens < 1000, ends, "{} tokens", summary.eval_tokens);
+    }
+}
+
+/// Counts to `N` over and over.
+fn count_round<const N: u32>(tokens: &[u32]) -> u32 {
+    tokens.last().map_or(1, |last| last % N + 1)
+}
+
+#[tokio::test]
 async fn prompts_that_cannot_be_computed_are_refused() {
     let world = World::new(count_up);
     let engine = world.engine(&config());
