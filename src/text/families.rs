@@ -22,6 +22,14 @@ pub struct Family {
 }
 
 const CHATML: &str = include_str!("families/chatml.jinja");
+const QWEN2_5: &str =
+    concat!(include_str!("families/qwen-tools.jinja"), include_str!("families/qwen2.5.jinja"));
+const QWEN3: &str = concat!(include_str!("families/qwen-tools.jinja"), include_str!("families/qwen3.jinja"));
+const QWEN3_THINKING: &str = concat!(
+    "{%- set always_thinks = true -%}\n",
+    include_str!("families/qwen-tools.jinja"),
+    include_str!("families/qwen3.jinja")
+);
 const CHATML_ENDS: &[&str] = &["<|im_end|>", "<|endoftext|>"];
 
 /// `ChatML` on a Qwen vocabulary, which most families refine.
@@ -52,7 +60,7 @@ const FAMILIES: &[Family] = &[
     Family {
         name: "qwen3-thinking",
         architecture: "qwen3",
-        template: include_str!("families/qwen3-thinking.jinja"),
+        template: QWEN3_THINKING,
         names: &[&["qwen3", "thinking"]],
         ..QWEN
     },
@@ -60,6 +68,7 @@ const FAMILIES: &[Family] = &[
     Family {
         name: "qwen3-instruct",
         architecture: "qwen3",
+        template: QWEN2_5,
         names: &[&["qwen3", "2507"], &["qwen3", "instruct"], &["qwen3vl"], &["qwen3coder"], &["internvl3.5"]],
         ..QWEN
     },
@@ -73,7 +82,7 @@ const FAMILIES: &[Family] = &[
     Family {
         name: "qwen3",
         architecture: "qwen3",
-        template: include_str!("families/qwen3.jinja"),
+        template: QWEN3,
         names: &[&["qwen3"]],
         marks: &["<|im_start|>", "<think>", "<|vision_start|>"],
         ..QWEN
@@ -86,6 +95,7 @@ const FAMILIES: &[Family] = &[
     },
     Family {
         name: "qwen2.5",
+        template: QWEN2_5,
         default_system: Some("You are Qwen, created by Alibaba Cloud. You are a helpful assistant."),
         names: &[&["qwen2.5"]],
         ..QWEN
@@ -129,6 +139,17 @@ const FAMILIES: &[Family] = &[
         bos: Some("<s>"),
         ends: &["<|im_end|>", "</s>"],
         names: &[&["minicpm4"], &["minicpm5"]],
+        ..QWEN
+    },
+    Family {
+        name: "llama3.1",
+        architecture: "llama",
+        pre_tokenizer: "llama-bpe",
+        template: include_str!("families/llama3.1.jinja"),
+        bos: Some("<|begin_of_text|>"),
+        ends: &["<|eot_id|>", "<|end_of_text|>", "<|eom_id|>"],
+        names: &[&["llama3.1"], &["llama3.2"], &["llama3.3"]],
+        marks: &["<|start_header_id|>", "<|eot_id|>", "<|python_tag|>"],
         ..QWEN
     },
     Family {

@@ -121,6 +121,38 @@ fn byte_of(character: char) -> u8 {
     if code < 0x100 { u8::try_from(code).unwrap() } else { others[code as usize - 0x100] }
 }
 
+/// What is known of the family shows tools, calls and results as the model's own template does.
+fn check_tools(template: &ChatTemplate, model: &TextModel) {
+    let with = |role: &str, content: &str, key: &str, value: Value| {
+        let mut message = Message::new(role, content);
+        message.extra.insert(key.into(), value);
+        message
+    };
+    let call =
+        |city: &str| json!({"function": {"name": "weather", "arguments": {"city": city, "days": [1, 2.5]}}});
+    let talk = [
+        Message::new("system", "Be \"brief\"."),
+        Message::new("user", "Wetter in Zürich & Bern?"),
+        with("assistant", "", "tool_calls", json!([call("Zürich"), call("Bern")])),
+        Message::new("tool", "wet"),
+        Message::new("tool", "{\"sun\": 1}"),
+        with("assistant", "Once more.", "tool_calls", json!([call("Bern")])),
+        Message::new("tool", "dry"),
+        with("assistant", "Dry.", "thinking", json!("so\n")),
+        Message::new("user", "Thanks."),
+        with("assistant", "Ask again.", "thinking", json!("polite")),
+    ];
+    let tools = json!([{"type": "function", "function": {"name": "weather", "description": "the <weather>",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}]);
+    for tools in [Some(tools), None] {
+        let options = RenderOptions { tools, ..RenderOptions::default() };
+        for (from, to) in [(0, 2), (0, 5), (1, 7), (0, 9), (1, 10)] {
+            let expected = model.render(&talk[from..to], &options).unwrap();
+            assert_eq!(template.render(&talk[from..to], &options).unwrap(), expected, "{from}..{to}");
+        }
+    }
+}
+
 /// The vendor's file and what is known of the family give the same tokens and prompts as the model's own files.
 fn check_vendor(dir: &Path, model: &TextModel, golden: &Value, name: &str) {
     let family = Family::named([name]).unwrap();
@@ -139,6 +171,9 @@ fn check_vendor(dir: &Path, model: &TextModel, golden: &Value, name: &str) {
                 model.render(&messages, &options).unwrap()
             );
         }
+    }
+    if model.template().unwrap().uses_tools() {
+        check_tools(&template, model);
     }
     for file in ["merged.txt", "ranked.txt"] {
         let start = Instant::now();

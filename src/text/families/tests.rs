@@ -26,7 +26,8 @@ fn names_as_the_vendor_writes_them() {
         ("InternVL3_5-1B", "internvl3.5"),
         ("InternVL3-2B", "internvl"),
         ("MiniCPM4-0.5B", "minicpm"),
-        ("Llama-3.2-1B", "llama3"),
+        ("Llama-3.2-1B", "llama3.1"),
+        ("Llama-3-8B", "llama3"),
         ("gemma-3-1b-it", "gemma"),
         ("Phi3", "phi3"),
     ] {
@@ -136,5 +137,34 @@ fn every_template_and_pre_tokenizer_exists() {
             crate::text::pre_tokenizer::PreTokenizer::named(family.pre_tokenizer).unwrap();
         }
         assert!(!family.ends.is_empty() && !family.default_system.unwrap_or_default().contains('\''));
+    }
+}
+
+#[test]
+fn families_that_were_trained_to_call_show_tools() {
+    let tools = serde_json::json!([{"type": "function", "function": {"name": "f", "parameters": {}}}]);
+    let mut call = Message::new("assistant", "");
+    let calls = serde_json::json!([{"function": {"name": "f", "arguments": {"a": 1}}}]);
+    call.extra.insert("tool_calls".into(), calls);
+    let talk = [Message::new("system", "S"), Message::new("user", "Q"), call, Message::new("tool", "R")];
+    for (name, marks) in [
+        ("qwen2.5-1.5b", "<tools>\n{\"type\": \"function\""),
+        ("qwen3-4b", "<tool_response>\nR\n</tool_response><|im_end|>"),
+        ("qwen3-4b-instruct-2507", "system\nS\n\n# Tools"),
+        ("qwen3-4b-thinking-2507", "assistant\n<think>\n"),
+        ("llama-3.2-3b", "{\"name\": \"f\", \"parameters\": {\"a\": 1}}<|eot_id|>"),
+        ("llama-3.2-3b", "Do not use variables.\n\n{\n    \"type\": \"function\""),
+    ] {
+        let family = Family::named([name]).unwrap();
+        let template = ChatTemplate::new(family.template(), None, None).unwrap();
+        assert!(template.uses_tools(), "{name}");
+        let options = RenderOptions { tools: Some(tools.clone()), ..RenderOptions::default() };
+        let text = template.render(&talk, &options).unwrap();
+        assert!(text.contains(marks), "{name}: {text}");
+    }
+    for name in ["deepseek-r1-distill-qwen-1.5b", "smollm2-360m", "internvl3", "gemma-3-1b", "qwen2.5-vl-3b"]
+    {
+        let family = Family::named([name]).unwrap();
+        assert!(!ChatTemplate::new(family.template(), None, None).unwrap().uses_tools(), "{name}");
     }
 }
