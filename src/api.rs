@@ -29,6 +29,8 @@ mod serve;
 pub mod settings;
 mod socket;
 mod stream;
+#[cfg(test)]
+mod testing;
 mod time;
 mod usage;
 

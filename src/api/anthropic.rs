@@ -1,6 +1,14 @@
 //! Routes in the manner of Anthropic, with the fields and texts that Ollama gives them.
 
+mod content;
 pub(crate) mod error;
+mod events;
+mod messages;
+mod records;
+mod request;
+
+#[cfg(test)]
+pub(crate) use self::request::MessagesRequest;
 
 use axum::routing::{self, MethodRouter};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -10,7 +18,10 @@ use super::AppState;
 
 /// Every path with its methods.
 pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
-    let routes = [("/v1/messages/count_tokens", routing::any(no_count))];
+    let routes = [
+        ("/v1/messages", routing::post(messages::messages)),
+        ("/v1/messages/count_tokens", routing::any(no_count)),
+    ];
     let guarded = |(path, methods): (_, MethodRouter<AppState>)| {
         (path, methods.layer(CatchPanicLayer::custom(error::panicked)))
     };

@@ -85,6 +85,19 @@ impl Fields {
         }
     }
 
+    /// Takes a number field.
+    pub(crate) fn float(&mut self, name: &str) -> Result<Option<f64>, ApiError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(other) => other.as_f64().map(Some).ok_or_else(|| self.mismatch(name, &other, "float64")),
+        }
+    }
+
+    /// Takes an object field apart in its turn; `owner` names it in error texts.
+    pub(crate) fn nested(&mut self, name: &str, owner: &'static str) -> Result<Option<Self>, ApiError> {
+        self.take(name).map(|value| Self::from_value(owner, value)).transpose()
+    }
+
     /// Takes an array field; absent is empty.
     pub(crate) fn array(&mut self, name: &str) -> Result<Vec<Value>, ApiError> {
         match self.take(name) {
@@ -220,6 +233,21 @@ mod tests {
         assert_eq!(fields.integer("b").unwrap(), Some(-2));
         assert_eq!(fields.integer("c").unwrap(), Some(i64::MAX));
         assert_eq!(fields.integer("d").unwrap(), Some(7));
+    }
+
+    #[test]
+    fn numbers_and_objects() {
+        let mut fields = fields(r#"{"t":1,"p":0.5,"bad":"1","o":{"Name":"x"},"list":[]}"#);
+        assert_eq!((fields.float("t").unwrap(), fields.float("p").unwrap()), (Some(1.0), Some(0.5)));
+        assert_eq!(fields.float("absent").unwrap(), None);
+        assert_eq!(
+            fields.float("bad").unwrap_err().to_string(),
+            "json: cannot unmarshal string into Go struct field GenerateRequest.bad of type float64"
+        );
+        let mut inner = fields.nested("o", "Inner").unwrap().unwrap();
+        assert_eq!(inner.string("name").unwrap(), "x");
+        assert!(fields.nested("absent", "Inner").unwrap().is_none());
+        assert!(fields.nested("list", "Inner").is_err());
     }
 
     #[test]

@@ -20,6 +20,11 @@ pub(crate) fn call() -> String {
     id
 }
 
+/// A random number below `limit`, which is not 0.
+pub(crate) fn number(limit: u64) -> u64 {
+    SplitMix64::from_entropy().next_u64() % limit
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,5 +40,6 @@ mod tests {
         let fits = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         assert!(characters.len() == 8 && characters.iter().all(fits), "{id}");
         assert_ne!(id, call());
+        assert!((0..100).all(|_| number(3) < 3));
     }
 }

@@ -4,9 +4,20 @@
 //! Field by field the requests are those of the official clients: what they send and this server does not honour is
 //! passed over where that is harmless, as Ollama does, and refused with 400 where it would mislead (`n`, pictures).
 
+mod chat;
+mod completions;
+pub(crate) mod content;
 mod embeddings;
 pub(crate) mod error;
+#[cfg(test)]
+mod hostile;
 mod models;
+mod responses;
+mod sampling;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use axum::routing::{self, MethodRouter};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -16,13 +27,16 @@ use super::AppState;
 /// Every path with its methods.
 pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
     // Upstream has no HEAD on these.
-    let get = [
+    let routes = [
         ("/v1/models", routing::get(models::list).head(super::method_not_allowed)),
         ("/v1/models/{*model}", routing::get(models::retrieve).head(super::method_not_allowed)),
         ("/v1/embeddings", routing::post(embeddings::create)),
+        ("/v1/chat/completions", routing::post(chat::completions)),
+        ("/v1/completions", routing::post(completions::completions)),
+        ("/v1/responses", routing::post(responses::responses)),
     ];
     let guarded = |(path, methods): (_, MethodRouter<AppState>)| {
         (path, methods.layer(CatchPanicLayer::custom(error::panicked)))
     };
-    get.into_iter().map(guarded).collect()
+    routes.into_iter().map(guarded).collect()
 }

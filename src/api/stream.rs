@@ -27,7 +27,6 @@ pub(crate) fn ndjson(frames: impl Stream<Item = Vec<u8>> + Send + 'static) -> Re
 }
 
 /// A response of server-sent events, each of which [`event`] made.
-#[expect(dead_code, reason = "for families that stream events")]
 pub(crate) fn sse(frames: impl Stream<Item = Vec<u8>> + Send + 'static) -> Response {
     let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache")];
     (headers, [NO_BUFFERING], body(frames)).into_response()
@@ -45,7 +44,6 @@ pub(crate) fn line(value: &impl Serialize) -> Result<Vec<u8>, ApiError> {
 }
 
 /// One server-sent event whose data is a JSON value; `name` goes into its `event` field.
-#[cfg_attr(not(test), expect(dead_code, reason = "for families that stream events"))]
 pub(crate) fn event(name: Option<&str>, data: &impl Serialize) -> Result<Vec<u8>, ApiError> {
     let mut event = Vec::new();
     if let Some(name) = name {

@@ -22,7 +22,7 @@ async fn ask_for_much(server: &Server, stream: bool) -> TcpStream {
 }
 
 /// Waits until nothing runs or waits on the card.
-async fn idle(server: &Server) -> Duration {
+pub(crate) async fn idle(server: &Server) -> Duration {
     let started = Instant::now();
     loop {
         let counters = server.engine.counters();
@@ -34,7 +34,7 @@ async fn idle(server: &Server) -> Duration {
     }
 }
 
-async fn running(server: &Server) {
+pub(crate) async fn running(server: &Server) {
     let started = Instant::now();
     while server.engine.counters().running == 0 {
         assert!(started.elapsed() < Duration::from_secs(10), "the request never began");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::fixture::{Answer, start, write_model};
 
 /// The error object of an answer, which must have the family's envelope.
-fn error(answer: &Answer) -> Value {
+pub(crate) fn error(answer: &Answer) -> Value {
     assert_eq!(answer.header("content-type"), "application/json");
     let value = answer.json();
     let keys: Vec<&str> = value["error"].as_object().unwrap().keys().map(String::as_str).collect();

@@ -11,7 +11,7 @@ const TEMPLATE: &str = "{% if false %}<think>{% endif %}{{ messages[-1].content 
 
 /// Writes `thinker`, which opens its thoughts with its first token and closes them some tokens later. Returns what it
 /// thinks and what it says then, up to 40 tokens.
-async fn write_thinker(server: &Server) -> (String, String) {
+pub(crate) async fn write_thinker(server: &Server) -> (String, String) {
     let tokens = answer_tokens(server, "x").await;
     let at = (4..30).find(|&at| !tokens[..at].contains(&tokens[at])).unwrap();
     let names = [(tokens[0], OPEN), (tokens[at], CLOSE)];

@@ -11,7 +11,7 @@ use crate::fixture::{Server, start, write_model, write_model_naming};
 const TEMPLATE: &str = "{{ messages[-1].content }}{% if false %}{{ tools }}<tool_call>{% endif %}";
 
 /// Writes a model that answers "x" with `script` and nothing else.
-async fn write_scripted(server: &Server, name: &str, template: &str, script: &str) {
+pub(crate) async fn write_scripted(server: &Server, name: &str, template: &str, script: &str) {
     write_model(server.root.path(), "bare", "{{ messages[-1].content }}");
     let ask = json!({"model": "bare", "prompt": "x", "stream": false, "options": {"num_predict": 2}});
     let context = server.post("/api/generate", &ask).await.json()["context"].clone();

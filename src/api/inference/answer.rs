@@ -101,7 +101,6 @@ impl Answer {
     }
 
     /// Tokens of the prompt, those reused from earlier requests included.
-    #[expect(dead_code, reason = "for families that tell it before the answer")]
     pub(crate) fn prompt_tokens(&self) -> usize {
         self.prompt.len()
     }
@@ -166,7 +165,7 @@ async fn next(generation: &mut Generation) -> Event {
 
 impl Delta {
     /// Whether it adds nothing.
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.thinking.is_empty()
             && self.content.is_empty()
             && self.tool_calls.is_empty()

@@ -2,42 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::Request;
 use http_body_util::BodyExt;
-use serde_json::{Map, Value, json};
-use tower::ServiceExt;
+use serde_json::{Value, json};
 
-use crate::api::settings::Settings;
-use crate::api::{AppState, router};
-use crate::engine::testing::{CONTEXT, World, scramble, write_model};
+use crate::api::testing::{self, store};
+use crate::engine::testing::{CONTEXT, World, scramble};
 use crate::engine::{Engine, EngineConfig};
 use crate::models::store::Store;
 
-/// A store with the model `hidden`, whose manifest guesses a context of so many tokens.
-fn store(root: &std::path::Path, guess: usize) -> Arc<Store> {
-    let dir = root.join("ax650/registry.ollama.ai/library/hidden/latest");
-    write_model(&dir, "hidden");
-    let manifest = dir.join("manifest.json");
-    let mut content: Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
-    content["context_length"] = guess.into();
-    std::fs::write(manifest, content.to_string()).unwrap();
-    let vocab: Map<String, Value> =
-        (b'a'..=b'z').enumerate().map(|(id, byte)| (char::from(byte).to_string(), id.into())).collect();
-    let byte_level =
-        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
-    let tokenizer = json!({
-        "version": "1.0", "added_tokens": [], "pre_tokenizer": byte_level, "decoder": byte_level,
-        "model": {"type": "BPE", "vocab": vocab, "merges": []}
-    });
-    std::fs::write(dir.join("tokenizer.json"), tokenizer.to_string()).unwrap();
-    Arc::new(Store::open(root.to_owned()))
-}
-
 async fn post(engine: &Engine, store: &Arc<Store>, path: &str, body: Value) -> Value {
-    let state = AppState::new(engine.clone(), Arc::clone(store), Settings::default());
-    let request = Request::post(path).body(Body::from(body.to_string())).unwrap();
-    let response = router(state).oneshot(request).await.unwrap();
+    let response = testing::post(engine, store, path, &body).await;
     let (status, bytes) = (response.status(), response.into_body().collect().await.unwrap().to_bytes());
     let answer = serde_json::from_slice(&bytes).unwrap();
     assert!(status.is_success(), "{status}: {answer}");

@@ -1,0 +1,222 @@
+//! What several routes of the family read in the same way: pictures, effort, calls of earlier turns, formats.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+
+use crate::api::error::ApiError;
+use crate::api::fields::Fields;
+use crate::api::inference::{Format, Think};
+use crate::text::{Message, ToolChoice};
+
+/// What a data URI of a picture may begin with. The blank one is for clients that write plain base64.
+const PICTURES: [&str; 5] = [
+    "data:;base64,",
+    "data:image/jpeg;base64,",
+    "data:image/jpg;base64,",
+    "data:image/png;base64,",
+    "data:image/webp;base64,",
+];
+
+/// The base64 text of a picture given as a data URI.
+///
+/// # Errors
+/// 400 for anything else. Nothing is fetched for a client: that would be a way into the network behind this server.
+pub(crate) fn picture(url: &str) -> Result<String, ApiError> {
+    if url.starts_with("http://") || url.starts_with("https://") {
+        return Err(ApiError::BadRequest(
+            "image URLs are not currently supported, please use base64 encoded data instead".into(),
+        ));
+    }
+    let data = PICTURES.iter().find_map(|prefix| url.strip_prefix(prefix));
+    data.filter(|data| STANDARD.decode(data).is_ok())
+        .map(str::to_owned)
+        .ok_or_else(|| ApiError::BadRequest("invalid image input".into()))
+}
+
+/// What `reasoning_effort` and `reasoning.effort` mean for thinking.
+pub(crate) fn think(effort: &str) -> Result<Think, ApiError> {
+    let think = match effort {
+        "" => None,
+        "none" => Some(Value::Bool(false)),
+        "minimal" => Some("low".into()),
+        "low" | "medium" | "high" | "max" => Some(effort.into()),
+        "xhigh" | "ultra" => Some("max".into()),
+        other => {
+            return Err(ApiError::BadRequest(format!(
+                "invalid reasoning value: {other:?} (must be \"minimal\", \"low\", \"medium\", \"high\", \
+                 \"xhigh\", \"ultra\", \"max\", or \"none\")"
+            )));
+        }
+    };
+    Think::parse(think)
+}
+
+/// What a format (`response_format`, `text.format`) demands; `schema` is where this route has it.
+pub(crate) fn format(kind: &str, schema: Option<Value>) -> Result<Format, ApiError> {
+    match kind {
+        "" | "text" => Ok(Format::None),
+        "json_object" => Ok(Format::Json),
+        "json_schema" => match schema {
+            None => Err(ApiError::BadRequest("a format of type json_schema needs a schema".into())),
+            schema => Ok(Format::parse(schema)),
+        },
+        other => Err(ApiError::BadRequest(format!(
+            "unknown format type {other:?}; it must be text, json_object or json_schema"
+        ))),
+    }
+}
+
+/// Whether the model may or must call tools: `"auto"`, `"none"`, `"required"`, or an object that names a function, in
+/// its `function` or in itself.
+pub(crate) fn tool_choice(value: Option<Value>) -> Result<ToolChoice, ApiError> {
+    let refused = |value: &Value| {
+        ApiError::BadRequest(format!(
+            "tool_choice is {value}; it must be \"auto\", \"none\", \"required\" or name a function"
+        ))
+    };
+    match value {
+        None => Ok(ToolChoice::Auto),
+        Some(Value::String(word)) => match word.as_str() {
+            "" | "auto" => Ok(ToolChoice::Auto),
+            "none" => Ok(ToolChoice::None),
+            "required" => Ok(ToolChoice::Required),
+            _ => Err(refused(&word.into())),
+        },
+        Some(other) => {
+            let name = other.get("function").unwrap_or(&other).get("name").and_then(Value::as_str);
+            name.map(|name| ToolChoice::Named(name.to_owned())).ok_or_else(|| refused(&other))
+        }
+    }
+}
+
+/// A call of an earlier turn, in the form that [`Message`] keeps: the arguments as an object.
+///
+/// # Errors
+/// Holds the decoder's text if the arguments are no object in JSON.
+pub(crate) fn native_call(id: &str, name: &str, arguments: &str) -> Result<Value, String> {
+    let arguments: Option<Map<String, Value>> =
+        serde_json::from_str(arguments).map_err(|error| error.to_string())?;
+    Ok(native_call_of(id, name, arguments.unwrap_or_default()))
+}
+
+/// The same with arguments that are an object already.
+pub(crate) fn native_call_of(id: &str, name: &str, arguments: Map<String, Value>) -> Value {
+    let function = [("name".to_owned(), name.into()), ("arguments".to_owned(), arguments.into())];
+    let mut call = Map::from_iter([("function".to_owned(), Value::Object(Map::from_iter(function)))]);
+    if !id.is_empty() {
+        call.insert("id".to_owned(), id.into());
+    }
+    call.into()
+}
+
+/// Gives a message a further field, unless there is nothing to say.
+pub(crate) fn set_text(message: &mut Message, field: &str, text: String) {
+    if !text.is_empty() {
+        message.extra.insert(field.to_owned(), text.into());
+    }
+}
+
+/// Gives a message a list, unless it is empty.
+pub(crate) fn set_list(message: &mut Message, field: &str, items: Vec<Value>) {
+    if !items.is_empty() {
+        message.extra.insert(field.to_owned(), items.into());
+    }
+}
+
+/// The names of the functions called earlier in a conversation, by the identifiers of the calls. A result says only
+/// which call it belongs to, and templates want to know of which function. Of equal identifiers the last call counts.
+#[derive(Debug, Default)]
+pub(crate) struct CallNames(HashMap<String, String>);
+
+impl CallNames {
+    /// Remembers a call.
+    pub(crate) fn insert(&mut self, id: &str, name: &str) {
+        if !id.is_empty() {
+            self.0.insert(id.to_owned(), name.to_owned());
+        }
+    }
+
+    /// The function of a call; empty if there was no such call.
+    pub(crate) fn get(&self, id: &str) -> String {
+        self.0.get(id).cloned().unwrap_or_default()
+    }
+}
+
+/// The effort of a request: `reasoning.effort`, or what the older field says.
+pub(crate) fn effort(fields: &mut Fields) -> Result<String, ApiError> {
+    let older = fields.string("reasoning_effort")?;
+    let newer = match fields.nested("reasoning", "Reasoning")? {
+        None => String::new(),
+        Some(mut reasoning) => reasoning.string("effort")?,
+    };
+    Ok(if newer.is_empty() { older } else { newer })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn pictures_are_data_and_nothing_else() {
+        assert_eq!(picture("data:image/png;base64,aGk=").unwrap(), "aGk=");
+        assert_eq!(picture("data:;base64,aGk=").unwrap(), "aGk=");
+        for (url, message) in [
+            ("http://169.254.169.254/", "image URLs are not currently supported"),
+            ("https://example.com/a.png", "image URLs are not currently supported"),
+            ("data:image/gif;base64,aGk=", "invalid image input"),
+            ("data:image/png;base64,a", "invalid image input"),
+            ("file:///etc/passwd", "invalid image input"),
+            ("", "invalid image input"),
+        ] {
+            let error = picture(url).unwrap_err();
+            assert!(
+                error.to_string().starts_with(message) && error.status().as_u16() == 400,
+                "{url}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn efforts() {
+        let level = |effort: &str| think(effort).unwrap().level;
+        assert_eq!((think("").unwrap().enabled, think("none").unwrap().enabled), (None, Some(false)));
+        for (effort, native) in [("minimal", "low"), ("high", "high"), ("xhigh", "max"), ("ultra", "max")] {
+            assert_eq!(level(effort).as_deref(), Some(native), "{effort}");
+        }
+        assert!(
+            think("hard").unwrap_err().to_string().starts_with("invalid reasoning value: \"hard\" (must be")
+        );
+    }
+
+    #[test]
+    fn choices_of_tools() {
+        let named = ToolChoice::Named("f".into());
+        for (value, choice) in [
+            (Value::Null, ToolChoice::Auto),
+            (json!("auto"), ToolChoice::Auto),
+            (json!("none"), ToolChoice::None),
+            (json!("required"), ToolChoice::Required),
+            (json!({"type": "function", "function": {"name": "f"}}), named.clone()),
+            (json!({"type": "function", "name": "f"}), named),
+        ] {
+            assert_eq!(tool_choice(Some(value).filter(|value| !value.is_null())).unwrap(), choice);
+        }
+        for value in [json!("always"), json!({"type": "function"}), json!(1)] {
+            assert_eq!(tool_choice(Some(value)).unwrap_err().status().as_u16(), 400);
+        }
+    }
+
+    #[test]
+    fn formats() {
+        let schema = json!({"type": "object"});
+        assert_eq!(format("text", None).unwrap(), Format::None);
+        assert_eq!(format("json_object", None).unwrap(), Format::Json);
+        assert_eq!(format("json_schema", Some(schema.clone())).unwrap(), Format::Schema(schema));
+        assert!(format("json_schema", None).is_err() && format("xml", None).is_err());
+    }
+}
