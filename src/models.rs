@@ -10,6 +10,7 @@
 //! - files are hostile until checked: no count of a file is believed before it is compared with the file's length.
 
 pub mod blobs;
+pub mod changes;
 pub mod config;
 pub mod dequantise;
 pub mod derive;

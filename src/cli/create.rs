@@ -18,7 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{connect, format, terminal::Output};
 use crate::models::{
-    derive::Changes,
+    changes::Changes,
     import::{
         ImportOptions, Progress, Registered, SyntheticShape, Weights, Wishes,
         safetensors::is_weights_directory,

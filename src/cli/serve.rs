@@ -16,6 +16,7 @@ use crate::{
         settings::{Settings, VARIABLES, Variable},
     },
     engine::Engine,
+    models::store::Store,
 };
 
 /// Answer Ollama clients
@@ -55,6 +56,9 @@ impl Arguments {
         // A note of ours names the card that was taken; the log need not say it again.
         super::start_logging("info,ax650::device=warn");
         let settings = Settings::from_env()?;
+        if settings.prunes {
+            Store::from_env().blobs().prune();
+        }
         super::runtime()?.block_on(async {
             // The address first: it costs nothing, and a second server must not open the card of the first.
             let listener = api::bind(&settings.host).await?;

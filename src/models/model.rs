@@ -67,11 +67,16 @@ pub struct Model {
     /// Whether the vocabulary can mark a gap; found when first asked for, as it takes some milliseconds.
     marks_gaps: OnceLock<bool>,
     /// Opened at the first use: a tokenizer takes a tenth of a second and some megabytes.
-    text: Mutex<Option<Arc<TextModel>>>,
+    text: SharedText,
+    /// The same with the template that the manifest has in place of the files' own.
+    custom_text: OnceLock<Arc<TextModel>>,
     /// Whether [`Model::take_warning`] has been asked.
     warned: AtomicBool,
     context: Context,
 }
+
+/// The text side of a model's files, once it was opened. Models of the same files have it in common.
+type SharedText = Arc<Mutex<Option<Arc<TextModel>>>>;
 
 /// Where a model is computed, with what that takes.
 #[derive(Debug)]
@@ -202,7 +207,8 @@ impl Model {
             uses_thinking: template.as_ref().is_some_and(ChatTemplate::uses_thinking),
             uses_suffix: template.as_ref().is_some_and(ChatTemplate::uses_suffix),
             marks_gaps: OnceLock::new(),
-            text: Mutex::default(),
+            text: SharedText::default(),
+            custom_text: OnceLock::new(),
             warned: AtomicBool::new(false),
             context,
         })
@@ -214,7 +220,7 @@ impl Model {
             Body::Card(parts) => Body::Card(Box::new(parts.moved_to(dir))),
             Body::Host(parts) => Body::Host(Box::new(parts.moved_to(dir))),
         };
-        Self { dir: dir.to_owned(), body, text: Mutex::default(), ..self }
+        Self { dir: dir.to_owned(), body, text: SharedText::default(), custom_text: OnceLock::new(), ..self }
     }
 
     /// What a card needs of the model.
@@ -371,18 +377,24 @@ impl Model {
     /// [`ModelError::NotForCards`] for an encoder, whose texts only go in.
     pub fn text(&self) -> Result<Arc<TextModel>, ModelError> {
         self.card_parts()?;
-        let mut text = self.text.lock();
-        if let Some(text) = &*text {
-            return Ok(Arc::clone(text));
+        if let Some(custom) = self.custom_text.get() {
+            return Ok(Arc::clone(custom));
         }
         let fail = |source| ModelError::Text { dir: self.dir.clone(), source };
-        let mut opened = TextModel::open(&self.dir).map_err(fail)?;
-        if let Some(given) = &self.manifest.custom.template {
-            opened = opened.with_template(given).map_err(fail)?;
-        }
-        let opened = Arc::new(opened);
-        *text = Some(Arc::clone(&opened));
-        Ok(opened)
+        let mut text = self.text.lock();
+        let opened = match &*text {
+            Some(opened) => Arc::clone(opened),
+            None => Arc::clone(text.insert(Arc::new(TextModel::open(&self.dir).map_err(fail)?))),
+        };
+        drop(text);
+        let Some(given) = &self.manifest.custom.template else { return Ok(opened) };
+        let custom = Arc::new(opened.with_template(given).map_err(fail)?);
+        Ok(Arc::clone(self.custom_text.get_or_init(|| custom)))
+    }
+
+    /// Takes over what another model of the same files has opened, or will open.
+    pub(super) fn share_text(&mut self, other: &Self) {
+        self.text = Arc::clone(&other.text);
     }
 
     /// What stands between the last layer and the head, read from the head's file; `None` where the file does not tell

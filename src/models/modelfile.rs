@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::derive::Changes;
+use super::changes::Changes;
 use super::parameters::{self, ParameterError};
 
 /// Largest Modelfile that is read, in bytes.

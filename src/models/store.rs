@@ -11,7 +11,8 @@ use std::time::SystemTime;
 use parking_lot::Mutex;
 
 use super::blobs::Blobs;
-use super::derive::{self, Changes};
+use super::changes::Changes;
+use super::derive;
 use super::import::staging::lock_store;
 use super::import::{self, ImportError, ImportOptions, Progress, Registered, SyntheticShape, Wishes};
 use super::manifest::MANIFEST_FILE;
@@ -242,9 +243,13 @@ impl Store {
     }
 
     /// Keeps a model that was opened, for the requests to come.
-    pub(super) fn keep(&self, model: Model) -> Arc<Model> {
+    pub(super) fn keep(&self, mut model: Model) -> Arc<Model> {
+        let mut opened = self.opened.lock();
+        if let Some(other) = opened.values().find(|other| other.weights == model.weights) {
+            model.share_text(other);
+        }
         let model = Arc::new(model);
-        self.opened.lock().insert(model.dir.clone(), Arc::clone(&model));
+        opened.insert(model.dir.clone(), Arc::clone(&model));
         model
     }
 }

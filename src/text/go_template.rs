@@ -17,15 +17,17 @@ mod values;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use gtmpl_ng::{Context, ExecError, Limits, Template, Value};
+use gtmpl_ng::{Context, ExecError, Limits, ParseError, Template, Value};
 
 use self::functions::FUNCTIONS;
-use self::scan::Scan;
+use self::scan::{COUNT, Scan};
 use super::stack::on_large_stack;
 use super::{Message, RenderOptions, TextError, ThinkingTags};
 
 /// Longest time that one rendering may take. The longest templates need some milliseconds per hundred messages.
-const TIME: Duration = Duration::from_secs(10);
+const TIME: Duration = Duration::from_secs(4);
+/// Turns of all loops together.
+const ITERATIONS: usize = 200_000;
 /// Longest prompt, in bytes.
 const OUTPUT_BYTES: usize = 64 << 20;
 /// Most memory that copies of the data may take while a template runs. Each variable holds one, each open block two, and
@@ -73,6 +75,7 @@ impl GoTemplate {
                 options.tools.as_ref().filter(|tools| tools.as_array().is_none_or(|list| !list.is_empty()));
             let mut data = thinking(options);
             data.insert("System".to_owned(), system.into());
+            data.insert(COUNT.to_owned(), messages.len().into());
             data.insert("Messages".to_owned(), Value::Array(messages.iter().map(values::message).collect()));
             data.insert("Tools".to_owned(), values::tools(tools));
             data.insert("Response".to_owned(), "".into());
@@ -196,7 +199,13 @@ fn collate(messages: &[Message]) -> (String, Vec<Message>) {
 fn compile(text: &str) -> Result<Template, TextError> {
     let mut template = Template::default();
     template.add_funcs(&FUNCTIONS);
-    template.parse(text).map_err(|error| TextError::Template(shorten(&error.to_string())))?;
+    template.parse(text).map_err(|error| {
+        TextError::Template(shorten(&match error {
+            // Columns are those of the text with our functions in it.
+            ParseError::WithContext(place, problem) => format!("line {}: {problem}", place.line),
+            other => other.to_string(),
+        }))
+    })?;
     Ok(template)
 }
 
@@ -227,6 +236,7 @@ impl Run {
         let left = TIME.saturating_sub(self.start.elapsed());
         template.limits = Limits::default()
             .with_deadline(left)
+            .with_total_iterations(ITERATIONS)
             .with_output_bytes(OUTPUT_BYTES.saturating_sub(self.out.len()))
             .with_function_output(largest);
         template.execute(&mut self.out, &Context::from(data)).map_err(|error| failed(&error))

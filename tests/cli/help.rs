@@ -5,9 +5,10 @@ use crate::program::{Program, stderr, stdout};
 #[test]
 fn every_command_has_help_with_an_example() {
     let program = Program::new();
-    for command in
-        ["serve", "run", "create", "list", "show", "ps", "stop", "rm", "verify", "bench", "doctor", "version"]
-    {
+    for command in [
+        "serve", "run", "create", "list", "show", "ps", "stop", "cp", "rm", "verify", "bench", "doctor",
+        "version",
+    ] {
         let text = stdout(&program.run(&[command, "--help"]).success());
         assert!(
             text.contains(&format!("ax650 {command}")) || command == "list" && text.contains("ax650 ls"),

@@ -14,5 +14,6 @@ mod gguf;
 mod help;
 mod lifecycle;
 mod mistakes;
+mod modelfile;
 mod program;
 mod server;

@@ -9,6 +9,7 @@
 mod broken_directories;
 mod broken_files;
 mod broken_packages;
+mod derive;
 mod disk_full;
 mod fixture;
 mod good_files;

@@ -20,7 +20,7 @@ use crate::api::error::ApiError;
 use crate::api::{AppState, body, lookup};
 use crate::engine::EngineError;
 use crate::models::blobs::Digest;
-use crate::models::derive::Changes;
+use crate::models::changes::Changes;
 use crate::models::import::{ImportOptions, Wishes};
 use crate::models::name::ModelName;
 use crate::models::store::{Store, StoreError};

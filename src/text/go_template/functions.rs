@@ -12,11 +12,15 @@ pub(super) const VALUE: &str = "ax_value";
 /// Whether a condition holds.
 pub(super) const TRUTH: &str = "ax_truth";
 
+/// How many messages there are after so many.
+pub(super) const LEFT: &str = "ax_left";
+
 /// All of them by name. The printing functions of Go are here because they have to print as [`SHOW`] does.
-pub(super) const FUNCTIONS: [(&str, Func); 10] = [
+pub(super) const FUNCTIONS: [(&str, Func); 11] = [
     (SHOW, show),
     (VALUE, value),
     (TRUTH, truth),
+    (LEFT, left),
     ("json", json),
     // The format that may be given is not looked at; nor is it by Ollama.
     ("currentDate", |_| Ok(days_ago(0))),
@@ -50,6 +54,17 @@ fn value(arguments: &[Value]) -> Result<Value, FuncError> {
 fn truth(arguments: &[Value]) -> Result<Value, FuncError> {
     let Value::Bool(untrue) = funcs::not(arguments)? else { return Ok(Value::Bool(false)) };
     Ok(Value::Bool(!untrue))
+}
+
+/// The length of what `slice` would leave.
+fn left(arguments: &[Value]) -> Result<Value, FuncError> {
+    let number = |value: Option<&Value>| match value {
+        Some(Value::Number(number)) => number.as_u64(),
+        _ => None,
+    };
+    let (all, gone) = (number(arguments.first()), number(arguments.get(1)));
+    let left = all.zip(gone).and_then(|(all, gone)| all.checked_sub(gone));
+    left.map(Value::from).ok_or_else(|| FuncError::Generic("index out of range of the messages".to_owned()))
 }
 
 fn json(arguments: &[Value]) -> Result<Value, FuncError> {

@@ -162,7 +162,7 @@ fn mistakes_are_errors_with_a_place() {
         ("a\n{{ range .Messages }}{{ .Missing }}{{ end }}", "line 2"),
         ("{{ if }}x{{ end }}", "missing value"),
         ("{{ index .Prompt 99 }}", "index"),
-        ("{{ messages[0] }}", "messages"),
+        ("\n{{ messages[0] }}", "line 2: "),
         ("{{ \u{7f} }}", ""),
     ] {
         let TextError::Template(text) = failure(source) else { panic!("{source}") };

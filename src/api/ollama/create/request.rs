@@ -6,7 +6,7 @@ use super::super::chat::message;
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::models::blobs::Digest;
-use crate::models::derive::Changes;
+use crate::models::changes::Changes;
 use crate::models::name::ModelName;
 use crate::models::parameters;
 use crate::text::{ChatTemplate, TextError};
