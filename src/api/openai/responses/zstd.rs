@@ -12,8 +12,8 @@ const MAX_BYTES: usize = 20 << 20;
 /// Decompresses a body: one frame or several.
 ///
 /// # Errors
-/// [`ApiError::BodyTooLarge`] as soon as more than 20 MiB have come out, or if the frame wants a larger window; 400 for what
-/// is no Zstandard or is cut off.
+/// [`ApiError::BodyTooLarge`] as soon as more than 20 MiB have come out; 400 for what is no Zstandard, is cut off, or wants
+/// a larger window than that to be decompressed.
 pub(super) fn decompress(body: &[u8]) -> Result<Vec<u8>, ApiError> {
     decompress_up_to(body, MAX_BYTES)
 }
@@ -21,7 +21,8 @@ pub(super) fn decompress(body: &[u8]) -> Result<Vec<u8>, ApiError> {
 fn decompress_up_to(mut body: &[u8], limit: usize) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::new();
     while !body.is_empty() {
-        let decoder = StreamingDecoder::new_with_max_window_size(&mut body, limit as u64).map_err(refused)?;
+        let decoder =
+            StreamingDecoder::new_with_max_window_size(&mut body, MAX_BYTES as u64).map_err(refused)?;
         let room = (limit - bytes.len() + 1) as u64;
         decoder.take(room).read_to_end(&mut bytes).map_err(refused)?;
         if bytes.len() > limit {
