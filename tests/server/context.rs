@@ -100,3 +100,24 @@ async fn a_context_is_taken_up_again() {
     assert!(refused.error().contains("99999"));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_context_takes_the_place_of_the_models_history() {
+    let server = start().await;
+    let history = json!([{"role": "user", "content": "h"}, {"role": "assistant", "content": "i"}]);
+    let create =
+        json!({"model": "told", "from": "tiny", "messages": history, "system": "s", "stream": false});
+    assert_eq!(server.post("/api/create", &create).await.status, 200);
+    let mut ask = json!({"model": "told", "prompt": "x", "_debug_render_only": true});
+    for (context, before) in [
+        (json!([]), "<|turn|>system\ns\n<|turn|>user\nh\n<|turn|>assistant\ni\n"),
+        (json!(null), "<|turn|>system\ns\n<|turn|>user\nh\n<|turn|>assistant\ni\n"),
+        (json!([99, 99]), "cc<|turn|>system\ns\n"),
+    ] {
+        ask["context"] = context;
+        let shown = server.post("/api/generate", &ask).await.json();
+        let expected = format!("{before}<|turn|>user\nx\n<|turn|>assistant\n");
+        assert_eq!(shown["_debug_info"]["rendered_template"], expected);
+    }
+    server.stop().await;
+}

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ax650::api::settings::Settings;
 use ax650::api::{AppState, bind, host, serve};
@@ -108,6 +109,9 @@ pub(crate) fn write_endless_model(root: &Path) {
     write_model_of(root, "endless", TEMPLATE, &TinySpec { layers: 8, kv_len: 16_384, ..TinySpec::default() });
 }
 
+/// Tells models written one after the other to the same place apart: without a list of files only the manifest can.
+static SERIAL: AtomicU64 = AtomicU64::new(0);
+
 fn write_model_of(root: &Path, name: &str, template: &str, spec: &TinySpec) {
     let dir = model_dir(root, name);
     std::fs::create_dir_all(&dir).unwrap();
@@ -127,8 +131,8 @@ fn write_model_of(root: &Path, name: &str, template: &str, spec: &TinySpec) {
     write("tokenizer.json", tokenizer());
     std::fs::write(dir.join("chat_template.jinja"), template).unwrap();
     let info = json!({
-        "general.architecture": "llama", "general.name": "Tiny", "llama.context_length": 2048,
-        "tokenizer.ggml.tokens": ["a", "b"]
+        "general.architecture": "llama", "llama.context_length": 2048, "tokenizer.ggml.tokens": ["a", "b"],
+        "general.name": format!("Tiny {}", SERIAL.fetch_add(1, Ordering::Relaxed))
     });
     let manifest = Manifest {
         schema: SCHEMA,

@@ -91,3 +91,31 @@ async fn a_prompt_that_opens_the_thoughts_and_raw_mode() {
     assert!(answer["response"].as_str().unwrap().starts_with(OPEN));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn every_token_has_its_log_probability_whatever_becomes_of_its_text() {
+    let server = start().await;
+    write_thinker(&server).await;
+    let calls = "{{ messages[-1].content }}{% if false %}{{ tools }}<tool_call>{% endif %}";
+    let tokens = answer_tokens(&server, "x").await;
+    write_model_naming(server.root.path(), "caller", calls, &[(tokens[0], "<tool_call>")], None);
+    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    for more in [
+        json!({"model": "thinker"}),
+        json!({"model": "thinker", "think": false}),
+        json!({"model": "caller", "tools": tools}),
+    ] {
+        for stream in [true, false] {
+            let mut ask = json!({
+                "messages": [{"role": "user", "content": "x"}], "stream": stream, "logprobs": true, "top_logprobs": 1,
+                "options": {"num_predict": 25}
+            });
+            ask.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let answer = server.post("/api/chat", &ask).await;
+            let records = if stream { answer.lines() } else { vec![answer.json()] };
+            let count = |record: &Value| record["logprobs"].as_array().map_or(0, Vec::len);
+            assert_eq!(records.iter().map(count).sum::<usize>(), 25, "{ask}");
+        }
+    }
+    server.stop().await;
+}
