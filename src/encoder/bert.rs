@@ -1,4 +1,4 @@
-//! The forward pass of a BERT for one text.
+//! The forward pass of a BERT for one text. That of a `RoBERTa` differs in the rows of the table of positions alone.
 
 use candle_core::{D, Device, Tensor};
 use candle_nn::{LayerNorm, Linear, Module, ops::softmax_last_dim};
@@ -17,6 +17,7 @@ pub(super) type Read<'a> = dyn Fn(&str, &[usize]) -> Result<Tensor, EncoderError
 #[derive(Debug)]
 pub(super) struct Bert {
     words: Tensor,
+    /// From the row of the first token on.
     positions: Tensor,
     /// Row 0 of the table of segments: a text is one segment.
     segment: Tensor,
@@ -45,7 +46,11 @@ impl Bert {
             |name: &str, rows: usize| read(&format!("embeddings.{name}_embeddings.weight"), &[rows, hidden]);
         Ok(Self {
             words: table("word", config.vocab)?,
-            positions: table("position", config.positions)?,
+            positions: table("position", config.positions)?.narrow(
+                0,
+                config.first_position,
+                config.longest(),
+            )?,
             segment: table("token_type", config.segments)?.narrow(0, 0, 1)?,
             norm: norm(config, read, "embeddings")?,
             layers: (0..config.layers)

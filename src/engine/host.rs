@@ -2,7 +2,8 @@
 //!
 //! They need no card, so they answer while a card is loading, hangs or is gone, and a card's model stays where it is. For
 //! the rest it is as with a card: a bounded queue, a keep-alive after the last use, a client that leaves is let go of
-//! before the next layer. Requests take turns text by text, so that one with thousands of texts holds up nobody.
+//! before the next layer. Requests take turns text by text, a few at a time, so that one with thousands of texts holds
+//! up nobody.
 //!
 //! Products of matrices use all cores, so texts are computed one after the other and not beside each other.
 

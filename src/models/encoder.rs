@@ -25,7 +25,7 @@ pub const FORMAT: &str = "safetensors";
 /// Longest configuration that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 16;
 
-/// Content of `encoder.json`: a BERT, and what is done with its last layer's rows.
+/// Content of `encoder.json`: a BERT or a `RoBERTa`, and what is done with its last layer's rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EncoderConfig {
     /// Values of a hidden state, and of the vector.
@@ -40,13 +40,16 @@ pub struct EncoderConfig {
     pub vocab: usize,
     /// Rows of the table of positions.
     pub positions: usize,
+    /// The row of the first token; those before it are never used. 0 for a BERT.
+    #[serde(default)]
+    pub first_position: usize,
     /// Rows of the table of segments, of which the first is used.
     pub segments: usize,
     /// Added to the variance by the layer norms.
     pub norm_eps: f64,
     /// Function of the feed-forward blocks.
     pub activation: Activation,
-    /// Before the names of all tensors: empty, or `bert.`.
+    /// Before the names of all tensors: empty, or `bert.`, for instance.
     pub prefix: String,
     /// How rows become a vector.
     pub pooling: Pooling,
@@ -153,7 +156,7 @@ impl EncoderConfig {
             ("vocab", self.vocab, 1 << 22),
             ("positions", self.positions, 1 << 16),
             ("segments", self.segments, 1 << 10),
-            ("max_tokens", self.max_tokens, self.positions),
+            ("max_tokens", self.max_tokens, self.longest()),
         ] {
             if value == 0 || value > most {
                 return Err(EncoderError::Size { key, value, most });
@@ -166,6 +169,11 @@ impl EncoderConfig {
             return Err(EncoderError::NormEps(self.norm_eps));
         }
         Ok(())
+    }
+
+    /// Tokens for which there are positions.
+    pub fn longest(&self) -> usize {
+        self.positions.saturating_sub(self.first_position)
     }
 
     /// Names, without the prefix, and shapes of all tensors that are computed with.

@@ -23,6 +23,8 @@ pub(crate) struct TinyBert {
     /// Before the names of all tensors.
     pub(crate) prefix: &'static str,
     pub(crate) seed: u64,
+    /// What kind of encoder; all but `bert` begin with position 2.
+    pub(crate) model_type: &'static str,
 }
 
 /// Tokens of the vocabulary: marks, letters, letters within words.
@@ -42,6 +44,7 @@ impl Default for TinyBert {
             activation: "gelu",
             prefix: "",
             seed: 1,
+            model_type: "bert",
         }
     }
 }
@@ -91,7 +94,7 @@ impl TinyBert {
         write(
             "config.json",
             &json!({
-                "model_type": "bert", "architectures": ["BertModel"], "hidden_size": self.hidden,
+                "model_type": self.model_type, "pad_token_id": 1, "hidden_size": self.hidden,
                 "num_hidden_layers": self.layers, "num_attention_heads": self.heads,
                 "intermediate_size": self.intermediate, "vocab_size": VOCAB, "type_vocab_size": 2,
                 "max_position_embeddings": self.positions, "layer_norm_eps": NORM_EPS,

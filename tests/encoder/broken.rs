@@ -69,7 +69,7 @@ fn files_that_are_missing_or_not_themselves() {
 #[test]
 fn what_is_not_computed_is_refused_by_name() {
     damaged(set("config.json", "model_type", json!("llama")), &["config.json", "\"llama\"", ".gguf"]);
-    damaged(set("config.json", "model_type", json!("roberta")), &["\"roberta\"", "\"bert\""]);
+    damaged(set("config.json", "model_type", json!("mpnet")), &["\"mpnet\"", "xlm-roberta"]);
     damaged(set("config.json", "hidden_act", json!("swish")), &["hidden_act", "swish", "gelu"]);
     damaged(set("config.json", "position_embedding_type", json!("relative_key")), &["relative_key"]);
     damaged(set("config.json", "is_decoder", json!(true)), &["is_decoder"]);

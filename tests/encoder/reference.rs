@@ -73,7 +73,8 @@ impl Reference<'_> {
 
     fn encode(&self, tokens: &[u32]) -> Vec<f64> {
         let embed = |(place, &token): (usize, &u32)| {
-            let parts = [("word", token as usize), ("position", place), ("token_type", 0)];
+            let position = if self.spec.model_type == "bert" { place } else { place + 2 };
+            let parts = [("word", token as usize), ("position", position), ("token_type", 0)];
             let parts =
                 parts.map(|(name, row)| self.row(&format!("embeddings.{name}_embeddings.weight"), row));
             (0..self.spec.hidden).map(|index| parts.iter().map(|part| part[index]).sum()).collect()
@@ -142,6 +143,13 @@ fn every_variant_is_computed_as_written() {
             ..TinyBert::default()
         },
         TinyBert { pooling: "lasttoken", activation: "relu", heads: 4, seed: 3, ..TinyBert::default() },
+        TinyBert {
+            model_type: "xlm-roberta",
+            prefix: "roberta.",
+            max_tokens: 40,
+            seed: 5,
+            ..TinyBert::default()
+        },
         // More rows than attention takes at a time.
         TinyBert { positions: 600, max_tokens: 600, seed: 4, ..TinyBert::default() },
     ] {

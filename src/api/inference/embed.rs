@@ -90,7 +90,8 @@ pub(crate) async fn embed(state: &AppState, turn: Turn, ask: EmbedAsk) -> Result
     let EmbedAsk { inputs: texts, truncate, dimensions, keep_alive, normalise, .. } = ask;
     let reader = Arc::clone(&model);
     let inputs = turn.run(move || tokens(&reader, &texts, limit, truncate)).await?;
-    drop(turn);
+    // Held until the answer is there: many texts are much memory while they wait.
+    let memory = turn.pause();
     let prompt_tokens = inputs.iter().map(Vec::len).sum();
     let request = EmbedRequest { model, inputs, keep_alive };
     let embeddings = state.engine.embed(request).await.map_err(|error| match error {
@@ -100,6 +101,7 @@ pub(crate) async fn embed(state: &AppState, turn: Turn, ask: EmbedAsk) -> Result
     })?;
     let load = (loaded_in + embeddings.load).max(Duration::from_nanos(1));
     let vectors = lookup::blocking(move || finish(embeddings.vectors, dimensions, normalise)).await?;
+    drop(memory);
     Ok(Embedded { vectors, prompt_tokens, load, total: arrived.elapsed().max(Duration::from_nanos(1)) })
 }
 

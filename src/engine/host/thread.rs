@@ -22,6 +22,9 @@ use crate::models::name::ModelName;
 
 /// Encoders in memory at a time; they have tens to hundreds of megabytes.
 const MOST_MODELS: usize = 3;
+/// Requests that take turns; the others wait for one of them to end. What is computed of each takes memory until it is
+/// complete.
+const MOST_AT_A_TIME: usize = 8;
 /// No answer took no time.
 const LEAST: Duration = Duration::from_nanos(1);
 
@@ -57,7 +60,7 @@ struct Resident {
 
 /// The state of the thread.
 pub(super) struct HostThread {
-    /// Whose turn it is first in line.
+    /// Whose turn it is first; then the others that take turns, then those that wait, in the order of their arrival.
     jobs: VecDeque<Job>,
     residents: Vec<Resident>,
     mailbox: Arc<HostMailbox>,
@@ -149,7 +152,10 @@ impl HostThread {
         });
         self.shown.lock().loading = None;
         match result {
-            Ok(false) => self.jobs.push_back(job),
+            Ok(false) => {
+                let last = self.jobs.len().min(MOST_AT_A_TIME - 1);
+                self.jobs.insert(last, job);
+            }
             Ok(true) => self.end(job, Ok(())),
             Err(error) => self.end(job, Err(error)),
         }

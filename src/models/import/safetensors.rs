@@ -26,10 +26,10 @@ use super::staging::Staging;
 use super::{ImportError, Registered, SetUp, check_space, set_up};
 use crate::text::{EncoderTokenizer, word_piece_tokenizer};
 
-/// Family of these models.
+/// Family of these models; GGUF files of `RoBERTa` models have it, too.
 const FAMILY: &str = "bert";
-/// Tensors of a BERT begin with this where it was saved as part of a larger model.
-const PREFIX: &str = "bert.";
+/// Tensors begin with one of these where an encoder was saved as part of a larger model.
+const PREFIXES: [&str; 2] = ["bert.", "roberta."];
 /// The tensor by which the prefix is recognised.
 const WORDS: &str = "embeddings.word_embeddings.weight";
 /// Vocabulary from which a tokenizer can be made.
@@ -63,8 +63,9 @@ pub(in crate::models) fn create(
     let weights = source.weights()?;
     let Settings { mut config, mut notes } = read_settings(&source)?;
     let path = source.dir.join(WEIGHTS_FILE);
-    if !weights.contains(WORDS) && weights.contains(&format!("{PREFIX}{WORDS}")) {
-        PREFIX.clone_into(&mut config.prefix);
+    let prefixed = |prefix: &&str| weights.contains(&format!("{prefix}{WORDS}"));
+    if let Some(prefix) = PREFIXES.into_iter().find(prefixed).filter(|_| !weights.contains(WORDS)) {
+        prefix.clone_into(&mut config.prefix);
     }
     config.check_weights(&weights).map_err(|error| ImportError::part(&path, &error.to_string()))?;
     let tokenizer = source.tokenizer(&config, &mut notes)?;
@@ -189,7 +190,7 @@ fn manifest(config: &EncoderConfig, kind: &str, staging: &Staging) -> Manifest {
         ("bert.attention.head_count", config.heads.into()),
         ("bert.attention.layer_norm_epsilon", config.norm_eps.into()),
         ("bert.block_count", config.layers.into()),
-        ("bert.context_length", config.positions.into()),
+        ("bert.context_length", config.longest().into()),
         ("bert.embedding_length", config.hidden.into()),
         ("bert.feed_forward_length", config.intermediate.into()),
         ("bert.pooling_type", config.pooling.gguf_number().into()),
@@ -204,7 +205,7 @@ fn manifest(config: &EncoderConfig, kind: &str, staging: &Staging) -> Manifest {
         parameter_size: parameter_size(parameters),
         quantization_level: kind.to_owned(),
         context_length: config.max_tokens,
-        trained_context: config.positions,
+        trained_context: config.longest(),
         embedding_length: config.hidden,
         model_info,
         license: None,

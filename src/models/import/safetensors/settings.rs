@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::super::super::encoder::{Activation, EncoderConfig, Pooling};
 use super::super::super::model::CONFIG_FILE;
 use super::super::ImportError;
-use super::{FAMILY, Source, missing};
+use super::{Source, missing};
 
 /// The steps from a text to a vector, as sentence-transformers writes them down.
 const MODULES_FILE: &str = "modules.json";
@@ -21,7 +21,10 @@ pub(super) struct Settings {
     pub(super) notes: Vec<String>,
 }
 
-/// `config.json` of a BERT.
+/// Types of models whose positions begin behind the mark of padding.
+const ROBERTA: [&str; 3] = ["roberta", "xlm-roberta", "camembert"];
+
+/// `config.json` of a BERT or a `RoBERTa`.
 #[derive(Debug, Deserialize)]
 struct BertConfig {
     hidden_size: usize,
@@ -39,6 +42,13 @@ struct BertConfig {
     position_embedding_type: Option<String>,
     #[serde(default)]
     is_decoder: bool,
+    /// Of a `RoBERTa` 1 where nothing else is said.
+    #[serde(default = "one")]
+    pad_token_id: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 fn two() -> usize {
@@ -75,12 +85,14 @@ pub(super) fn read_settings(source: &Source) -> Result<Settings, ImportError> {
     let path = source.dir.join(CONFIG_FILE);
     let raw: Json = source.json(CONFIG_FILE)?.ok_or_else(|| missing(source, CONFIG_FILE))?;
     let refuse = |reason: String| ImportError::part(&path, &reason);
-    check_family(&raw).map_err(refuse)?;
+    let is_roberta = check_type(&raw).map_err(refuse)?;
     let bert: BertConfig = serde_json::from_value(raw)
         .map_err(|error| refuse(format!("is no configuration of a BERT: {error}")))?;
     let activation = check_bert(&bert).map_err(refuse)?;
     let sentence: SentenceConfig = source.json(SENTENCE_FILE)?.unwrap_or_default();
     let positions = bert.max_position_embeddings;
+    let first_position = if is_roberta { bert.pad_token_id.saturating_add(1) } else { 0 };
+    let longest = positions.saturating_sub(first_position);
     let mut notes = Vec::new();
     let config = EncoderConfig {
         hidden: bert.hidden_size,
@@ -89,29 +101,31 @@ pub(super) fn read_settings(source: &Source) -> Result<Settings, ImportError> {
         intermediate: bert.intermediate_size,
         vocab: bert.vocab_size,
         positions,
+        first_position,
         segments: bert.type_vocab_size,
         norm_eps: bert.layer_norm_eps,
         activation,
         prefix: String::new(),
         pooling: pooling(source, &mut notes)?,
-        max_tokens: sentence.max_seq_length.unwrap_or(positions).min(positions),
+        max_tokens: sentence.max_seq_length.unwrap_or(longest).min(longest),
         lower_case: sentence.do_lower_case,
     };
     config.check().map_err(|error| refuse(error.to_string()))?;
     Ok(Settings { config, notes })
 }
 
-/// Refuses other architectures by their names.
-fn check_family(config: &Json) -> Result<(), String> {
+/// Refuses other architectures by their names. True for a `RoBERTa`.
+fn check_type(config: &Json) -> Result<bool, String> {
     let named = config["model_type"].as_str().or_else(|| {
         // Configurations of 2019 have no type; their classes are called after it.
         let class = config["architectures"][0].as_str()?;
-        class.starts_with("Bert").then_some(FAMILY)
+        class.starts_with("Bert").then_some("bert")
     });
     match named {
-        Some(FAMILY) => Ok(()),
+        Some("bert") => Ok(false),
+        Some(kind) if ROBERTA.contains(&kind) => Ok(true),
         Some(other) => Err(format!(
-            "is of a model of type {:?}; of safetensors, text encoders of type \"{FAMILY}\" can be imported. Models that \
+            "is of a model of type {:?}; of safetensors, text encoders of the types bert, roberta, xlm-roberta and camembert can be imported. Models that \
              generate text come as a .gguf file, or compiled for the NPU",
             other.chars().take(40).collect::<String>()
         )),
