@@ -22,4 +22,12 @@ mod models {
 #[path = "../../src/text/vendor_vocab/read.rs"]
 pub mod vocabulary;
 
+#[path = "../../src/text"]
+mod text {
+    pub mod tool;
+
+    pub use tool::{Tool, ToolCall, ToolFormat};
+}
+
 pub use models::{config, gguf, layer_file, manifest, vendor};
+pub use text::tool as tools;

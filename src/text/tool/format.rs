@@ -225,7 +225,7 @@ impl ToolFormat {
     }
 
     /// Returns all formats.
-    pub(crate) fn all() -> impl Iterator<Item = &'static Self> {
+    pub fn all() -> impl Iterator<Item = &'static Self> {
         FORMATS.iter().chain([&JSON])
     }
 
