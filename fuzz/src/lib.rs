@@ -7,6 +7,11 @@
 #[path = "../../src/models"]
 mod models {
     pub mod config;
+    pub mod encoder {
+        mod pooling;
+
+        pub use pooling::Pooling;
+    }
     pub mod gguf;
     pub mod layer_file;
     pub mod manifest;
@@ -26,7 +31,7 @@ pub mod vocabulary;
 mod text {
     pub mod tool;
 
-    pub use tool::{Tool, ToolCall, ToolFormat};
+    pub use tool::{ToolCall, ToolFormat};
 }
 
 pub use models::{config, gguf, layer_file, manifest, vendor};

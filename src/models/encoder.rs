@@ -3,6 +3,8 @@
 //! An encoder's directory in the store has `encoder.json` (an [`EncoderConfig`]), `model.safetensors` as its maker wrote
 //! it, `tokenizer.json` and the manifest. `import::safetensors` writes it; `crate::encoder` computes with it.
 
+mod pooling;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ use super::manifest::Manifest;
 use super::model::{ModelError, read_small, require};
 use super::safetensors::{SafetensorsError, TensorFile};
 use crate::text::{EncoderTokenizer, TextError};
+
+pub use self::pooling::Pooling;
 
 /// Name of the configuration in an encoder's directory.
 pub const ENCODER_FILE: &str = "encoder.json";
@@ -69,34 +73,6 @@ pub enum Activation {
     GeluTanh,
     /// Negative values become 0.
     Relu,
-}
-
-/// How the hidden states of a text become one vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pooling {
-    /// Their mean.
-    Mean,
-    /// That of the first token.
-    Cls,
-    /// That of the last token.
-    Last,
-}
-
-impl Pooling {
-    /// Its number under the GGUF key `<family>.pooling_type`.
-    pub fn gguf_number(self) -> u64 {
-        match self {
-            Self::Mean => 1,
-            Self::Cls => 2,
-            Self::Last => 3,
-        }
-    }
-
-    /// The pooling of such a number; `None` for 0 (none), and for ranking, which gives no vector.
-    pub fn from_gguf_number(number: u64) -> Option<Self> {
-        [Self::Mean, Self::Cls, Self::Last].into_iter().find(|pooling| pooling.gguf_number() == number)
-    }
 }
 
 /// The files of an encoder, checked.
