@@ -49,7 +49,7 @@ pub(crate) use model::template_of;
 pub use spelled::SpelledTokens;
 pub use stop::{StopMatcher, StopOutcome};
 pub use template::ChatTemplate;
-pub use thinking::{Parts, ThinkingSplitter, ThinkingTags};
+pub use thinking::{Parts, ThinkingSplitter, ThinkingTags, ThoughtLimit};
 pub use tool::{CallPart, Tool, ToolCall, ToolChoice, ToolError, ToolFormat, ToolParser, ToolParts};
 pub use word_piece::word_piece_tokenizer;
 

@@ -272,6 +272,7 @@ impl Job {
         window.limit_answer(prompt.tokens.len(), &mut self.options);
         self.options.generate.grammar.clone_from(&prompt.grammar);
         self.options.generate.spelled = prompt.spelled.clone();
+        self.options.generate.thoughts.clone_from(&prompt.thoughts);
         let request = engine::Request {
             model: self.model,
             prompt: prompt.tokens.clone(),

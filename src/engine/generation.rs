@@ -24,7 +24,7 @@ use super::pooled::Pooled;
 use super::request::{DoneReason, GenerateOptions, TokenLogprob};
 use super::sampler::{LogProbs, Sampler, SamplerError};
 use crate::device::CancelFlag;
-use crate::text::{StopMatcher, TokenId};
+use crate::text::{StopMatcher, ThoughtLimit, TokenId};
 
 /// Upper bound of an answer without `num_predict`, in contexts.
 const UNLIMITED_CONTEXTS: usize = 10;
@@ -54,6 +54,7 @@ pub(crate) struct Run<M: CardModel> {
     sampler: Sampler,
     guide: Option<Guide>,
     text: M::Text,
+    thoughts: Option<ThoughtLimit>,
     stops: StopMatcher,
     clock: Clock,
     /// Set where a vector of the prompt is wanted instead of an answer to it.
@@ -143,6 +144,7 @@ impl<M: CardModel> Run<M> {
             sampler,
             guide: options.grammar.map(|grammar| masks.begin(grammar)),
             text: model.stream_text(&options.spelled),
+            thoughts: options.thoughts,
             stops: StopMatcher::new(options.stop),
             clock: Clock::default(),
             pooled: None,
@@ -211,9 +213,13 @@ impl<M: CardModel> Run<M> {
 
     /// Takes the next token out of the logits and turns it into text.
     fn choose(&mut self, model: &M, logits: &[u16]) -> Result<Output, StepError> {
-        let token = match &mut self.guide {
-            None => self.sampler.sample(logits)?,
-            Some(guide) => self.sampler.sample(guide.mask(logits).map_err(StepError::Answer)?)?,
+        let allowed = match &mut self.guide {
+            None => logits,
+            Some(guide) => guide.mask(logits).map_err(StepError::Answer)?,
+        };
+        let token = match self.thoughts.as_ref().and_then(ThoughtLimit::forced) {
+            None => self.sampler.sample(allowed)?,
+            Some(token) => token,
         };
         self.sampler.accept(token);
         self.eval_tokens += 1;
@@ -231,6 +237,9 @@ impl<M: CardModel> Run<M> {
             output.logprobs.push(token_logprob(model, logits, token, count)?);
         }
         let piece = self.text.push(token);
+        if let Some(thoughts) = &mut self.thoughts {
+            thoughts.accept(&piece);
+        }
         let outcome = self.stops.push(&piece);
         output.text = outcome.text_to_emit;
         if outcome.stopped {

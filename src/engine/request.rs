@@ -17,7 +17,7 @@ use super::mailbox::Bell;
 use super::sampler::SamplingOptions;
 use crate::device::CancelFlag;
 use crate::models::model::Model;
-use crate::text::{Grammar, SpelledTokens, TokenId};
+use crate::text::{Grammar, SpelledTokens, ThoughtLimit, TokenId};
 
 /// One prompt to be continued.
 #[derive(Debug, Clone)]
@@ -52,6 +52,8 @@ pub struct GenerateOptions {
     pub grammar: Option<Grammar>,
     /// Special tokens that are part of the text.
     pub spelled: SpelledTokens,
+    /// Ends thoughts that take too long.
+    pub thoughts: Option<ThoughtLimit>,
 }
 
 impl Default for GenerateOptions {
@@ -65,6 +67,7 @@ impl Default for GenerateOptions {
             slide: None,
             grammar: None,
             spelled: SpelledTokens::default(),
+            thoughts: None,
         }
     }
 }

@@ -6,10 +6,12 @@
 //! answer begin inside the thoughts. A closing tag before any other text ends thoughts that were never written, as when
 //! the prompt told the model not to think and it closes them once more.
 
+mod limit;
 mod tags;
 
 use super::{TextModel, Thoughts, TokenId};
 
+pub use self::limit::ThoughtLimit;
 pub use self::tags::ThinkingTags;
 pub(crate) use self::tags::without_comments;
 

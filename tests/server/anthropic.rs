@@ -90,6 +90,12 @@ async fn thoughts_are_a_block_of_their_own() {
     let text =
         |field: &str| events.iter().filter_map(|event| event["delta"][field].as_str()).collect::<String>();
     assert_eq!((text("thinking"), text("text")), (thinking, content.clone()));
+    // One token of thoughts, a line end, and the answer.
+    let mut brief = more.clone();
+    brief["thinking"]["budget_tokens"] = json!(1);
+    let brief = server.post(PATH, &ask(&brief)).await.json();
+    assert!(brief["content"][0]["thinking"].as_str().unwrap().chars().count() <= 2, "{brief}");
+    assert!(!brief["content"][1]["text"].as_str().unwrap().is_empty(), "{brief}");
     let mut off = more;
     off["thinking"] = json!({"type": "disabled"});
     assert_eq!(

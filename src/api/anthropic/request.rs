@@ -152,9 +152,9 @@ fn tool_choice(fields: &mut Fields) -> Result<ToolChoice, ApiError> {
 
 /// Asked of a model that cannot think, thinking is dropped: clients of this family ask it of all models.
 fn think(fields: &mut Fields, config: Option<&mut Fields>) -> Result<Think, ApiError> {
-    let said = match fields.nested("thinking", "ThinkingConfig")? {
-        None => String::new(),
-        Some(mut thinking) => thinking.string("type")?,
+    let (said, budget) = match fields.nested("thinking", "ThinkingConfig")? {
+        None => (String::new(), None),
+        Some(mut thinking) => (thinking.string("type")?, thinking.integer("budget_tokens")?),
     };
     let effort = config.map(|config| config.string("effort")).transpose()?.unwrap_or_default();
     let effort = effort.trim().to_lowercase();
@@ -165,7 +165,8 @@ fn think(fields: &mut Fields, config: Option<&mut Fields>) -> Result<Think, ApiE
         (_, "xhigh") => Some("high".into()),
         _ => None,
     };
-    Ok(Think { lenient: true, ..Think::parse(value)? })
+    let budget = budget.and_then(|tokens| usize::try_from(tokens).ok());
+    Ok(Think { lenient: true, budget, ..Think::parse(value)? })
 }
 
 fn format(config: Option<&mut Fields>) -> Result<Format, ApiError> {
@@ -214,7 +215,8 @@ mod tests {
         assert_eq!(Value::Object(ask.settings.options), options);
         let names: Vec<&str> = ask.tools.iter().map(|tool| tool.name.as_str()).collect();
         assert_eq!((names, ask.tool_choice), (vec!["f"], ToolChoice::Named("f".into())));
-        assert_eq!((ask.settings.think.enabled, ask.settings.think.lenient), (Some(true), true));
+        let think = ask.settings.think;
+        assert_eq!((think.enabled, think.lenient, think.budget), (Some(true), true, Some(1024)));
     }
 
     #[test]

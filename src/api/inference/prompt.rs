@@ -5,7 +5,9 @@ use super::window::Window;
 use super::{AskSettings, ChatAsk, GenerateAsk};
 use crate::api::error::ApiError;
 use crate::models::model::Model;
-use crate::text::{Grammar, Message, RenderOptions, SpelledTokens, TextModel, TokenId, Tool, ToolChoice};
+use crate::text::{
+    Grammar, Message, RenderOptions, SpelledTokens, TextModel, ThoughtLimit, TokenId, Tool, ToolChoice,
+};
 
 /// What the card gets, and how its answer is read.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(super) struct Prompt {
     pub(super) grammar: Option<Grammar>,
     /// Special tokens that the reader needs to see.
     pub(super) spelled: SpelledTokens,
+    /// Ends thoughts that take too long.
+    pub(super) thoughts: Option<ThoughtLimit>,
 }
 
 impl Prompt {
@@ -91,7 +95,9 @@ impl Prompt {
         let grammar = settings.format.grammar()?;
         let grammar = grammar.map(|spec| text.grammar(&spec, reader.thoughts_before())).transpose()?;
         let spelled = text.spelled(!tools.is_empty(), grammar.is_some());
-        Ok(Self { tokens, reader, grammar, spelled })
+        let budget = settings.think.budget.filter(|_| thinks == Some(true));
+        let thoughts = budget.map(|most| ThoughtLimit::new(most, &tokens, text)).transpose()?;
+        Ok(Self { tokens, reader, grammar, spelled, thoughts })
     }
 }
 

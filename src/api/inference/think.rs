@@ -17,6 +17,8 @@ pub(crate) struct Think {
     pub(crate) level: Option<String>,
     /// Silently dropped where the model cannot think, instead of refused.
     pub(crate) lenient: bool,
+    /// Most tokens that the model may think.
+    pub(crate) budget: Option<usize>,
 }
 
 impl Think {
@@ -26,7 +28,7 @@ impl Think {
             None => Ok(Self::default()),
             Some(Value::Bool(enabled)) => Ok(Self { enabled: Some(enabled), ..Self::default() }),
             Some(Value::String(level)) if LEVELS.contains(&level.as_str()) => {
-                Ok(Self { enabled: Some(true), level: Some(level), lenient: false })
+                Ok(Self { enabled: Some(true), level: Some(level), ..Self::default() })
             }
             Some(Value::String(other)) => Err(ApiError::BadRequest(format!(
                 "invalid think value: {other:?} (must be \"high\", \"medium\", \"low\", \"max\", true, or false)"

@@ -163,3 +163,39 @@ fn marks_that_are_special_tokens_are_spelled_out_where_they_are_read() {
     assert_eq!(plain.tool_format(), None);
     assert_eq!(plain.thinking_tags(), None);
 }
+
+#[test]
+fn thoughts_end_when_their_tokens_are_used_up() {
+    let tokens = strings(&["<|im_end|>", "<think>", "</think>", "a", "Ċ"]);
+    let tokenizer = build_tokenizer(&GgufTokenizer {
+        model: "gpt2",
+        pre: "gpt-2",
+        tokens: &tokens,
+        token_types: &[3, 4, 4, 1, 1],
+        eos: Some(0),
+        ..GgufTokenizer::default()
+    })
+    .unwrap();
+    let file = ("tokenizer.json", tokenizer.to_string(false).unwrap());
+    let model = open(&[file, ("chat_template.jinja", "<think>".into())]).unwrap();
+    // A model that would say "a" for ever, after `before`; what it says under a limit of so many tokens.
+    let say = |before: &[TokenId], prompt: &[TokenId], limit: usize| {
+        let mut limit = crate::text::ThoughtLimit::new(limit, prompt, &model).unwrap();
+        let mut said = before.to_vec();
+        for &id in before {
+            limit.accept(&model.decode(&[id]).unwrap());
+        }
+        while said.len() < 9 {
+            let token = limit.forced().unwrap_or(3);
+            limit.accept(&model.decode(&[token]).unwrap());
+            said.push(token);
+        }
+        said
+    };
+    assert_eq!(say(&[1], &[3], 2), [1, 3, 3, 4, 2, 4, 4, 3, 3]);
+    assert_eq!(say(&[], &[1, 4], 2), [3, 3, 4, 2, 4, 4, 3, 3, 3]);
+    assert_eq!(say(&[1], &[3], 0), [1, 4, 2, 4, 4, 3, 3, 3, 3]);
+    // Without thoughts, or with thoughts that end by themselves, nothing is forced.
+    assert_eq!(say(&[], &[3], 0), [3; 9]);
+    assert_eq!(say(&[1, 3, 2], &[3], 2), [1, 3, 2, 3, 3, 3, 3, 3, 3]);
+}
