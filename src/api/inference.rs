@@ -254,7 +254,11 @@ impl Job {
     where
         F: FnOnce(&Model, &TextModel, &Window) -> Result<Prompt, ApiError> + Send + 'static,
     {
-        let (turn, loaded_in) = self.learn_context(state, turn).await?;
+        let (turn, loaded_in) = if self.render_only {
+            (turn, Duration::ZERO)
+        } else {
+            learn_context(state, turn, &self.model).await?
+        };
         let (context_len, default) = (self.model.context_len(), state.settings.context_length);
         let window = Window::new(context_len, default, &self.options, self.truncate, self.shift);
         let (model, render_only) = (Arc::clone(&self.model), self.render_only);
@@ -283,16 +287,20 @@ impl Job {
         let answer = Answer::begin(prompt, generation, loaded_in).await?;
         Ok(Outcome::Answer(Box::new(answer)))
     }
+}
 
-    /// Sees to it that the model's context is known, to which the prompt will be cut: files compiled for the NPU do not
-    /// always tell it, and then the card has to. So the first request of all loads the model before its prompt is
-    /// prepared, and not after; meanwhile others may prepare theirs. What the loading took comes back, too.
-    async fn learn_context(&self, state: &AppState, turn: Turn) -> Result<(Turn, Duration), ApiError> {
-        if self.model.knows_context() || self.render_only {
-            return Ok((turn, Duration::ZERO));
-        }
-        let memory = turn.pause();
-        let loaded_in = state.engine.load(Arc::clone(&self.model), None).await?.load;
-        Ok((state.intake.turn(memory).await?, loaded_in))
+/// Sees to it that the model's context is known, to which the prompt will be cut: files compiled for the NPU do not
+/// always tell it, and then the card has to. So the first request of all loads the model before its prompt is
+/// prepared, and not after; meanwhile others may prepare theirs. What the loading took comes back, too.
+async fn learn_context(
+    state: &AppState,
+    turn: Turn,
+    model: &Arc<Model>,
+) -> Result<(Turn, Duration), ApiError> {
+    if model.knows_context() {
+        return Ok((turn, Duration::ZERO));
     }
+    let memory = turn.pause();
+    let loaded_in = state.engine.load(Arc::clone(model), None).await?.load;
+    Ok((state.intake.turn(memory).await?, loaded_in))
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
+use super::learn_context;
 use super::options::Options;
 use crate::api::error::{ApiError, EmbedError};
 use crate::api::intake::Turn;
@@ -84,7 +85,11 @@ pub(crate) async fn embed(state: &AppState, turn: Turn, ask: EmbedAsk) -> Result
     })?;
     let options = Options::merged(&model.manifest.parameters, &ask.options)?;
     check_count(&ask, &model)?;
-    let (turn, loaded_in) = learn_context(state, turn, &model, ask.inputs.is_empty()).await?;
+    let (turn, loaded_in) = if ask.inputs.is_empty() {
+        (turn, Duration::ZERO)
+    } else {
+        learn_context(state, turn, &model).await?
+    };
     let wanted = options.num_ctx.or(state.settings.context_length).unwrap_or(usize::MAX);
     let limit = wanted.min(model.context_len());
     let EmbedAsk { inputs: texts, truncate, dimensions, keep_alive, normalise, .. } = ask;
@@ -113,21 +118,6 @@ fn check_count(ask: &EmbedAsk, model: &Model) -> Result<(), ApiError> {
     Err(ApiError::BadRequest(format!(
         "{count} inputs in one request; this model takes {most}, send them in parts"
     )))
-}
-
-/// Sees to it that the model's context is known, to which the texts will be cut. What loading took comes back, too.
-async fn learn_context(
-    state: &AppState,
-    turn: Turn,
-    model: &Arc<Model>,
-    loads_only: bool,
-) -> Result<(Turn, Duration), ApiError> {
-    if model.knows_context() || loads_only {
-        return Ok((turn, Duration::ZERO));
-    }
-    let memory = turn.pause();
-    let loaded_in = state.engine.load(Arc::clone(model), None).await?.load;
-    Ok((state.intake.turn(memory).await?, loaded_in))
 }
 
 /// The tokens of each text.
