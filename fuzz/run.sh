@@ -17,7 +17,7 @@ RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1" \
     cargo build --release --locked --target "$host" --target-dir target
 
-[ $# -gt 0 ] || set -- gguf config layer_header package vocabulary tool_call
+[ $# -gt 0 ] || set -- gguf config layer_header package vocabulary tool_call modelfile go_template
 for target in "$@"; do
     mkdir -p "corpus/$target" "artifacts/$target"
     echo "fuzzing $target for $seconds s"

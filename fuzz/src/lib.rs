@@ -6,6 +6,7 @@
 
 #[path = "../../src/models"]
 mod models {
+    pub mod changes;
     pub mod config;
     pub mod encoder {
         mod pooling;
@@ -15,6 +16,8 @@ mod models {
     pub mod gguf;
     pub mod layer_file;
     pub mod manifest;
+    pub mod modelfile;
+    pub mod parameters;
     pub mod vendor {
         pub mod axmodel;
         pub mod sampling;
@@ -28,11 +31,52 @@ mod models {
 pub mod vocabulary;
 
 #[path = "../../src/text"]
-mod text {
+pub mod text {
+    mod go_template;
+    mod message;
+    mod stack;
+    mod thinking {
+        mod tags;
+
+        pub use tags::ThinkingTags;
+    }
     pub mod tool;
 
+    pub use message::{Message, RenderOptions};
+    pub use thinking::ThinkingTags;
     pub use tool::{ToolCall, ToolFormat};
+
+    /// The part of the product's errors that templates have; the rest is of tokenizers and grammars.
+    #[derive(Debug, PartialEq, thiserror::Error)]
+    pub enum TextError {
+        #[error("chat template failed: {0}")]
+        Template(String),
+        #[error("chat template did not end within its budget of work")]
+        TemplateBudget,
+    }
+
+    /// A chat template in the language of Go.
+    pub struct Template(go_template::GoTemplate);
+
+    impl Template {
+        pub fn new(source: &str) -> Result<Self, TextError> {
+            go_template::GoTemplate::new(source).map(Self)
+        }
+
+        pub fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String, TextError> {
+            self.0.render(messages, options)
+        }
+
+        pub fn render_insert(
+            &self,
+            prompt: &str,
+            suffix: &str,
+            options: &RenderOptions,
+        ) -> Result<String, TextError> {
+            self.0.render_insert(prompt, suffix, options)
+        }
+    }
 }
 
-pub use models::{config, gguf, layer_file, manifest, vendor};
+pub use models::{config, gguf, layer_file, manifest, modelfile, parameters, vendor};
 pub use text::tool as tools;

@@ -89,7 +89,10 @@ impl Modelfile {
             let command = command.to_ascii_lowercase();
             match command.as_str() {
                 "from" if from.is_some() => return Err(fail(Problem::SecondFrom)),
-                "from" => from = Some(reader.value("FROM").map_err(fail)?),
+                "from" => match reader.value("FROM").map_err(fail)? {
+                    name if name.trim().is_empty() => return Err(fail(Problem::NoValue("FROM"))),
+                    name => from = Some(name),
+                },
                 "template" => changes.template = Some(reader.value("TEMPLATE").map_err(fail)?),
                 "system" => changes.system = Some(reader.value("SYSTEM").map_err(fail)?),
                 "license" => changes.licenses.push(reader.value("LICENSE").map_err(fail)?),
@@ -268,6 +271,7 @@ mod tests {
             ("# only\nSYSTEM x", "no FROM line; begin the Modelfile with FROM and a model's name or a path"),
             ("FROM a\nFROM b", "line 2: there is a FROM already"),
             ("FROM\nSYSTEM x", "line 1: FROM needs a value"),
+            ("FROM \" \"", "line 1: FROM needs a value"),
             ("FROM a\n\nSYSTEM \"\"\"never", "line 3: the quotes are never closed"),
             ("FROM a\nSYSTEM \"x", "line 2: the quotes are never closed"),
             ("FROM a\nPARAMETER heat 1", "line 2: unknown parameter 'heat'"),
