@@ -21,7 +21,7 @@ use super::inference::{Answer, Piece};
 const NO_BUFFERING: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
-/// A response of lines of JSON, each of which [`line`] made.
+/// A response of lines of JSON, each of which [`line()`] made.
 pub(crate) fn ndjson(frames: impl Stream<Item = Vec<u8>> + Send + 'static) -> Response {
     ([NDJSON], [NO_BUFFERING], body(frames)).into_response()
 }
