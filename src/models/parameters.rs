@@ -97,8 +97,11 @@ pub fn check(name: &str, value: Value) -> Result<Value, ParameterError> {
 pub fn parse(name: &str, text: &str) -> Result<Value, ParameterError> {
     let (kind, expected) = kind(name)?;
     let value = match kind {
-        Kind::Float => text.parse::<f64>().ok().and_then(Number::from_f64).map(Value::Number),
-        Kind::Integer => text.parse::<i64>().ok().map(Value::from),
+        Kind::Integer => whole(text),
+        // Shown as it was written: 0 and not 0.0.
+        Kind::Float => {
+            whole(text).or_else(|| text.parse::<f64>().ok().and_then(Number::from_f64).map(Value::Number))
+        }
         Kind::Boolean => match text {
             "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(Value::Bool(true)),
             "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(Value::Bool(false)),
@@ -107,6 +110,10 @@ pub fn parse(name: &str, text: &str) -> Result<Value, ParameterError> {
         Kind::Texts | Kind::Retired => Some(Value::from(text)),
     };
     value.ok_or_else(|| ParameterError::Type { name: name.to_owned(), expected })
+}
+
+fn whole(text: &str) -> Option<Value> {
+    text.parse::<i64>().ok().map(Value::from)
 }
 
 /// Whether a Modelfile may give the parameter several times, for a list.
@@ -159,6 +166,7 @@ mod tests {
     #[test]
     fn texts_become_values() {
         assert_eq!(parse("temperature", "0.5").unwrap(), json!(0.5));
+        assert_eq!(parse("temperature", "1").unwrap(), json!(1));
         assert_eq!(parse("num_ctx", "4096").unwrap(), json!(4096));
         assert_eq!(parse("use_mmap", "true").unwrap(), json!(true));
         assert_eq!(parse("stop", "<|end|>").unwrap(), json!("<|end|>"));
