@@ -24,6 +24,7 @@ mod intake;
 mod lookup;
 mod ollama;
 mod openai;
+mod openapi;
 mod request_id;
 mod serve;
 pub mod settings;
@@ -57,6 +58,7 @@ use self::anthropic::error::AnthropicError;
 use self::error::ApiError;
 use self::intake::Intake;
 use self::openai::error::OpenAiError;
+use self::openapi::operation::Operation;
 use self::settings::Settings;
 use self::usage::Traffic;
 use crate::engine::Engine;
@@ -117,8 +119,23 @@ pub fn router(state: AppState) -> Router {
 
 /// Every path with its methods, of all families.
 fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
-    let families = [ollama::routes(), openai::routes(), anthropic::routes(), usage::routes()];
+    let families =
+        [ollama::routes(), openai::routes(), anthropic::routes(), usage::routes(), openapi::routes()];
     families.into_iter().flatten().collect()
+}
+
+/// Those paths, described.
+fn operations() -> Vec<Operation> {
+    [
+        ollama::operations(),
+        openai::operations(),
+        anthropic::operations(),
+        usage::operations(),
+        openapi::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// An error in the envelope that the clients of a path read; for what is refused before a handler sees it.

@@ -4,6 +4,7 @@ mod content;
 pub(crate) mod error;
 mod events;
 mod messages;
+mod operations;
 mod records;
 mod request;
 
@@ -14,6 +15,7 @@ use axum::routing::{self, MethodRouter};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::error::AnthropicError;
+pub(crate) use self::operations::operations;
 use super::AppState;
 
 /// Every path with its methods.

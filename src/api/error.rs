@@ -10,6 +10,7 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::engine::{EngineError, KeepAliveError};
 use crate::models::import::ImportError;
@@ -240,7 +241,7 @@ impl ApiError {
 }
 
 /// What an error is on the native routes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct NativeError {
     error: String,
 }

@@ -13,6 +13,7 @@ mod delete;
 mod embed;
 mod generate;
 mod listing;
+mod operations;
 mod progress;
 mod records;
 mod request;
@@ -21,11 +22,13 @@ mod show;
 mod tests;
 mod transfer;
 
+pub(crate) use operations::operations;
 pub use show::describe_model;
 
 use axum::response::{IntoResponse, Response};
 use axum::routing::{self, MethodRouter};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::error::ApiError;
 use super::{AppState, body};
@@ -70,10 +73,12 @@ async fn alive() -> Response {
     ([body::TEXT], "Ollama is running").into_response()
 }
 
+/// The answer of `/api/version`.
+#[derive(Debug, Serialize, ToSchema)]
+struct Version {
+    version: &'static str,
+}
+
 async fn version() -> Result<Response, ApiError> {
-    #[derive(Serialize)]
-    struct Version {
-        version: &'static str,
-    }
     body::json(&Version { version: COMPATIBLE_VERSION })
 }

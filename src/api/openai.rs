@@ -12,6 +12,7 @@ pub(crate) mod error;
 #[cfg(test)]
 mod hostile;
 mod models;
+mod operations;
 mod responses;
 mod sampling;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod tests;
 use axum::routing::{self, MethodRouter};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub(crate) use self::operations::operations;
 use super::AppState;
 
 /// Every path with its methods.

@@ -12,7 +12,8 @@ use axum::routing::{self, MethodRouter};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::error::ApiError;
+use super::error::{ApiError, NativeError};
+use super::openapi::operation::Operation;
 use super::{AppState, body, lookup};
 
 /// Path of the route.
@@ -21,6 +22,15 @@ const PATH: &str = "/api/ax650/usage";
 /// Every path with its methods.
 pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
     vec![(PATH, routing::get(usage))]
+}
+
+/// Those paths, described.
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::new("ax650", "get", PATH, "What is in use right now")
+            .gives::<Usage>()
+            .fails::<NativeError>(),
+    ]
 }
 
 /// Connections and requests that are open. Shared by the listener and the middleware.

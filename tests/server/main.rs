@@ -27,6 +27,7 @@ mod keys;
 mod management;
 mod network;
 mod openai;
+mod openapi;
 mod responses;
 mod routes;
 mod shutdown;

@@ -7,6 +7,7 @@ use std::any::Any;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::body;
 use crate::api::error::ApiError;
@@ -24,7 +25,7 @@ pub(crate) struct AnthropicError {
 }
 
 /// The body of an error, also of one that ends a stream.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorEnvelope {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -33,7 +34,7 @@ pub(crate) struct ErrorEnvelope {
 }
 
 /// What went wrong.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorObject {
     #[serde(rename = "type")]
     kind: &'static str,

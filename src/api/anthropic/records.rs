@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::engine::{DoneReason, Summary};
 
 /// An answer. At the beginning of a stream it has no content yet.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MessageObject {
     pub(crate) id: String,
     #[serde(rename = "type")]
@@ -22,7 +23,7 @@ pub(crate) struct MessageObject {
 }
 
 /// A part of an answer.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Block {
     /// What the model thinks.
@@ -49,7 +50,7 @@ pub(crate) enum Block {
 }
 
 /// Counts of tokens.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(crate) struct Usage {
     pub(crate) input_tokens: usize,
     pub(crate) output_tokens: usize,
@@ -62,7 +63,7 @@ impl From<&Summary> for Usage {
 }
 
 /// What a stream is made of.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Event {
     /// The first: the answer without content.
@@ -115,7 +116,7 @@ impl Event {
 }
 
 /// What an event adds to a block.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type")]
 pub(crate) enum BlockDelta {
     /// More of what the model thinks.
@@ -139,7 +140,7 @@ pub(crate) enum BlockDelta {
 }
 
 /// Why an answer ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StopDelta {
     pub(crate) stop_reason: &'static str,
     pub(crate) stop_sequence: Option<String>,

@@ -3,17 +3,18 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::api::{AppState, body};
 
-#[derive(Debug, Serialize)]
-struct Status {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Status {
     cloud: Cloud,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Cloud {
     disabled: bool,
     source: &'static str,
@@ -24,8 +25,9 @@ pub(super) async fn status() -> Result<Response, ApiError> {
     body::json(&Status { cloud: Cloud { disabled: true, source: "env" } })
 }
 
-#[derive(Debug, Serialize)]
-struct Recommendations {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Recommendations {
+    #[schema(value_type = Vec<Object>)]
     recommendations: [(); 0],
 }
 

@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
@@ -14,8 +15,8 @@ use crate::api::{AppState, body, time};
 use crate::engine::KeepAlive;
 
 /// Answer of `/api/embed`.
-#[derive(Debug, Serialize)]
-struct EmbedResponse {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EmbedResponse {
     /// The model's name as requested.
     model: String,
     /// A vector of length 1 per text.
@@ -32,8 +33,8 @@ struct EmbedResponse {
 }
 
 /// Answer of `/api/embeddings`.
-#[derive(Debug, Serialize)]
-struct EmbeddingsResponse {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EmbeddingsResponse {
     /// The vector as the model gives it.
     embedding: Vec<f64>,
 }

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::{AppState, body, lookup, time};
@@ -15,7 +16,7 @@ use crate::models::manifest::Manifest;
 use crate::models::model::Model;
 
 /// The `details` of a model. Upstream's GGUF words where they apply: the format is `axmodel` here.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Details {
     parent_model: String,
     format: String,
@@ -64,12 +65,19 @@ impl Details {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct Models<T> {
-    models: Vec<T>,
+/// The answer of `/api/tags`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StoredModels {
+    models: Vec<Stored>,
 }
 
-#[derive(Debug, Serialize)]
+/// The answer of `/api/ps`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RunningModels {
+    models: Vec<Running>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
 struct Stored {
     name: String,
     model: String,
@@ -120,10 +128,10 @@ pub(super) async fn tags(State(state): State<AppState>) -> Result<Response, ApiE
         Ok(models)
     })
     .await?;
-    body::json(&Models { models })
+    body::json(&StoredModels { models })
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Running {
     name: String,
     model: String,
@@ -139,11 +147,13 @@ struct Running {
 }
 
 /// The ways to save work on the card, and what its self-test has shown of them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Ways {
     /// Those in use.
+    #[schema(value_type = Vec<String>)]
     paths: Paths,
     /// Those that the card gets wrong; all, if they do not work together.
+    #[schema(value_type = Vec<String>)]
     off: Paths,
     /// The outcome for each by name, and for all of them as `together`. Empty if there was no test.
     verdicts: BTreeMap<&'static str, String>,
@@ -192,5 +202,5 @@ pub(super) async fn ps(State(state): State<AppState>) -> Result<Response, ApiErr
     loaded.sort_by_key(|info| std::cmp::Reverse(info.expires_at.unwrap_or_else(time::never)));
     let accelerated = state.engine.device().kind != "software";
     let models = loaded.iter().map(|info| Running::new(info, accelerated)).collect();
-    body::json(&Models { models })
+    body::json(&RunningModels { models })
 }

@@ -9,6 +9,7 @@ use axum::response::Response;
 use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::{body, lookup, stream as frames};
@@ -17,7 +18,7 @@ use crate::api::{body, lookup, stream as frames};
 const WAITING: usize = 64;
 
 /// One record.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub(super) struct Record {
     pub(super) status: String,
     #[serde(skip_serializing_if = "Option::is_none")]

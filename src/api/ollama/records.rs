@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::api::inference::AnswerCall;
 use crate::api::time;
@@ -24,7 +25,7 @@ pub(crate) enum Record {
 }
 
 /// One record of `/api/generate`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct GenerateRecord {
     pub(crate) model: String,
     pub(crate) created_at: String,
@@ -47,7 +48,7 @@ pub(crate) struct GenerateRecord {
 }
 
 /// What a request with `_debug_render_only` gets instead of an answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DebugInfo {
     /// The prompt as the model would see it, cut to the window, special tokens written out.
     pub(crate) rendered_template: String,
@@ -56,7 +57,7 @@ pub(crate) struct DebugInfo {
 }
 
 /// One record of `/api/chat`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ChatRecord {
     pub(crate) model: String,
     pub(crate) created_at: String,
@@ -73,7 +74,7 @@ pub(crate) struct ChatRecord {
 }
 
 /// The message of a chat record; `content` is always there.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AnswerMessage {
     pub(crate) role: &'static str,
     pub(crate) content: String,
@@ -84,14 +85,14 @@ pub(crate) struct AnswerMessage {
 }
 
 /// One call of a tool.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CallRecord {
     id: String,
     function: CalledFunction,
 }
 
 /// What is called; `arguments` is always an object.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct CalledFunction {
     index: usize,
     name: String,
@@ -106,7 +107,7 @@ impl From<AnswerCall> for CallRecord {
 }
 
 /// Counts and durations (nanoseconds) of the last record; all omitted in the others.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Metrics {
     #[serde(skip_serializing_if = "is_zero")]
     total_duration: u64,
@@ -150,7 +151,7 @@ pub(crate) fn done_reason(reason: DoneReason) -> &'static str {
 }
 
 /// Probability of one generated token, and of those it was chosen from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Logprob {
     #[serde(flatten)]
     chosen: Candidate,
@@ -158,7 +159,7 @@ pub(crate) struct Logprob {
     top_logprobs: Vec<Candidate>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Candidate {
     token: String,
     logprob: f32,

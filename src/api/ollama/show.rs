@@ -7,6 +7,7 @@ use axum::http::header::USER_AGENT;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::listing::{Details, listed_capabilities};
 use crate::api::error::ApiError;
@@ -28,8 +29,8 @@ const INFO_KEYS: [(&str, &str); 3] = [
     ("ARCH.embedding_length", "embedding_length"),
 ];
 
-#[derive(Debug, Serialize)]
-struct Shown {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Shown {
     #[serde(skip_serializing_if = "String::is_empty")]
     license: String,
     #[serde(skip_serializing_if = "String::is_empty")]

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::chat::DONE;
 use super::chat::records::{FINGERPRINT, Usage, finish_reason};
@@ -67,7 +68,7 @@ impl CompletionRequest {
 }
 
 /// An answer, or a piece of one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Completion {
     id: String,
     object: &'static str,
@@ -81,7 +82,7 @@ pub(crate) struct Completion {
 }
 
 /// The one answer, or a piece of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CompletionChoice {
     text: String,
     index: usize,

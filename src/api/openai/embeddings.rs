@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::error::OpenAiError;
 use crate::api::error::ApiError;
@@ -13,8 +14,8 @@ use crate::api::inference::{self, EmbedAsk, Embedded};
 use crate::api::{AppState, body, lookup};
 
 /// The answer.
-#[derive(Debug, Serialize)]
-struct EmbeddingList {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EmbeddingList {
     object: &'static str,
     data: Vec<EmbeddingItem>,
     /// The model's name as requested.
@@ -23,7 +24,7 @@ struct EmbeddingList {
 }
 
 /// The vector of one text.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct EmbeddingItem {
     object: &'static str,
     embedding: Vector,
@@ -32,7 +33,7 @@ struct EmbeddingItem {
 }
 
 /// A vector in the encoding that was asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum Vector {
     Floats(Vec<f32>),
@@ -41,7 +42,7 @@ enum Vector {
 }
 
 /// Tokens of all texts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct EmbeddingUsage {
     prompt_tokens: usize,
     total_tokens: usize,

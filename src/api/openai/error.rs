@@ -7,6 +7,7 @@ use std::any::Any;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::body;
 use crate::api::error::ApiError;
@@ -22,13 +23,13 @@ impl<E: Into<ApiError>> From<E> for OpenAiError {
 }
 
 /// The body of an error, also of one that ends a stream.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorEnvelope {
     error: ErrorObject,
 }
 
 /// What went wrong.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorObject {
     message: String,
     #[serde(rename = "type")]

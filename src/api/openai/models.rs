@@ -4,6 +4,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::error::OpenAiError;
 use crate::api::error::ApiError;
@@ -12,14 +13,14 @@ use crate::models::model::Model;
 use crate::models::name::ModelName;
 
 /// The list of models. Upstream has `null` for an empty one, which breaks clients; here it is an empty list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ModelList {
     object: &'static str,
     data: Vec<ModelObject>,
 }
 
 /// One model.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ModelObject {
     id: String,
     object: &'static str,

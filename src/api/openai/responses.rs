@@ -2,7 +2,7 @@
 
 mod events;
 mod input;
-mod records;
+pub(crate) mod records;
 mod request;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::api::inference::AnswerCall;
 use crate::engine::{DoneReason, Summary, TokenLogprob};
@@ -10,7 +11,7 @@ use crate::engine::{DoneReason, Summary, TokenLogprob};
 pub(crate) const FINGERPRINT: &str = "fp_ollama";
 
 /// An answer in one piece.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ChatCompletion {
     pub(crate) id: String,
     pub(crate) object: &'static str,
@@ -25,7 +26,7 @@ pub(crate) struct ChatCompletion {
 }
 
 /// The one answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Choice {
     pub(crate) index: usize,
     pub(crate) message: AnswerMessage,
@@ -35,7 +36,7 @@ pub(crate) struct Choice {
 }
 
 /// What the assistant says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AnswerMessage {
     pub(crate) role: &'static str,
     /// Always there, also beside calls.
@@ -47,7 +48,7 @@ pub(crate) struct AnswerMessage {
 }
 
 /// A piece of an answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ChatChunk {
     pub(crate) id: String,
     pub(crate) object: &'static str,
@@ -61,7 +62,7 @@ pub(crate) struct ChatChunk {
 }
 
 /// A piece of the one answer.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct ChunkChoice {
     pub(crate) index: usize,
     pub(crate) delta: ChunkDelta,
@@ -72,7 +73,7 @@ pub(crate) struct ChunkChoice {
 }
 
 /// What a chunk adds; empty in the chunk that says why the answer ended.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct ChunkDelta {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) role: Option<&'static str>,
@@ -85,7 +86,7 @@ pub(crate) struct ChunkDelta {
 }
 
 /// A call that the model makes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CallRecord {
     pub(crate) id: String,
     pub(crate) index: usize,
@@ -95,7 +96,7 @@ pub(crate) struct CallRecord {
 }
 
 /// What is called, with what.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CallFunction {
     pub(crate) name: String,
     /// An object in JSON.
@@ -112,7 +113,7 @@ impl From<AnswerCall> for CallRecord {
 
 /// Counts of tokens.
 #[expect(clippy::struct_field_names, reason = "named as on the wire")]
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Usage {
     prompt_tokens: usize,
     completion_tokens: usize,
@@ -130,7 +131,7 @@ impl From<&Summary> for Usage {
 }
 
 /// Probabilities of the tokens of an answer or a piece of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Logprobs {
     content: Vec<LogprobRecord>,
 }
@@ -144,7 +145,7 @@ impl Logprobs {
 }
 
 /// One token. The list of alternatives is always there, as clients of this family declare it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct LogprobRecord {
     token: String,
     logprob: f32,
@@ -153,7 +154,7 @@ struct LogprobRecord {
 }
 
 /// A token that could have stood in the place.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Alternative {
     token: String,
     logprob: f32,

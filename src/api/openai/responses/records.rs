@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::request::Echo;
 use crate::engine::Summary;
 
 /// An answer, under way or complete. All fields are always there.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct ResponseObject {
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct ResponseObject {
     pub(super) id: String,
     object: &'static str,
     created_at: i64,
@@ -83,15 +84,15 @@ impl ResponseObject {
 }
 
 /// Why an answer failed after it had begun.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct ResponseError {
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct ResponseError {
     pub(super) code: &'static str,
     pub(super) message: String,
 }
 
 /// Counts of tokens.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Usage {
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Usage {
     input_tokens: usize,
     input_tokens_details: InputDetails,
     output_tokens: usize,
@@ -99,13 +100,13 @@ pub(super) struct Usage {
     total_tokens: usize,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 struct InputDetails {
     /// Tokens of the prompt that were still on the card.
     cached_tokens: usize,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 struct OutputDetails {
     /// Not counted apart, as upstream.
     reasoning_tokens: usize,
@@ -124,9 +125,9 @@ impl From<&Summary> for Usage {
 }
 
 /// A part of an answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum OutputItem {
+pub(crate) enum OutputItem {
     /// What the model thinks.
     Reasoning {
         id: String,
@@ -166,16 +167,16 @@ impl OutputItem {
 }
 
 /// What the model thinks.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct SummaryPart {
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct SummaryPart {
     #[serde(rename = "type")]
     kind: &'static str,
     text: String,
 }
 
 /// What the model says.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct OutputText {
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct OutputText {
     #[serde(rename = "type")]
     kind: &'static str,
     text: String,
@@ -191,9 +192,9 @@ impl OutputText {
 }
 
 /// An event of a stream, but for its type and its number.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// The answer itself: when it begins and when it ends.
     Response { response: Box<ResponseObject> },
     /// An item begins, or is complete.
