@@ -27,6 +27,7 @@ FIGURES = [
     ("board: cache maintenance calls", "qwen3-4b", "board-ax650n", [], "decode.cache_calls_per_token", ("<=", 6)),
     ("board: bytes copied beyond logits and a row", "qwen3-4b", "board-ax650n", [], "decode.extra_copied_bytes_per_token", ("<=", 8192)),
     ("tokens/s with a card that takes no time", "qwen3-4b", "instant", [], "decode.tokens_per_second", (">=", 3000)),
+    ("waiting for a grammar, share of a token", "qwen3-4b", "pi5-llm8850", [], "decode.grammar_share", ("<=", 0.01)),
     ("whole context as a prompt", "qwen3-4b", "pi5-llm8850", ["--prompt", "2559", "--tokens", "1"], "prefill.tokens", (">=", 2559)),
 ]
 # What is worth knowing beside them.

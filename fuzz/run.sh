@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fuzzes the readers of strangers' files: fuzz/run.sh SECONDS [TARGET...]   (seconds for each target)
+# Fuzzes the readers of strangers' input: fuzz/run.sh SECONDS [TARGET...]   (seconds for each target)
 #
 # Needs the stable toolchain and a C++ compiler, nothing else: coverage counters come from LLVM's own pass, which
 # stable rustc can run, and libFuzzer from the libfuzzer-sys crate. The readers have no unsafe code, so sanitizers
@@ -17,7 +17,7 @@ RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1" \
     cargo build --release --locked --target "$host" --target-dir target
 
-[ $# -gt 0 ] || set -- gguf config layer_header package vocabulary tool_call modelfile go_template
+[ $# -gt 0 ] || set -- gguf config layer_header package vocabulary tool_call modelfile go_template schema
 for target in "$@"; do
     mkdir -p "corpus/$target" "artifacts/$target"
     echo "fuzzing $target for $seconds s"

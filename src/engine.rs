@@ -48,6 +48,7 @@ mod watchdog;
 
 pub use embed::{EmbedRequest, Embeddings};
 pub use error::EngineError;
+pub(crate) use guide::{MaskWorker, Spent};
 pub use handle::{CARD_THREAD_NAME, Engine, EngineConfig};
 pub use keep_alive::{KeepAlive, KeepAliveError};
 pub use request::{

@@ -40,9 +40,8 @@ pub use error::TextError;
 pub use families::Family;
 pub use fill_in_middle::FillInMiddle;
 pub use gguf_vocab::{GgufTokenizer, adds_bos, build_tokenizer};
-#[cfg(test)]
 pub(crate) use grammar::Vocabulary;
-pub use grammar::{Constraint, Grammar, GrammarError, GrammarSpec, Thoughts, TokenMask};
+pub use grammar::{Calls, Constraint, Grammar, GrammarError, GrammarSpec, Thoughts, TokenMask};
 pub use message::{Message, RenderOptions};
 pub use model::TextModel;
 pub(crate) use model::template_of;

@@ -1,4 +1,4 @@
-//! The file readers under test, compiled from the product's own sources.
+//! The readers of strangers' input under test, compiled from the product's own sources.
 //!
 //! They are included by path and not through the `ax650` library: that would build an HTTP server and a tokenizer with
 //! coverage counters, minutes of work for parsers that need a few small crates.
@@ -33,6 +33,7 @@ pub mod vocabulary;
 #[path = "../../src/text"]
 pub mod text {
     mod go_template;
+    pub mod grammar;
     mod message;
     mod stack;
     mod thinking {
@@ -44,7 +45,10 @@ pub mod text {
 
     pub use message::{Message, RenderOptions};
     pub use thinking::ThinkingTags;
+    use tool::{CallPart, Tool};
     pub use tool::{ToolCall, ToolFormat};
+
+    pub type TokenId = u32;
 
     /// The part of the product's errors that templates have; the rest is of tokenizers and grammars.
     #[derive(Debug, PartialEq, thiserror::Error)]
@@ -80,3 +84,25 @@ pub mod text {
 
 pub use models::{config, gguf, layer_file, manifest, modelfile, parameters, vendor};
 pub use text::tool as tools;
+
+/// Grammars of JSON schemas, over a vocabulary of single bytes.
+pub mod schema {
+    use std::sync::OnceLock;
+
+    pub use super::text::grammar::Constraint;
+    use super::text::grammar::{Grammar, GrammarSpec, Vocabulary};
+
+    /// The token that ends an answer; the others are bytes.
+    pub const END: u32 = 256;
+
+    /// Begins an answer of this form; `None` if there can be none.
+    pub fn begin(schema: serde_json::Value) -> Option<Constraint> {
+        static VOCABULARY: OnceLock<Vocabulary> = OnceLock::new();
+        let vocabulary = VOCABULARY.get_or_init(|| {
+            let bytes: Vec<u8> = (0..=255).collect();
+            Vocabulary::new(bytes.chunks(1).chain([&[][..]]), &[END]).expect("a vocabulary of bytes")
+        });
+        let grammar = Grammar::new(vocabulary, &GrammarSpec::JsonSchema(schema), None).ok()?;
+        Some(grammar.start())
+    }
+}

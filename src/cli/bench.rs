@@ -19,16 +19,20 @@ use crate::{
     models::{model::Model, store::Store},
 };
 use figures::Setting;
+use form::Form;
 use measure::{Bench, Load};
 use report::{MemoryWall, Report};
 
 mod figures;
+mod form;
 mod measure;
 mod report;
 
 /// Prompt and answer when the command line does not say, if the context has room for them.
 const DEFAULT_PROMPT: usize = 512;
 const DEFAULT_TOKENS: usize = 128;
+/// Most tokens that the cost of a grammar is measured over.
+const FORM_TOKENS: usize = 64;
 
 /// Measure how fast a model is on this card and what each token costs
 ///
@@ -104,7 +108,11 @@ impl Arguments {
         let wall = memory_wall(driver.info());
         let setting = setting(model, &loaded, driver.info(), wall.as_ref())?;
         let mut bench = Bench::new(&driver, &loaded, &embedding, cancel)?;
-        let run = bench.run(load, &setting)?;
+        let mut run = bench.run(load, &setting)?;
+        if let Some(decode) = &mut run.decode {
+            let form = Form::new(model, loaded.vocab(), load.steps.min(FORM_TOKENS) + 1)?;
+            decode.grammar = bench.grammar(&form)?;
+        }
         let plain_path = if self.plain {
             None
         } else {

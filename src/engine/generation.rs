@@ -300,7 +300,8 @@ impl<M: CardModel> Run<M> {
 
     /// Time for which the card waited because of the grammar.
     pub(crate) fn grammar_time(&self) -> Duration {
-        self.guide.as_ref().map_or(Duration::ZERO, Guide::spent)
+        let spent = self.guide.as_ref().map(Guide::spent).unwrap_or_default();
+        spent.waiting + spent.applying
     }
 
     /// Tokens generated so far, without an end token.

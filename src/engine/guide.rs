@@ -48,6 +48,19 @@ enum Work {
 struct Prepared {
     constraint: Box<Constraint>,
     mask: TokenMask,
+    /// Time of the worker.
+    took: Duration,
+}
+
+/// What a grammar has cost so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Spent {
+    /// The card thread waited for a mask.
+    pub(crate) waiting: Duration,
+    /// The card thread ruled tokens out, and told the grammar which one was chosen.
+    pub(crate) applying: Duration,
+    /// The worker computed masks, those that were used.
+    pub(crate) computing: Duration,
 }
 
 /// The grammar of one answer, as the card thread holds it.
@@ -58,7 +71,7 @@ pub(crate) struct Guide {
     prepared: Option<Prepared>,
     /// Logits with what is ruled out; kept to spare an allocation per token.
     masked: Vec<u16>,
-    spent: Duration,
+    spent: Spent,
 }
 
 impl MaskWorker {
@@ -66,7 +79,7 @@ impl MaskWorker {
     pub(crate) fn begin(&mut self, grammar: Grammar) -> Guide {
         let jobs = self.jobs();
         let next = post(&jobs, Work::Start(grammar));
-        Guide { jobs, next, prepared: None, masked: Vec::new(), spent: Duration::ZERO }
+        Guide { jobs, next, prepared: None, masked: Vec::new(), spent: Spent::default() }
     }
 
     /// Where jobs go. If there can be no thread they go nowhere, and whoever waits for one is told so.
@@ -99,9 +112,12 @@ impl Guide {
     pub(crate) fn mask(&mut self, logits: &[u16]) -> Result<&[u16], EngineError> {
         let began = Instant::now();
         let prepared = self.next.recv().map_err(|_| worker_gone())??;
+        let waited = began.elapsed();
         prepared.mask.apply(logits, &mut self.masked);
+        self.spent.waiting += waited;
+        self.spent.applying += began.elapsed().saturating_sub(waited);
+        self.spent.computing += prepared.took;
         self.prepared = Some(prepared);
-        self.spent += began.elapsed();
         Ok(&self.masked)
     }
 
@@ -113,12 +129,12 @@ impl Guide {
         if !complete {
             self.next = post(&self.jobs, Work::Next(constraint));
         }
-        self.spent += began.elapsed();
+        self.spent.applying += began.elapsed();
         Ok(complete)
     }
 
-    /// Time that the card thread spent on the grammar so far.
-    pub(crate) fn spent(&self) -> Duration {
+    /// What the grammar has cost so far.
+    pub(crate) fn spent(&self) -> Spent {
         self.spent
     }
 }
@@ -148,12 +164,13 @@ fn work(inbox: &mpsc::Receiver<Job>) {
 }
 
 fn prepare(work: Work) -> Result<Prepared, EngineError> {
+    let began = Instant::now();
     let mut constraint = match work {
         Work::Start(grammar) => Box::new(grammar.start()),
         Work::Next(constraint) => constraint,
     };
     let mask = constraint.mask()?;
-    Ok(Prepared { constraint, mask })
+    Ok(Prepared { constraint, mask, took: began.elapsed() })
 }
 
 impl From<GrammarError> for EngineError {

@@ -13,6 +13,7 @@
 //! Two things are narrower than a schema asks, so that what comes out can be read everywhere: white space between tokens
 //! is at most two line ends and an indentation, and whole numbers without bounds fit 64 bits.
 
+mod calls;
 mod error;
 mod lark;
 mod mask;
@@ -26,11 +27,13 @@ use llguidance::Matcher;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+pub use calls::Calls;
+use calls::Fit;
 pub use error::GrammarError;
 pub use mask::TokenMask;
 pub(crate) use vocabulary::Vocabulary;
 
-use super::TokenId;
+use super::{CallPart, TokenId, Tool, ToolFormat};
 
 /// The form of an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +43,8 @@ pub enum GrammarSpec {
     JsonObject,
     /// JSON that this schema accepts. The properties of objects come in the order in which the schema names them.
     JsonSchema(Value),
+    /// Calls of tools.
+    Calls(Calls),
 }
 
 /// The thoughts that may stand before the part that a grammar rules.
@@ -66,12 +71,38 @@ impl Grammar {
         spec: &GrammarSpec,
         thoughts: Option<Thoughts<'_>>,
     ) -> Result<Self, GrammarError> {
-        let schema = match spec {
-            GrammarSpec::JsonObject => schema::prepare(&json!({ "type": "object" }))?,
-            GrammarSpec::JsonSchema(schema) => schema::prepare(schema)?,
+        let matcher = match spec {
+            GrammarSpec::JsonObject => Self::json(vocabulary, &json!({ "type": "object" }), thoughts)?,
+            GrammarSpec::JsonSchema(schema) => Self::json(vocabulary, schema, thoughts)?,
+            GrammarSpec::Calls(calls) => Self::calls(vocabulary, calls, thoughts)?,
         };
-        let matcher = vocabulary.compile(&lark::json_after(&schema, thoughts))?;
-        Ok(Self(Arc::new(Mutex::new(matcher))))
+        let grammar = Self(Arc::new(Mutex::new(matcher)));
+        // What cannot begin is told now and not in the middle of an answer.
+        grammar.start().mask()?;
+        Ok(grammar)
+    }
+
+    fn json(
+        vocabulary: &Vocabulary,
+        schema: &Value,
+        thoughts: Option<Thoughts<'_>>,
+    ) -> Result<Matcher, GrammarError> {
+        vocabulary.compile(lark::json_after(schema::prepare(schema)?, thoughts))
+    }
+
+    fn calls(
+        vocabulary: &Vocabulary,
+        calls: &Calls,
+        thoughts: Option<Thoughts<'_>>,
+    ) -> Result<Matcher, GrammarError> {
+        let compile = |fit| vocabulary.compile(calls::calls(calls, fit, thoughts)?);
+        match compile(Fit::Schema) {
+            // The schema of some tool, and nobody has promised to follow it.
+            Err(GrammarError::Refused(_)) if calls.tools.iter().any(|tool| !tool.strict) => {
+                compile(Fit::Strict)
+            }
+            other => other,
+        }
     }
 
     /// Begins an answer.

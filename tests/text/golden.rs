@@ -1,10 +1,13 @@
 //! Real vocabularies and templates give the tokens, prompts and texts of the golden files.
 //!
 //! The models are fetched by `deploy/models.sh` when they are not there yet.
+#![recursion_limit = "512"]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
 
+mod grammar;
 #[path = "../common/models.rs"]
 mod models;
+mod validator;
 
 use std::{
     fmt::Write as _,

@@ -62,6 +62,48 @@ pub(super) struct Phase {
     pub(super) cpu_seconds_per_token: Option<f64>,
     pub(super) weight_bytes_per_token: f64,
     pub(super) memory_wall_share: Option<f64>,
+    #[serde(flatten)]
+    pub(super) grammar: Grammar,
+}
+
+/// What a required form of the answer costs. `None` where answers are not what is measured.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(super) struct Grammar {
+    /// Time for which the card waits because of the grammar.
+    #[serde(rename = "grammar_seconds_per_token")]
+    pub(super) seconds_per_token: Option<f64>,
+    /// That time as a share of the token's.
+    #[serde(rename = "grammar_share")]
+    pub(super) share: Option<f64>,
+    /// Time in which another thread computes, while the card does, which tokens are allowed.
+    #[serde(rename = "grammar_mask_seconds_per_token")]
+    pub(super) mask_seconds_per_token: Option<f64>,
+}
+
+/// What a grammar took while one token was computed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GuidedToken {
+    /// Card time from the token before to this one, without what the grammar took.
+    pub(super) card: Duration,
+    /// Time of the thread that computes masks.
+    pub(super) mask: Duration,
+    /// Time of the card thread besides waiting.
+    pub(super) applying: Duration,
+}
+
+impl Grammar {
+    /// Figures of some tokens. The card waits for what a mask takes longer than the token: by the card's clock, which may
+    /// be another one than that of the thread that computes masks.
+    pub(super) fn of(tokens: &[GuidedToken]) -> Self {
+        let count = tokens.len() as f64;
+        let sum = |of: fn(&GuidedToken) -> Duration| tokens.iter().map(of).sum::<Duration>().as_secs_f64();
+        let waiting = sum(|token| token.applying + token.mask.saturating_sub(token.card));
+        Self {
+            seconds_per_token: ratio(waiting, count),
+            share: ratio(waiting, sum(|token| token.card) + waiting),
+            mask_seconds_per_token: ratio(sum(|token| token.mask), count),
+        }
+    }
 }
 
 impl Phase {
@@ -109,6 +151,7 @@ impl Phase {
             memory_wall_share: setting
                 .memory_bytes_per_second
                 .and_then(|speed| ratio(read as f64 / speed, card.as_secs_f64())),
+            grammar: Grammar::default(),
         })
     }
 }
@@ -241,6 +284,18 @@ mod tests {
         assert_eq!((timeless.tokens_per_second, timeless.npu_busy), (None, None));
         let unknown = Setting { memory_bytes_per_second: None, ..setting(Interface::Pcie) };
         assert_eq!(Phase::between(&before, &after, 10, 10, &unknown).unwrap().memory_wall_share, None);
+    }
+
+    #[test]
+    fn a_grammar_costs_what_the_card_waits_for() {
+        let ms = Duration::from_millis;
+        let token = |mask| GuidedToken { card: ms(98), mask: ms(mask), applying: ms(1) };
+        // The second mask takes 2 ms longer than the card.
+        let grammar = Grammar::of(&[token(50), token(100)]);
+        near(grammar.seconds_per_token, 0.002);
+        near(grammar.share, 0.02);
+        near(grammar.mask_seconds_per_token, 0.075);
+        assert_eq!(Grammar::of(&[]).share, None);
     }
 
     #[test]

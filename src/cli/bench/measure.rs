@@ -3,11 +3,12 @@
 
 use std::time::Instant;
 
-use super::figures::{Phase, Reading, Setting, cpu_time};
+use super::figures::{Grammar, GuidedToken, Phase, Reading, Setting, cpu_time};
+use super::form::Form;
 use super::report::Run;
 use crate::{
     device::{CancelFlag, Driver, LoadedModel, Sequence},
-    engine::{SamplingOptions, sampler::Sampler},
+    engine::{MaskWorker, SamplingOptions, Spent, sampler::Sampler},
     models::embedding::EmbeddingTable,
     text::TokenId,
 };
@@ -81,6 +82,32 @@ impl<'a> Bench<'a> {
             prefill: Phase::between(&start, &prompt_done, load.prompt, 1, setting),
             decode: Phase::between(&first, &end, load.steps, load.steps, setting),
         })
+    }
+
+    /// Computes an answer in a form, from the beginning, and returns what the form took. The answer is given, since what
+    /// the model would say may be nothing but blanks.
+    pub(super) fn grammar(&mut self, form: &Form) -> anyhow::Result<Grammar> {
+        self.sequence.truncate(0);
+        let mut masks = MaskWorker::default();
+        let mut guide = masks.begin(form.grammar.clone());
+        let mut tokens = Vec::with_capacity(form.tokens.len());
+        let mut before = Spent::default();
+        for &token in &form.tokens {
+            let start = self.driver.clock().now;
+            let row = &mut self.rows[..self.model.hidden()];
+            self.embedding.read_row(0, row)?;
+            self.sequence.decode(row, &mut self.logits, self.cancel)?;
+            let card = self.driver.clock().now.saturating_sub(start);
+            self.sampler.sample(guide.mask(&self.logits)?)?;
+            guide.accept(token)?;
+            let after = guide.spent();
+            let mask = after.computing.saturating_sub(before.computing);
+            let applying = after.applying.saturating_sub(before.applying);
+            tokens.push(GuidedToken { card, mask, applying });
+            before = after;
+        }
+        // The first mask is computed while the prompt is.
+        Ok(Grammar::of(tokens.get(1..).unwrap_or_default()))
     }
 
     /// The whole prompt is looked up, as rows that no disk has been asked for yet would count for the path that comes

@@ -69,7 +69,7 @@ struct Row {
     show: fn(f64) -> String,
 }
 
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 17] = [
     Row { name: "tokens per second", value: |p| p.tokens_per_second, show: |v| number(v) },
     Row { name: "NPU busy", value: |p| p.npu_busy, show: percent },
     Row { name: "share of the memory wall", value: |p| p.memory_wall_share, show: percent },
@@ -87,6 +87,13 @@ const ROWS: [Row; 14] = [
         value: |p| p.extra_copied_bytes_per_token,
         show: number,
     },
+    Row {
+        name: "waiting for a grammar, share",
+        value: |p| p.grammar.share,
+        show: |share| format!("{:.2} %", share * 100.0),
+    },
+    Row { name: "waiting for a grammar", value: |p| p.grammar.seconds_per_token, show: seconds },
+    Row { name: "grammar beside the card", value: |p| p.grammar.mask_seconds_per_token, show: seconds },
     Row { name: "tokens", value: |p| Some(p.tokens as f64), show: number },
 ];
 
@@ -197,6 +204,7 @@ fn seconds(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::figures::Grammar;
     use super::*;
 
     fn phase(tokens_per_second: f64) -> Phase {
@@ -215,6 +223,7 @@ mod tests {
             cpu_seconds_per_token: None,
             weight_bytes_per_token: 4e9,
             memory_wall_share: None,
+            grammar: Grammar { share: Some(0.001), ..Grammar::default() },
         }
     }
 
@@ -255,6 +264,7 @@ mod tests {
         assert_eq!(json["prefill"]["npu_busy"], 0.991);
         assert_eq!(json["plain_path"]["decode"]["tokens_per_second"], 20.0);
         assert_eq!(json["time_to_first_token_seconds"], 0.25);
+        assert_eq!(json["decode"]["grammar_share"], 0.001);
         // Unknown is null, and the key is there.
         let decode = json["decode"].as_object().unwrap();
         assert!(decode["cache_calls_per_token"].is_null() && decode["memory_wall_share"].is_null());

@@ -15,12 +15,12 @@ pub enum GrammarError {
         reason: String,
     },
     /// The schema asks for something that cannot be enforced token by token.
-    #[error("JSON schema cannot be enforced at {path}: {reason}")]
+    #[error("JSON schema at {path}: {what} cannot be enforced")]
     Unsupported {
         /// Where, as a JSON pointer; `#` is the whole schema.
         path: String,
         /// What cannot be enforced.
-        reason: String,
+        what: String,
     },
     /// The schema is larger than any sensible one.
     #[error("JSON schema is too large: {0}")]
@@ -57,7 +57,7 @@ impl GrammarError {
     }
 }
 
-/// The first line: what follows is the state of the parser, or a backtrace.
+/// The beginning of the first line: what follows is a large part of the schema, the state of the parser, or a backtrace.
 fn essence(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+    text.lines().next().unwrap_or_default().chars().take(200).collect()
 }

@@ -15,6 +15,12 @@ use super::{GrammarError, TokenId};
 /// Stack of the thread that compiles: the compiler recurses along properties and nesting.
 const COMPILER_STACK_BYTES: usize = 64 << 20;
 
+/// Ways in which a grammar may go on at a time: objects of a thousand optional properties have several thousand.
+const MAX_ITEMS_IN_ROW: usize = 6_000;
+/// Work of the lexer for one token; with the default for parsers it is what bounds how long the card waits for a hostile
+/// schema: some tens of milliseconds.
+const STEP_FUEL: u64 = 100_000;
+
 /// A trie of the tokens, made once per model and shared by all its grammars.
 pub(crate) struct Vocabulary {
     factory: ParserFactory,
@@ -47,13 +53,17 @@ impl Vocabulary {
         )
         .map_err(|error| GrammarError::Vocabulary(error.to_string()))?;
         factory.quiet();
-        *factory.limits_mut() = ParserLimits { verbose_errors: false, ..ParserLimits::default() };
+        *factory.limits_mut() = ParserLimits {
+            verbose_errors: false,
+            max_items_in_row: MAX_ITEMS_IN_ROW,
+            step_lexer_fuel: STEP_FUEL,
+            ..ParserLimits::default()
+        };
         Ok(Self { factory })
     }
 
-    /// Compiles a grammar in llguidance's Lark dialect.
-    pub(super) fn compile(&self, lark: &str) -> Result<Matcher, GrammarError> {
-        let grammar = TopLevelGrammar::from_lark(lark.to_owned());
+    /// Compiles a grammar.
+    pub(super) fn compile(&self, grammar: TopLevelGrammar) -> Result<Matcher, GrammarError> {
         let parser = std::thread::scope(|scope| {
             let compile = || self.factory.create_parser(grammar);
             let thread =
