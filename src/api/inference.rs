@@ -172,6 +172,7 @@ impl ChatAsk {
     /// Refuses what the model cannot do.
     fn check(&self, model: &Model) -> Result<(), ApiError> {
         need(model, "completion", "chat", || quoted(&self.model))?;
+        self.tool_choice.check(&self.tools)?;
         if !self.tools.is_empty() && self.tool_choice != ToolChoice::None {
             need(model, "tools", "tools", || model.name.canonical())?;
         }

@@ -33,4 +33,5 @@ mod routes;
 mod shutdown;
 mod structured;
 mod thinking;
+mod tool_choice;
 mod tools;

@@ -6,7 +6,8 @@ use super::{AskSettings, ChatAsk, GenerateAsk};
 use crate::api::error::ApiError;
 use crate::models::model::Model;
 use crate::text::{
-    Grammar, Message, RenderOptions, SpelledTokens, TextModel, ThoughtLimit, TokenId, Tool, ToolChoice,
+    Calls, Grammar, GrammarSpec, Message, RenderOptions, SpelledTokens, TextModel, ThoughtLimit, TokenId,
+    Tool, ToolChoice,
 };
 
 /// What the card gets, and how its answer is read.
@@ -44,7 +45,8 @@ impl Prompt {
         }
         let render = RenderOptions { tools: Tool::for_template(&tools), ..settings.render_options(model) };
         let tokens = window.fit_chat(text, &messages, &render)?;
-        Self::new(tokens, text, &settings, settings.think.applies(model), &tools)
+        let form = form_of_chat(&settings, &tools, &tool_choice, text)?;
+        Self::new(tokens, text, &settings, settings.think.applies(model), &tools, form)
     }
 
     /// The prompt of a continuation.
@@ -58,7 +60,7 @@ impl Prompt {
         if ask.raw {
             // Without a template there are no tags, and nothing that marks a gap.
             let tokens = window.fit_tokens(text.encode_prompt(&ask.prompt)?)?;
-            return Self::new(tokens, text, settings, None, &[]);
+            return Self::new(tokens, text, settings, None, &[], settings.format.grammar()?);
         }
         let given;
         let text = if ask.template.is_empty() {
@@ -71,7 +73,7 @@ impl Prompt {
         if let Some(tokens) = insert(ask, text, &render, model)? {
             // A gap is filled without thoughts.
             let tokens = window.fit_tokens(after_context(ask, model, tokens)?)?;
-            return Self::new(tokens, text, settings, None, &[]);
+            return Self::new(tokens, text, settings, None, &[], settings.format.grammar()?);
         }
         let messages = exchange(ask, model);
         let tokens = if ask.context.is_empty() {
@@ -80,7 +82,7 @@ impl Prompt {
             let rendered = text.encode(&text.render(&messages, &render)?, false)?;
             window.fit_tokens(after_context(ask, model, rendered)?)?
         };
-        Self::new(tokens, text, settings, settings.think.applies(model), &[])
+        Self::new(tokens, text, settings, settings.think.applies(model), &[], settings.format.grammar()?)
     }
 
     /// `thinks` says whether the model thinks aloud, has been told not to, or (`None`) cannot.
@@ -90,15 +92,39 @@ impl Prompt {
         settings: &AskSettings,
         thinks: Option<bool>,
         tools: &[Tool],
+        form: Option<GrammarSpec>,
     ) -> Result<Self, ApiError> {
         let reader = Reader::new(&tokens, text, thinks, tools);
-        let grammar = settings.format.grammar()?;
-        let grammar = grammar.map(|spec| text.grammar(&spec, reader.thoughts_before())).transpose()?;
+        let grammar = form.map(|spec| text.grammar(&spec, reader.thoughts_before())).transpose()?;
         let spelled = text.spelled(!tools.is_empty(), grammar.is_some());
         let budget = settings.think.budget.filter(|_| thinks == Some(true));
         let thoughts = budget.map(|most| ThoughtLimit::new(most, &tokens, text)).transpose()?;
         Ok(Self { tokens, reader, grammar, spelled, thoughts })
     }
+}
+
+/// The form that an answer is forced into: calls if there must be one, else what `format` asks for, else calls of strict
+/// tools if there are any calls; `None` if it is free.
+fn form_of_chat(
+    settings: &AskSettings,
+    tools: &[Tool],
+    choice: &ToolChoice,
+    text: &TextModel,
+) -> Result<Option<GrammarSpec>, ApiError> {
+    let format = settings.format.grammar()?;
+    let must_call = matches!(choice, ToolChoice::Required | ToolChoice::Named(_));
+    let is_strict = tools.iter().any(|tool| tool.strict);
+    if !must_call && (format.is_some() || !is_strict) {
+        return Ok(format);
+    }
+    let named = |tool: &&Tool| !matches!(choice, ToolChoice::Named(name) if *name != tool.name);
+    let calls = text.tool_format().map(|format| Calls {
+        format,
+        tools: tools.iter().filter(named).cloned().collect(),
+        text: !must_call,
+        many: !matches!(choice, ToolChoice::Named(_)),
+    });
+    Ok(calls.map(GrammarSpec::Calls))
 }
 
 /// The tokens that ask for what stands between prompt and suffix; `None` without a suffix.

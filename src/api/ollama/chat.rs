@@ -17,6 +17,7 @@ struct ChatRequest {
     common: Common,
     messages: Vec<Message>,
     tools: Vec<Tool>,
+    tool_choice: ToolChoice,
 }
 
 impl ChatRequest {
@@ -24,8 +25,22 @@ impl ChatRequest {
         let mut fields = Fields::parse("ChatRequest", body)?;
         let messages = fields.array("messages")?.into_iter().map(message).collect::<Result<_, _>>()?;
         let tools = Tool::parse_all(fields.array("tools")?)?;
-        Ok(Self { common: Common::take(&mut fields)?, messages, tools })
+        let tool_choice = tool_choice(fields.take("tool_choice").as_ref(), &tools);
+        Ok(Self { common: Common::take(&mut fields)?, messages, tools, tool_choice })
     }
+}
+
+/// Reads `tool_choice`, which upstream passes over: so does this where there is nothing to demand, or in a form that is not
+/// known.
+fn tool_choice(value: Option<&Value>, tools: &[Tool]) -> ToolChoice {
+    let name = |value: &Value| value["function"]["name"].as_str().map(str::to_owned);
+    let choice = match value {
+        Some(Value::String(word)) if word == "none" => ToolChoice::None,
+        Some(Value::String(word)) if word == "required" => ToolChoice::Required,
+        Some(object) => name(object).map_or(ToolChoice::Auto, ToolChoice::Named),
+        None => ToolChoice::Auto,
+    };
+    if choice.check(tools).is_ok() { choice } else { ToolChoice::Auto }
 }
 
 /// Reads one message.
@@ -70,8 +85,8 @@ fn check_call(fields: &Fields, call: &mut Value) -> Result<(), ApiError> {
 /// The handler.
 pub(crate) async fn chat(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let (ask, turn) = inference::receive(&state, request, ChatRequest::parse).await?;
-    let ChatRequest { common: Common { model, stream, settings }, messages, tools } = ask;
-    let ask = ChatAsk { model: model.clone(), messages, tools, tool_choice: ToolChoice::Auto, settings };
+    let ChatRequest { common: Common { model, stream, settings }, messages, tools, tool_choice } = ask;
+    let ask = ChatAsk { model: model.clone(), messages, tools, tool_choice, settings };
     let outcome = inference::chat(&state, turn, ask).await?;
     answer::respond(Route::Chat, model, outcome, stream).await
 }
@@ -103,6 +118,28 @@ mod tests {
         assert_eq!(ask.messages[2].extra["tool_name"], "f");
         assert_eq!(ask.messages[3], Message::new("", ""));
         assert!(ask.tools.is_empty() && !ask.messages[1].extra.contains_key("images"));
+    }
+
+    #[test]
+    fn choices_that_can_be_met() {
+        for (choice, with_tools, without) in [
+            (r#""auto""#, ToolChoice::Auto, ToolChoice::Auto),
+            (r#""none""#, ToolChoice::None, ToolChoice::None),
+            (r#""required""#, ToolChoice::Required, ToolChoice::Auto),
+            (
+                r#"{"type":"function","function":{"name":"f"}}"#,
+                ToolChoice::Named("f".into()),
+                ToolChoice::Auto,
+            ),
+            (r#"{"function":{"name":"other"}}"#, ToolChoice::Auto, ToolChoice::Auto),
+            ("7", ToolChoice::Auto, ToolChoice::Auto),
+            ("null", ToolChoice::Auto, ToolChoice::Auto),
+        ] {
+            for (tools, expected) in [(r#"[{"function":{"name":"f"}}]"#, with_tools), ("[]", without)] {
+                let ask = parse(&format!(r#"{{"tools":{tools},"tool_choice":{choice}}}"#)).unwrap();
+                assert_eq!(ask.tool_choice, expected, "{choice} of {tools}");
+            }
+        }
     }
 
     #[test]
