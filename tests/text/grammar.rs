@@ -218,11 +218,11 @@ fn schemas() -> Map<String, Value> {
 }
 
 /// Answers with all schemas and tastes.
-fn try_all(model: &TextModel, seeds: std::ops::Range<i64>) {
+fn try_all(model: &TextModel, tastes: &[Taste], seeds: std::ops::Range<i64>) {
     let (mut complete, mut cut) = (0, 0);
     for (name, schema) in schemas() {
         let grammar = model.grammar(&GrammarSpec::JsonSchema(schema.clone()), None).unwrap();
-        for taste in TASTES {
+        for &taste in tastes {
             for seed in seeds.clone() {
                 let answer = Answer::new(model, &grammar, taste, seed).run(LIMIT);
                 let text = answer.text();
@@ -269,17 +269,17 @@ fn with_model(name: &str, test: impl FnOnce(&TextModel)) {
 
 #[test]
 fn any_logits_give_valid_answers_byte_by_byte() {
-    with_bytes(|model| try_all(model, 0..4));
+    with_bytes(|model| try_all(model, &TASTES, 0..2));
 }
 
 #[test]
 fn any_logits_give_valid_answers_with_the_vocabulary_of_smollm2() {
-    with_model("smollm2", |model| try_all(model, 0..1));
+    with_model("smollm2", |model| try_all(model, &[CLOSING], 0..1));
 }
 
 #[test]
 fn any_logits_give_valid_answers_with_the_vocabulary_of_qwen3() {
-    with_model("qwen3-tiny", |model| try_all(model, 1..2));
+    with_model("qwen3-tiny", |model| try_all(model, &[CLOSING], 1..2));
 }
 
 #[test]
