@@ -180,7 +180,9 @@ impl Operation {
             let mut response = json!({"description": meaning});
             for (media, described) in forms {
                 let schema = described.place(family, schemas);
-                response["content"][media] = json!({"schema": schema});
+                // A schema would be one of the whole body, which is text; OpenAPI 3.1 has no word for the data of an event.
+                let key = if media == EVENTS { "x-event-data" } else { "schema" };
+                response["content"][media] = json!({key: schema});
             }
             responses.insert(status.to_owned(), response);
         }
