@@ -1,19 +1,12 @@
-// The ollama package for JavaScript, unchanged, against a running server: ollama_js.mjs HOST MODEL.
+// The ollama package for JavaScript, unchanged.
 import assert from 'node:assert/strict'
 import { Ollama } from 'ollama'
+import { assertPerson, collect, embedModel, host, messages, model, person, run, toolsModel, weather } from './checks.mjs'
 
-const [host, model] = process.argv.slice(2)
 const client = new Ollama({ host })
 const options = { temperature: 0, seed: 1, num_predict: 12 }
-const messages = [{ role: 'user', content: 'Say hello.' }]
 
-async function collect(stream) {
-  const parts = []
-  for await (const part of stream) parts.push(part)
-  return parts
-}
-
-const checks = {
+await run('ollama-js', {
   async version() {
     const { version } = await client.version()
     assert.match(version, /^\d+\.\d+\.\d+$/)
@@ -46,13 +39,31 @@ const checks = {
     assert.equal(whole.message.role, 'assistant')
   },
 
+  async format() {
+    const answer = await client.chat({ model, messages, format: person, options: { ...options, num_predict: 200 } })
+    assertPerson(JSON.parse(answer.message.content))
+  },
+
+  async tools() {
+    const tools = [{ type: 'function', function: weather }]
+    const question = { role: 'user', content: 'What is the weather in Paris?' }
+    const answer = await client.chat({ model: toolsModel, messages: [question], tools, options })
+    assert.ok(answer.message.content || answer.message.tool_calls)
+  },
+
+  async embeddings() {
+    const { embeddings } = await client.embed({ model: embedModel, input: ['hello', 'world'] })
+    assert.equal(embeddings.length, 2)
+    assert.equal((await client.embeddings({ model: embedModel, prompt: 'hello' })).embedding.length, embeddings[0].length)
+  },
+
   async loadPsAndUnload() {
     const loaded = await client.generate({ model, prompt: '', keep_alive: '2m' })
     assert.equal(loaded.done_reason, 'load')
     const { models } = await client.ps()
-    assert.equal(models.length, 1)
+    const running = models.find((entry) => entry.model.split(':')[0] === model)
     // On a card, or on the software card, which is the CPU.
-    assert.ok([models[0].size, 0].includes(models[0].size_vram))
+    assert.ok([running.size, 0].includes(running.size_vram))
     const unloaded = await client.chat({ model, messages: [], keep_alive: 0 })
     assert.equal(unloaded.done_reason, 'unload')
   },
@@ -62,7 +73,7 @@ const checks = {
       status_code: 404,
       message: "model 'no-such-model' not found",
     })
-    await assert.rejects(client.generate({ model, prompt: 'x', format: 'json' }), { status_code: 501 })
+    await assert.rejects(client.generate({ model, prompt: 'x', format: 'xml' }), { status_code: 500 })
   },
 
   async abort() {
@@ -77,16 +88,4 @@ const checks = {
     await client.generate({ model, prompt: 'Hi', options: { ...options, num_predict: 1 } })
     assert.ok(performance.now() - started < 5000, 'the next request waited')
   },
-}
-
-let failed = 0
-for (const [name, run] of Object.entries(checks)) {
-  try {
-    await run()
-    console.log(`ok      ollama-js ${name}`)
-  } catch (error) {
-    failed += 1
-    console.log(`FAILED  ollama-js ${name}: ${error.stack ?? error}`)
-  }
-}
-process.exit(failed ? 1 : 0)
+})

@@ -1,54 +1,69 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Runs the real client libraries, unchanged, against a running server.
 #
-#   tests/clients/run.sh http://127.0.0.1:11434 smollm2
+#   tests/clients/run.sh http://127.0.0.1:11434 CHAT TOOLS EMBED [NAME...]
 #
-# MODEL must be in the server's store; nothing else may use the server meanwhile. The libraries are installed once into
-# tests/clients/.cache (git-ignored), in the versions pinned in requirements.txt and package.json. Both languages must be
-# on this machine: a client that was not run has not passed.
-set -eu
+# CHAT, TOOLS and EMBED are models in the server's store: one that chats, one whose chat template knows tools, one that
+# embeds; nothing else may use the server meanwhile. NAMEs choose clients (ollama_python, openai_js, ...), else all run
+# but two: schema_python (Schemathesis) and soak (fifty clients, SOAK_SECONDS long).
+# The libraries are installed once into tests/clients/.cache (git-ignored), in the versions pinned in constraints.txt and
+# package.json. Both languages must be on this machine: a client that was not run has not passed.
+set -euo pipefail
 
-if [ $# -ne 2 ]; then
-    echo "usage: $0 HOST MODEL" >&2
-    exit 2
-fi
-host=$1
-model=$2
+[ $# -ge 4 ] || { echo "usage: $0 HOST CHAT TOOLS EMBED [NAME...]" >&2; exit 2; }
+models=("$1" "$2" "$3" "$4")
+shift 4
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/.cache
 mkdir -p "$cache"
 failed=0
 
-# Installs again only when the pinned versions change.
-fresh() {
-    [ -f "$cache/$2" ] && cmp -s "$here/$1" "$cache/$2"
+# Fails if a copy of these files, made after what they pin was installed, is not there or not the same.
+fresh() { # stamp, file...
+    local stamp=$cache/$1
+    shift
+    [ -f "$stamp" ] && cat "$@" | cmp -s - "$stamp"
 }
 
-if command -v python3 >/dev/null 2>&1; then
-    if ! fresh requirements.txt python.stamp; then
-        rm -rf "$cache/venv"
-        python3 -m venv "$cache/venv"
-        "$cache/venv/bin/pip" install --quiet -r "$here/requirements.txt"
-        cp "$here/requirements.txt" "$cache/python.stamp"
-    fi
-    "$cache/venv/bin/python" "$here/ollama_python.py" "$host" "$model" || failed=1
-else
-    echo "FAILED: ollama-python was not run: there is no python3 on this machine" >&2
-    failed=1
-fi
+install_python() {
+    local pins=("$here/requirements.txt" "$here/constraints.txt")
+    fresh python.stamp "${pins[@]}" && return
+    rm -rf "$cache/venv"
+    python3 -m venv "$cache/venv"
+    "$cache/venv/bin/pip" install --quiet -r "$here/requirements.txt" -c "$here/constraints.txt"
+    cat "${pins[@]}" > "$cache/python.stamp"
+}
 
-if command -v npm >/dev/null 2>&1; then
-    if ! fresh package.json javascript.stamp; then
-        mkdir -p "$cache/js"
-        cp "$here/package.json" "$cache/js/package.json"
-        npm install --prefix "$cache/js" --silent --no-audit --no-fund
-        cp "$here/package.json" "$cache/javascript.stamp"
-    fi
-    # Modules resolve from the script's own place, so the script runs from beside its node_modules.
-    cp "$here/ollama_js.mjs" "$cache/js/ollama_js.mjs"
-    node "$cache/js/ollama_js.mjs" "$host" "$model" || failed=1
-else
-    echo "FAILED: ollama-js was not run: there is no npm on this machine" >&2
-    failed=1
-fi
+install_javascript() {
+    fresh javascript.stamp "$here/package.json" && return
+    mkdir -p "$cache/js"
+    cp "$here/package.json" "$cache/js/package.json"
+    npm install --prefix "$cache/js" --silent --no-audit --no-fund
+    cp "$here/package.json" "$cache/javascript.stamp"
+}
+
+command -v python3 >/dev/null || { echo "FAILED: there is no python3 on this machine" >&2; exit 1; }
+command -v npm >/dev/null || { echo "FAILED: there is no npm on this machine" >&2; exit 1; }
+install_python
+install_javascript
+# Modules resolve from the script's own place, so the scripts run from beside their node_modules.
+cp "$here"/*.mjs "$cache/js/"
+
+client() { # name
+    local began=$SECONDS
+    case $1 in
+        *_python) "$cache/venv/bin/python" "$here/$1.py" "${models[@]}" || failed=1 ;;
+        *_js) node "$cache/js/$1.mjs" "${models[@]}" || failed=1 ;;
+        langchain_own) "$here/langchain_own.sh" "$cache" "${models[@]}" || failed=1 ;;
+        soak) "$cache/venv/bin/python" "$here/soak.py" "${models[@]}" "${SOAK_SECONDS:-20}" || failed=1 ;;
+        *) echo "there is no client $1" >&2; exit 2 ;;
+    esac
+    echo "        $1: $((SECONDS - began)) s"
+}
+
+[ $# -gt 0 ] || set -- ollama_python ollama_js openai_python openai_js anthropic_python litellm_python \
+    llama_index_python langchain_python vercel_js langchain_own
+for name in "$@"; do
+    client "$name"
+done
 exit "$failed"
