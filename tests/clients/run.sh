@@ -4,8 +4,8 @@
 #   tests/clients/run.sh http://127.0.0.1:11434 CHAT TOOLS EMBED [NAME...]
 #
 # CHAT, TOOLS and EMBED are models in the server's store: one that chats, one whose chat template knows tools, one that
-# embeds; nothing else may use the server meanwhile. NAMEs choose clients (ollama_python, openai_js, ...), else all run
-# but two: schema_python (Schemathesis) and soak (fifty clients, SOAK_SECONDS long).
+# embeds; nothing else may use the server meanwhile. NAMEs choose clients (ollama_python, openai_js, ...), else all run;
+# SOAK_SECONDS is how long the fifty clients of soak.py stay.
 # The libraries are installed once into tests/clients/.cache (git-ignored), in the versions pinned in constraints.txt and
 # package.json. Both languages must be on this machine: a client that was not run has not passed.
 set -euo pipefail
@@ -62,7 +62,7 @@ client() { # name
 }
 
 [ $# -gt 0 ] || set -- ollama_python ollama_js openai_python openai_js anthropic_python litellm_python \
-    llama_index_python langchain_python vercel_js langchain_own
+    llama_index_python langchain_python vercel_js langchain_own schema_python soak
 for name in "$@"; do
     client "$name"
 done

@@ -1,8 +1,6 @@
 """Schemathesis over /openapi.json: schema_python.py HOST MODEL TOOLS EMBED.
 
-Requests made from the description must be answered as described and never with a 5xx. Then requests that break the
-description, anything in the place of anything: those may get the few 5xx that Ollama has for wrong options and formats,
-but still only what is described. Names of models are narrowed to one that is there and one that is not, and answers to a
+Requests made from the description must be answered as described and never with a 5xx. Names of models are narrowed to one that is there and one that is not, and answers to a
 few tokens: everything would be refused otherwise, or go on for minutes.
 """
 
@@ -17,7 +15,7 @@ HOST, MODEL, _, EMBED = sys.argv[1:5]
 # Takes away or renames what the others use; transfers are not there yet and say so with 501.
 EXCLUDED = ["/api/delete", "/api/copy", "/api/create", "/api/pull", "/api/push", "/api/blobs/{digest}"]
 LENGTHS = {"num_predict", "max_tokens", "max_completion_tokens", "max_output_tokens"}
-CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance"
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
 def narrow(name, schema):
@@ -41,10 +39,10 @@ def narrow(name, schema):
     return schema
 
 
-def run(location, mode, checks, examples):
+def run(location):
     command = [
         pathlib.Path(sys.executable).with_name("schemathesis"), "run", location, "--url", HOST, "--no-color",
-        "--mode", mode, "--checks", checks, "--phases", "coverage,fuzzing", "--max-examples", str(examples),
+        "--mode", "positive", "--checks", CHECKS, "--phases", "coverage,fuzzing", "--max-examples", "6",
         "--seed", "1", "--workers", "1", "--request-timeout", "60", "--generation-database", "none",
         "--suppress-health-check", "all", "--warnings", "off",
     ]
@@ -54,7 +52,7 @@ def run(location, mode, checks, examples):
     verdict = "ok     " if done.returncode == 0 else "FAILED "
     tail = 12 if done.returncode == 0 else 200
     print("\n".join(done.stdout.splitlines()[-tail:]), done.stderr, sep="\n")
-    print(f"{verdict} schemathesis {mode}")
+    print(f"{verdict} schemathesis")
     return done.returncode == 0
 
 
@@ -66,6 +64,5 @@ for name, schema in document["components"]["schemas"].items():
 with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder, "openapi.json")
     path.write_text(json.dumps(document))
-    good = run(path, "positive", f"not_a_server_error,{CHECKS}", 6)
-    bad = run(path, "negative", CHECKS, 6)
-sys.exit(0 if good and bad else 1)
+    good = run(path)
+sys.exit(0 if good else 1)
