@@ -143,7 +143,7 @@ impl Arguments {
             return Ok(false);
         };
         let recorded = models.iter().zip(measured.models).map(|(model, measured)| RecordedModel {
-            digest: model.digest.clone(),
+            digest: model.weights.clone(),
             layers: model.card_parts().map_or(0, |parts| parts.files.layers.len()),
             hidden: model.hidden(),
             vocab: model.vocab(),

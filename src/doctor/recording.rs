@@ -69,7 +69,7 @@ pub struct RecordedFinding {
 /// A model on the card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedModel {
-    /// Digest of the model: its name is the owner's business.
+    /// Digest of the files of the model: its name is the owner's business.
     pub digest: String,
     /// Layers.
     pub layers: usize,

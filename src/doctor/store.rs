@@ -53,7 +53,7 @@ fn models(around: &Surroundings, place: &Path, store: &Store) -> (Vec<Finding>, 
             Ok(model) => {
                 findings.extend(too_big(&around.card, &entry.name.to_string(), model.device_bytes_peak()));
                 whole.push(entry.name.to_string());
-                names.insert(model.digest.clone(), entry.name.to_string());
+                names.insert(model.weights.clone(), entry.name.to_string());
             }
             Err(error) => findings.push(
                 Finding::new(

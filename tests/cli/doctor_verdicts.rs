@@ -36,7 +36,7 @@ fn verdicts_that_a_load_keeps_are_shown_under_the_name_of_the_model() {
         hidden: model.hidden(),
         vocab: model.vocab(),
         sequence_bytes: model.sequence_bytes(),
-        digest: model.digest.clone(),
+        digest: model.check_contents().unwrap(),
     };
     let driver = Driver::open(&DeviceChoice::SOFTWARE, &options).unwrap();
     let loaded = driver.load(&spec, &CancelFlag::new(), &mut |_| ()).unwrap();
