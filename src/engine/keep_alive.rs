@@ -84,7 +84,7 @@ impl KeepAlive {
     pub fn parse_setting(text: &str) -> Result<Self, KeepAliveError> {
         let text = text.trim().trim_matches(['"', '\'']);
         if let Ok(seconds) = text.parse::<i64>() {
-            return Ok(u64::try_from(seconds).map_or(Self::Forever, |s| Self::For(Duration::from_secs(s))));
+            return Ok(u64::try_from(seconds).map_or(Self::Forever, |s| Self::of(Duration::from_secs(s))));
         }
         Self::parse_duration(text).map_err(|_| KeepAliveError::Setting(go_quote(text)))
     }
@@ -94,7 +94,12 @@ impl KeepAlive {
         if seconds < 0.0 {
             return Self::Forever;
         }
-        Duration::try_from_secs_f64(seconds).map_or(Self::Forever, Self::For)
+        Duration::try_from_secs_f64(seconds).map_or(Self::Forever, Self::of)
+    }
+
+    /// What Go's durations cannot hold, some 292 years, is forever: the date of such an end could not be written.
+    fn of(duration: Duration) -> Self {
+        if i64::try_from(duration.as_nanos()).is_ok() { Self::For(duration) } else { Self::Forever }
     }
 }
 
@@ -216,7 +221,11 @@ mod tests {
         assert_eq!(KeepAlive::parse_json(&json!(0.5)), Ok(KeepAlive::For(Duration::from_millis(500))));
         assert_eq!(KeepAlive::parse_json(&json!(-1)), Ok(KeepAlive::Forever));
         assert_eq!(KeepAlive::parse_json(&json!(-0.5)), Ok(KeepAlive::Forever));
-        assert_eq!(KeepAlive::parse_json(&json!(1e300)), Ok(KeepAlive::Forever));
+        for seconds in [1e10, 3e11, 1e13, 1e300] {
+            assert_eq!(KeepAlive::parse_json(&json!(seconds)), Ok(KeepAlive::Forever), "{seconds}");
+        }
+        assert_eq!(KeepAlive::parse_json(&json!(9e9)), Ok(secs(9_000_000_000)));
+        assert_eq!(KeepAlive::parse_setting("99999999999999"), Ok(KeepAlive::Forever));
     }
 
     #[test]
