@@ -261,6 +261,8 @@ impl<'a> Walk<'a> {
         let constants = value.get("const").map(std::slice::from_ref);
         let names = value["enum"].as_array().map(Vec::as_slice).or(constants);
         if let Some(names) = names {
+            // Every name gets a copy.
+            check_size(&each, 0, &mut (MAX_VALUES - MAX_VALUES / names.len().max(1)))?;
             let names = names.iter().filter_map(Value::as_str);
             let properties: Map<String, Value> = names.map(|name| (name.to_owned(), each.clone())).collect();
             prepared.insert("properties".into(), properties.into());

@@ -13,6 +13,8 @@ use super::{GrammarError, Walk, close};
 
 /// Steps along references before they are taken for a circle.
 const MAX_REFERENCES: usize = 32;
+/// Most options of a `oneOf`: each is compared with each.
+const MAX_EXCLUSIVE: usize = 400;
 
 /// Prepares the options of a `oneOf`.
 pub(super) fn prepare<'a>(
@@ -22,6 +24,9 @@ pub(super) fn prepare<'a>(
     prepared: &mut Map<String, Value>,
 ) -> Result<(), GrammarError> {
     let options = walk.list(options)?;
+    if options.len() > MAX_EXCLUSIVE {
+        return Err(GrammarError::TooLarge(format!("a oneOf has more than {MAX_EXCLUSIVE} options")));
+    }
     let seen: Vec<&Value> = options.iter().map(|option| follow(walk, option)).collect();
     let mut schemas = Vec::with_capacity(options.len());
     for (index, option) in options.iter().enumerate() {

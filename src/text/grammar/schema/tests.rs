@@ -199,3 +199,15 @@ fn size_is_bounded() {
     );
     assert!(refusal(&json!({ "pattern": "a".repeat(MAX_PATTERN_BYTES + 1) })).contains("pattern"));
 }
+
+#[test]
+fn what_would_grow_with_its_rewriting_is_refused() {
+    let names: Vec<String> = (0..500).map(|name| format!("a{name}")).collect();
+    let each: Vec<usize> = (0..500).collect();
+    let schema = json!({
+        "type": "object", "propertyNames": { "enum": names }, "additionalProperties": { "enum": each }
+    });
+    assert!(refusal(&schema).contains("more than"), "{}", refusal(&schema));
+    let options: Vec<Value> = (0..2_000).map(|value| json!({ "const": value })).collect();
+    assert!(refusal(&json!({ "oneOf": options })).contains("oneOf"));
+}
