@@ -32,7 +32,7 @@ const ITERATIONS: usize = 200_000;
 const OUTPUT_BYTES: usize = 64 << 20;
 /// Most memory that copies of the data may take while a template runs. Each variable holds one, each open block two, and
 /// each argument of a call one.
-const MEMORY_BYTES: usize = 2 << 30;
+const MEMORY_BYTES: usize = 256 << 20;
 /// Characters of an error's text: it may quote the data.
 const MAX_ERROR_CHARS: usize = 400;
 

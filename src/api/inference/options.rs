@@ -12,6 +12,10 @@ use crate::engine::GenerateOptions;
 
 /// Smallest window that upstream allows, in tokens.
 const MIN_NUM_CTX: usize = 4;
+/// Most texts that end an answer.
+const MAX_STOPS: usize = 256;
+/// Most bytes of all of them.
+const MAX_STOP_BYTES: usize = 64 << 10;
 /// Tokens at the start of a prompt that survive when it must be cut.
 const DEFAULT_NUM_KEEP: usize = 4;
 
@@ -56,7 +60,7 @@ impl Options {
             "frequency_penalty" => sampling.frequency_penalty = float(name, value)?,
             "seed" => sampling.seed = integer(name, value)?,
             "num_predict" => self.generate.num_predict = integer(name, value)?,
-            "stop" => self.generate.stop = strings(name, value)?,
+            "stop" => self.generate.stop = stops(strings(name, value)?)?,
             "num_ctx" => {
                 self.num_ctx = Some(usize::try_from(integer(name, value)?).unwrap_or(0).max(MIN_NUM_CTX));
             }
@@ -69,6 +73,16 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// Every token of an answer is compared with all of them, on the card's thread.
+fn stops(texts: Vec<String>) -> Result<Vec<String>, ApiError> {
+    if texts.len() > MAX_STOPS || texts.iter().map(String::len).sum::<usize>() > MAX_STOP_BYTES {
+        return Err(ApiError::BadRequest(format!(
+            "option \"stop\" has more than {MAX_STOPS} texts, or more than {MAX_STOP_BYTES} bytes"
+        )));
+    }
+    Ok(texts)
 }
 
 fn wrong(name: &str, expected: &'static str) -> ApiError {
@@ -137,5 +151,14 @@ mod tests {
         assert!(
             merged(&json!({}), &json!({"mirostat": "x", "temperature": null, "use_mmap": false})).is_ok()
         );
+    }
+
+    #[test]
+    fn texts_that_end_an_answer_are_bounded() {
+        let stop = |count: usize, length: usize| json!({"stop": vec!["x".repeat(length); count]});
+        assert_eq!(merged(&json!({}), &stop(256, 256)).unwrap().generate.stop.len(), 256);
+        for too_much in [stop(257, 1), stop(2, 40_000)] {
+            assert_eq!(merged(&json!({}), &too_much).unwrap_err().status().as_u16(), 400);
+        }
     }
 }
