@@ -18,6 +18,10 @@ use super::{
     thinking::without_comments, token_table::TokenTable,
 };
 
+/// Why a template of a request is refused.
+pub const JINJA_OF_A_STRANGER: &str = "a request may bring a template in the language of Go, or the model's own; \
+    one in Jinja can be given to a model with `ax650 create -f`";
+
 /// Tokenizer, chat template and end-of-generation tokens of a model. Shared between threads.
 #[derive(Debug, Clone)]
 pub struct TextModel {
@@ -102,6 +106,24 @@ impl TextModel {
     pub fn with_template(&self, source: &str) -> Result<Self, TextError> {
         let template = ChatTemplate::given(source.to_owned(), self.bos_text.clone(), self.eos_text.clone())?;
         Ok(Self { template: Some(Arc::new(template)), ..self.clone() })
+    }
+
+    /// As [`TextModel::with_template`], for a template that came in a request: one in the language of Go, or the model's
+    /// own, as clients send back what they were shown. Other Jinja is for owners of models alone: a renderer of it can be
+    /// made to take any amount of memory (see `template`).
+    ///
+    /// # Errors
+    ///
+    /// [`TextError::Template`] if it is neither.
+    pub fn with_template_of_request(&self, source: &str) -> Result<Self, TextError> {
+        if self.template_source().is_some_and(|own| own.trim() == source.trim()) {
+            return Ok(self.clone());
+        }
+        let given = self.with_template(source)?;
+        if given.template.as_ref().is_some_and(|template| template.is_jinja()) {
+            return Err(TextError::Template(JINJA_OF_A_STRANGER.into()));
+        }
+        Ok(given)
     }
 
     /// Returns the tokens of a text. Special tokens written in the text are recognised.
@@ -238,8 +260,12 @@ impl TextModel {
     pub fn grammar(&self, spec: &GrammarSpec, thoughts: Option<Thoughts<'_>>) -> Result<Grammar, TextError> {
         // A mark that is a special token can be forced and found like any text.
         let mark = |id| self.marks.text(id).unwrap_or_default().as_bytes();
-        let bytes =
-            |id| Some(self.table.bytes(id)).filter(|bytes| !bytes.is_empty()).unwrap_or_else(|| mark(id));
+        // An end token ends the answer wherever it comes, so it is no text, also where it has some.
+        let bytes = |id| match self.table.bytes(id) {
+            _ if self.is_end(id) => &[],
+            [] => mark(id),
+            bytes => bytes,
+        };
         let tokens = (0..).take(self.table.len()).map(bytes);
         let vocabulary = self.vocabulary.get_or_init(|| Vocabulary::new(tokens, &self.end_ids));
         let vocabulary = vocabulary.as_ref().map_err(Clone::clone)?;

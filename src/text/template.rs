@@ -7,7 +7,8 @@
 //!
 //! Known gap: minijinja (3.1) does not charge for joining lists by `+`, and copies them when some thirty joins are
 //! nested. A template that doubles a list that often (`x = x + x`) makes it copy billions of items and can exhaust the
-//! machine's memory; nothing here stops it. Serve models of strangers under a memory limit of the system.
+//! machine's memory; nothing here stops it. So requests cannot bring templates in Jinja, only models and their owners can.
+//! Serve models of strangers under a memory limit of the system.
 //!
 //! The dialect (facts: `transformers`, `chat_template_utils`): `trim_blocks` and `lstrip_blocks`, no escaping, loop
 //! controls, `{% generation %}` blocks, the filter `tojson` as `json.dumps` writes it, the functions `raise_exception`
@@ -96,6 +97,11 @@ impl ChatTemplate {
         }
         let go = GoTemplate::new(&source)?;
         Ok(Self { source, language: Language::Go(go) })
+    }
+
+    /// Returns whether it is in Jinja.
+    pub fn is_jinja(&self) -> bool {
+        matches!(self.language, Language::Jinja(_))
     }
 
     /// Returns the prompt for a conversation.

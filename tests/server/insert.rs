@@ -56,8 +56,6 @@ async fn a_template_of_the_request_takes_the_place_of_the_models() {
             json!({"system": "s"}),
             "system:s;user:def f(;",
         ),
-        ("{% for m in messages %}{{ m.role }}={{ m.content }}.{% endfor %}", json!({}), "user=def f(."),
-        ("U:{{ messages[-1].content }}{% if true %}{% endif %}", json!({}), "U:def f("),
         ("always the same", json!({}), "always the samedef f("),
     ] {
         let mut more = more;
@@ -69,6 +67,34 @@ async fn a_template_of_the_request_takes_the_place_of_the_models() {
         }
         assert_eq!(prompt(&server, &more).await, expected, "{template}");
     }
+    server.stop().await;
+}
+
+/// A list that doubles itself forty times would take more memory than any machine has.
+const DOUBLING: &str = "{% set n = namespace(x=[0]) %}{% for i in range(40) %}{% set n.x = n.x + n.x %}{% endfor %}\
+    {{ n.x | length }}";
+
+#[tokio::test]
+async fn jinja_in_requests_is_the_models_own_or_refused() {
+    let server = start().await;
+    let own = server.post("/api/show", &json!({"model": "tiny"})).await.json()["template"].clone();
+    assert!(own.as_str().unwrap().contains("{%"), "{own}");
+    let mut ask = json!({"model": "tiny", "prompt": "hi", "stream": false, "_debug_render_only": true});
+    let plain = server.post("/api/generate", &ask).await.json()["_debug_info"].clone();
+    ask["template"] = own.clone();
+    let sent_back = server.post("/api/generate", &ask).await;
+    assert_eq!((sent_back.status, &sent_back.json()["_debug_info"]), (200, &plain));
+    let create =
+        |template: &Value| json!({"model": "m", "from": "tiny", "template": template, "stream": false});
+    assert_eq!(server.post("/api/create", &create(&own)).await.status, 200);
+
+    ask["template"] = DOUBLING.into();
+    let answer = server.post("/api/generate", &ask).await;
+    assert_eq!(answer.status, 500);
+    assert!(answer.error().contains("language of Go"), "{}", answer.text);
+    let answer = server.post("/api/create", &create(&DOUBLING.into())).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.error().starts_with("template error: "), "{}", answer.text);
     server.stop().await;
 }
 

@@ -66,7 +66,7 @@ impl Prompt {
         let text = if ask.template.is_empty() {
             text
         } else {
-            given = text.with_template(&ask.template)?;
+            given = text.with_template_of_request(&ask.template)?;
             &given
         };
         let render = settings.render_options(model);

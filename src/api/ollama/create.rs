@@ -24,6 +24,7 @@ use crate::models::changes::Changes;
 use crate::models::import::{ImportOptions, Wishes};
 use crate::models::name::ModelName;
 use crate::models::store::{Store, StoreError};
+use crate::text::{ChatTemplate, JINJA_OF_A_STRANGER};
 
 /// Time between two records of a conversion.
 const PACE: Duration = Duration::from_millis(60);
@@ -69,13 +70,27 @@ fn derive(
     })?;
     let layers: Vec<String> =
         model.manifest.files.iter().map(|file| format!("sha256:{}", file.sha256)).collect();
-    drop(model);
+    // An encoder has no text side, and no template either.
+    let text = model.text().ok();
+    check_language(changes, text.as_ref().and_then(|text| text.template_source()))?;
+    drop((model, text));
     for digest in layers {
         reporter.say(Record::new(format!("using existing layer {digest}")));
     }
     say_changes(changes, reporter);
     reporter.say(Record::new("writing manifest"));
     store.derive(name, base, changes).map_err(|error| ApiError::from_import(error, &shown))?;
+    Ok(())
+}
+
+/// Refuses a template in Jinja, unless it is the base's `own`: see [`crate::text::TextModel::with_template_of_request`].
+fn check_language(changes: &Changes, own: Option<&str>) -> Result<(), ApiError> {
+    let Some(template) = &changes.template else { return Ok(()) };
+    let is_own = own.is_some_and(|own| own.trim() == template.trim());
+    let is_jinja = || ChatTemplate::given(template.clone(), None, None).is_ok_and(|given| given.is_jinja());
+    if !is_own && is_jinja() {
+        return Err(ApiError::BadRequest(format!("template error: {JINJA_OF_A_STRANGER}")));
+    }
     Ok(())
 }
 
@@ -97,6 +112,7 @@ fn convert(
         .find(digest)
         .ok_or_else(|| ApiError::BadRequest(ApiError::BlobNotFound(digest.to_string()).to_string()))?;
     check_kind(&path, file)?;
+    check_language(&changes, None)?;
     reporter.say(Record::new("parsing GGUF"));
     say_changes(&changes, reporter);
     let wishes = Wishes { options: ImportOptions::default(), changes, cancel: reporter.cancel() };
