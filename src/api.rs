@@ -175,11 +175,11 @@ fn panicked(payload: Box<dyn Any + Send>) -> Response {
     panic_error(payload.as_ref()).into_response()
 }
 
-/// Logs the panic of a handler and makes the error of it that a client may see.
+/// Logs the panic of a handler, or of work that it had done elsewhere, and makes the error of it that a client may see.
 fn panic_error(payload: &(dyn Any + Send)) -> ApiError {
     let panic = exchange::panic_text(payload);
     tracing::error!(panic, "a request handler panicked");
-    ApiError::Internal("the request could not be handled; the server's log has the cause".into())
+    ApiError::fault()
 }
 
 #[cfg(test)]

@@ -89,8 +89,8 @@ pub enum ApiError {
         /// What it must be: `of type integer`, `of type float32`, `of type array`, `of an array of strings`.
         expected: &'static str,
     },
-    /// `format` is neither "json" nor an object. 500 as upstream.
-    #[error("invalid format: {0}; expected \"json\" or a valid JSON Schema object")]
+    /// `format` is neither "json" nor an object; holds its JSON. 500 as upstream.
+    #[error("invalid format: {0:?}; expected \"json\" or a valid JSON Schema object")]
     InvalidFormat(String),
     /// Something this version cannot do, where doing something else instead would mislead; the text says what and why.
     #[error("{0}")]
@@ -143,6 +143,10 @@ impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::PromptTooLong { .. } => Self::PromptTooLong,
+            EngineError::Internal(cause) => {
+                tracing::error!(cause, "the engine failed");
+                Self::fault()
+            }
             other => Self::Engine(other),
         }
     }
@@ -177,6 +181,11 @@ impl From<ToolError> for ApiError {
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 impl ApiError {
+    /// A fault of this program whose cause is in the log and nowhere else.
+    pub(crate) fn fault() -> Self {
+        Self::Internal("the request could not be handled; the server's log has the cause".into())
+    }
+
     /// An error of the store, with the model named as the route shows it.
     pub(crate) fn from_store(error: StoreError, shown: &str) -> Self {
         match error {
@@ -309,6 +318,13 @@ mod tests {
         ] {
             assert_eq!((error.status().as_u16(), error.to_string().as_str()), (status, text));
         }
+    }
+
+    #[test]
+    fn what_broke_inside_is_for_the_log() {
+        let error = ApiError::from(EngineError::Internal("panic: secret".into()));
+        assert_eq!(error.status().as_u16(), 500);
+        assert!(!error.to_string().contains("secret"), "{error}");
     }
 
     #[test]

@@ -169,14 +169,14 @@ async fn load(
 }
 
 impl ChatAsk {
-    /// Refuses what the model cannot do.
+    /// Refuses what the model cannot do: thinking first, as upstream.
     fn check(&self, model: &Model) -> Result<(), ApiError> {
+        self.settings.think.check(&self.model, model)?;
         need(model, "completion", "chat", || quoted(&self.model))?;
         self.tool_choice.check(&self.tools)?;
         if !self.tools.is_empty() && self.tool_choice != ToolChoice::None {
             need(model, "tools", "tools", || model.name.canonical())?;
         }
-        self.settings.think.check(&self.model, model)?;
         let has_images = |message: &Message| {
             message
                 .extra
@@ -192,16 +192,16 @@ impl ChatAsk {
 }
 
 impl GenerateAsk {
-    /// Refuses what raw mode or the model cannot do.
+    /// Refuses what raw mode or the model cannot do: of that thinking first, as upstream.
     fn check(&self, model: &Model) -> Result<(), ApiError> {
         if self.raw && !(self.template.is_empty() && self.system.is_empty() && self.context.is_empty()) {
             return Err(ApiError::RawConflict);
         }
+        self.settings.think.check(&self.model, model)?;
         need(model, "completion", "generate", || quoted(&self.model))?;
         if !self.suffix.is_empty() {
             need(model, "insert", "insert", || model.name.canonical())?;
         }
-        self.settings.think.check(&self.model, model)?;
         if self.has_images {
             need(model, "vision", "vision", || quoted(&self.model))?;
         }

@@ -4,19 +4,23 @@ use std::sync::Arc;
 
 use super::AppState;
 use super::error::ApiError;
+use crate::engine::EngineError;
 use crate::models::model::Model;
 use crate::models::name::ModelName;
 use crate::models::store::{Store, StoreError};
 
-/// Runs work that reads files or takes longer than a moment on a thread made for that.
+/// Runs work that reads files or takes longer than a moment on a thread made for that. If it panics, that is an error as in
+/// a handler: the cause goes to the log.
 pub(crate) async fn blocking<T, F>(work: F) -> Result<T, ApiError>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, ApiError> + Send + 'static,
 {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(ApiError::Internal(format!("a worker stopped: {error}"))))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(payload) => Err(super::panic_error(payload.as_ref())),
+        // Work is only thrown away by a runtime that ends.
+        Err(_) => Err(EngineError::ShuttingDown.into()),
+    })
 }
 
 /// Runs a call to the store as [`blocking`] does.
@@ -107,6 +111,14 @@ mod tests {
             assert_eq!(error.to_string(), format!("use either :local or :cloud, not both: {text:?}"));
         }
         assert!(matches!(meant("a b"), Err(ApiError::InvalidModelName)));
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_work_is_a_500_without_its_text() {
+        let result: Result<(), ApiError> = blocking(|| panic!("secret")).await;
+        let error = result.unwrap_err();
+        assert_eq!(error.status().as_u16(), 500);
+        assert!(!error.to_string().contains("secret"), "{error}");
     }
 
     #[test]

@@ -37,6 +37,18 @@ async fn what_the_model_or_this_version_cannot_do() {
         ("/api/chat", json!({"messages": user, "tools": tools}), 400, format!("{canonical} tools")),
         ("/api/chat", json!({"messages": user, "think": true}), 400, format!("{quoted} thinking")),
         ("/api/generate", json!({"prompt": "", "think": "high"}), 400, format!("{quoted} thinking")),
+        (
+            "/api/chat",
+            json!({"messages": user, "tools": tools, "think": true}),
+            400,
+            format!("{quoted} thinking"),
+        ),
+        (
+            "/api/generate",
+            json!({"prompt": "x", "suffix": "y", "think": true}),
+            400,
+            format!("{quoted} thinking"),
+        ),
         ("/api/chat", json!({"messages": picture}), 400, format!("{quoted} vision")),
         ("/api/generate", json!({"prompt": "x", "images": ["aGk="]}), 400, format!("{quoted} vision")),
         (
@@ -49,7 +61,7 @@ async fn what_the_model_or_this_version_cannot_do() {
             "/api/generate",
             json!({"prompt": "x", "format": "xml"}),
             500,
-            "invalid format: \"xml\"; expected \"json\" or a valid JSON Schema object".to_owned(),
+            "invalid format: \"\\\"xml\\\"\"; expected \"json\" or a valid JSON Schema object".to_owned(),
         ),
         (
             "/api/generate",

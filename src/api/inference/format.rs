@@ -59,7 +59,9 @@ mod tests {
         assert_eq!(Format::parse(Some(json!("json"))), Format::Json);
         let schema = json!({"type": "object"});
         assert_eq!(Format::parse(Some(schema.clone())), Format::Schema(schema));
-        for (value, shown) in [(json!("xml"), r#""xml""#), (json!([1]), "[1]"), (json!(true), "true")] {
+        for (value, shown) in
+            [(json!("xml"), r#""\"xml\"""#), (json!([1, "a"]), r#""[1,\"a\"]""#), (json!(true), r#""true""#)]
+        {
             let error = Format::parse(Some(value)).grammar().unwrap_err();
             assert_eq!(error.status().as_u16(), 500);
             assert_eq!(
