@@ -92,9 +92,9 @@ pub enum ApiError {
     /// `format` is neither "json" nor an object; holds its JSON. 500 as upstream.
     #[error("invalid format: {0:?}; expected \"json\" or a valid JSON Schema object")]
     InvalidFormat(String),
-    /// Something this version cannot do, where doing something else instead would mislead; the text says what and why.
+    /// A model is not downloaded or uploaded; the text says why. 500 whatever the cause, as upstream.
     #[error("{0}")]
-    NotImplemented(&'static str),
+    Transfer(&'static str),
     /// The prompt does not fit and must not or cannot be cut.
     #[error(
         "the prompt is longer than the context length currently available to the model; shorten the prompt, \
@@ -227,9 +227,9 @@ impl ApiError {
             | Self::SourceNotFound(_)
             | Self::BlobNotFound(_) => StatusCode::NOT_FOUND,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
             Self::OptionType { .. }
             | Self::InvalidFormat(_)
+            | Self::Transfer(_)
             | Self::EmbedFailed(_)
             | Self::Model(_)
             | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

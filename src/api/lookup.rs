@@ -41,16 +41,18 @@ where
 pub(crate) async fn model(state: &AppState, requested: &str) -> Result<Arc<Model>, ApiError> {
     let names = meant(requested)?;
     let requested = requested.to_owned();
-    with_store(state, move |store| {
-        for name in &names {
-            match store.resolve(name) {
-                Err(StoreError::NotFound(_)) => {}
-                found => return found.map_err(|error| ApiError::from_store(error, &requested)),
-            }
+    with_store(state, move |store| find(store, &names, &requested)).await
+}
+
+/// The first model of those names that is there; `shown` is what an error calls it.
+pub(crate) fn find(store: &Store, names: &[ModelName], shown: &str) -> Result<Arc<Model>, ApiError> {
+    for name in names {
+        match store.resolve(name) {
+            Err(StoreError::NotFound(_)) => {}
+            found => return found.map_err(|error| ApiError::from_store(error, shown)),
         }
-        Err(absent(&requested))
-    })
-    .await
+    }
+    Err(absent(shown))
 }
 
 /// The error for a model that the store does not have.
@@ -66,8 +68,11 @@ pub(crate) fn absent(requested: &str) -> ApiError {
 const LOCAL: &str = ":local";
 
 /// The names that a text may mean, the likeliest first: an end that only says where the model runs may be part of its
-/// name.
-fn meant(requested: &str) -> Result<Vec<ModelName>, ApiError> {
+/// name. Never empty.
+///
+/// # Errors
+/// [`ApiError::InvalidModelName`] for a text that is no name, [`ApiError::BadRequest`] for one that contradicts itself.
+pub(crate) fn meant(requested: &str) -> Result<Vec<ModelName>, ApiError> {
     let text = requested.trim();
     let without_local = text
         .len()

@@ -54,7 +54,31 @@ async fn what_is_not_here_says_so() {
         let answer = server.send(method, path, body).await;
         assert_eq!((answer.status, answer.error().as_str()), (code, error), "{path}");
     }
-    assert_eq!(server.post("/api/generate", &json!({"model": "tiny:local"})).await.status, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn where_a_model_runs_may_be_said_on_every_route() {
+    let server = start().await;
+    for (path, ask) in [
+        ("/api/generate", json!({"model": "tiny:local"})),
+        ("/api/show", json!({"model": "tiny:local"})),
+        ("/api/create", json!({"model": "made", "from": "tiny:local", "stream": false})),
+    ] {
+        assert_eq!(server.post(path, &ask).await.status, 200, "{path}");
+    }
+    assert_eq!(server.get("/v1/models/tiny:local").await.json()["id"], "tiny:local");
+    // Deleted by its name without the end.
+    assert_eq!(server.send("DELETE", "/api/delete", r#"{"model":"made:local"}"#).await.status, 200);
+    assert_eq!(server.post("/api/show", &json!({"model": "made"})).await.status, 404);
+    let absent = server.post("/api/show", &json!({"model": "nope:8b:local"})).await;
+    assert_eq!((absent.status, absent.error().as_str()), (404, "model 'nope:8b' not found"));
+    let both = "use either :local or :cloud, not both: \"x:cloud:local\"";
+    for (method, path) in [("POST", "/api/show"), ("DELETE", "/api/delete"), ("POST", "/api/pull")] {
+        let answer = server.send(method, path, r#"{"model":"x:cloud:local"}"#).await;
+        assert_eq!((answer.status, answer.error().as_str()), (400, both), "{path}");
+    }
+    assert_eq!(server.get("/v1/models/x:cloud:local").await.status, 400);
     server.stop().await;
 }
 
@@ -65,19 +89,28 @@ async fn nothing_is_pulled_or_pushed_yet() {
         ("/api/pull", "pulling manifest", "pull model manifest: "),
         ("/api/push", "retrieving manifest", "push model manifest: "),
     ] {
-        let answer = server.post(path, &json!({"name": "llama3.2", "insecure": true})).await;
+        let answer = server.post(path, &json!({"name": "tiny", "insecure": true})).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-ndjson"));
         let lines = answer.lines();
         assert_eq!((lines.len(), &lines[0]), (2, &json!({"status": first})));
         assert!(lines[1]["error"].as_str().unwrap().starts_with(start), "{}", answer.text);
-        let answer = server.post(path, &json!({"model": "llama3.2", "stream": false})).await;
-        assert_eq!(answer.status, 501);
+        let answer = server.post(path, &json!({"model": "tiny", "stream": false})).await;
+        assert_eq!(answer.status, 500);
         assert!(answer.error().starts_with(start));
+        for stream in [true, false] {
+            let plain = server.post(path, &json!({"model": "http://host/a/b", "stream": stream})).await;
+            assert_eq!((plain.status, plain.error().as_str()), (500, "insecure protocol http"));
+        }
+        let wished = json!({"model": "http://host/a/b", "insecure": true});
+        assert_eq!(server.post(path, &wished).await.lines()[0], json!({"status": first}));
         let answer = server.post(path, &json!({"model": "a b"})).await;
         assert_eq!((answer.status, answer.error().as_str()), (400, "invalid model name"));
     }
     assert_eq!(server.post("/api/pull", &json!({})).await.error(), "invalid model name");
     assert_eq!(server.post("/api/push", &json!({})).await.error(), "model is required");
+    let lines = server.post("/api/push", &json!({"model": "nope"})).await.lines();
+    assert_eq!(lines[1], json!({"status": "couldn't retrieve manifest"}));
+    assert!(lines[2]["error"].is_string());
     server.stop().await;
 }
 

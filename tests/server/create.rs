@@ -51,6 +51,12 @@ async fn what_is_given_is_in_effect_and_shown() {
     assert_eq!(shown["license"], "MIT\nBSD");
     assert_eq!(shown["messages"][1], json!({"role": "assistant", "content": "b"}));
     assert_eq!(shown["details"]["parent_model"], "tiny:latest");
+    server.post("/api/generate", &json!({"model": "mine"})).await;
+    for path in ["/api/tags", "/api/ps"] {
+        let listed = server.get(path).await.json()["models"].clone();
+        let mine = listed.as_array().unwrap().iter().find(|model| model["name"] == "Mine:latest").unwrap();
+        assert_eq!(mine["details"]["parent_model"], "", "{path}");
+    }
     assert_eq!(
         (&shown["details"]["family"], &shown["details"]["parameter_size"]),
         (&json!("mine"), &json!("1K"))

@@ -131,7 +131,8 @@ fn write_model_of(root: &Path, name: &str, template: &str, spec: &TinySpec) {
     write("tokenizer.json", tokenizer());
     std::fs::write(dir.join("chat_template.jinja"), template).unwrap();
     let info = json!({
-        "general.architecture": "llama", "llama.context_length": 2048, "tokenizer.ggml.tokens": ["a", "b"],
+        "general.architecture": "llama", "llama.context_length": 2048, "tokenizer.ggml.tokens": ["a", "b", "c", "d", "e", "f"],
+        "general.tags": ["a", "b"],
         "general.name": format!("Tiny {}", SERIAL.fetch_add(1, Ordering::Relaxed))
     });
     let manifest = Manifest {

@@ -69,7 +69,7 @@ async fn show_describes_a_model() {
     );
     assert_eq!(
         value["model_info"],
-        json!({"general.architecture": "llama", "llama.context_length": 2048, "tokenizer.ggml.tokens": []})
+        json!({"general.architecture": "llama", "llama.context_length": 2048, "tokenizer.ggml.tokens": [], "general.tags": ["a", "b"]})
     );
     assert_eq!(value["parameters"], "temperature                    0");
     let modelfile = value["modelfile"].as_str().unwrap();
@@ -79,7 +79,7 @@ async fn show_describes_a_model() {
     );
     assert!(value["details"].get("context_length").is_none());
     let verbose = server.post("/api/show", &json!({"name": "tiny", "verbose": true})).await.json();
-    assert_eq!(verbose["model_info"]["tokenizer.ggml.tokens"], json!(["a", "b"]));
+    assert_eq!(verbose["model_info"]["tokenizer.ggml.tokens"], json!(["a", "b", "c", "d", "e", "f"]));
     server.stop().await;
 }
 

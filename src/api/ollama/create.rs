@@ -23,7 +23,7 @@ use crate::models::blobs::Digest;
 use crate::models::changes::Changes;
 use crate::models::import::{ImportOptions, Wishes};
 use crate::models::name::ModelName;
-use crate::models::store::{Store, StoreError};
+use crate::models::store::Store;
 use crate::text::{ChatTemplate, JINJA_OF_A_STRANGER};
 
 /// Time between two records of a conversion.
@@ -40,8 +40,9 @@ pub(super) async fn create(State(state): State<AppState>, request: Request) -> R
     let store = state.store.clone();
     let CreateRequest { name, material, changes, streamed } = ask;
     match material {
-        Material::Model(base) => {
-            progress::answer(streamed, move |reporter| derive(&store, &name, &base, &changes, reporter)).await
+        Material::Model(bases) => {
+            progress::answer(streamed, move |reporter| derive(&store, &name, &bases, &changes, reporter))
+                .await
         }
         Material::File(file, digest) => {
             // Converting takes all cores and a lot of disk: one at a time.
@@ -58,16 +59,14 @@ pub(super) async fn create(State(state): State<AppState>, request: Request) -> R
 fn derive(
     store: &Store,
     name: &ModelName,
-    base: &ModelName,
+    bases: &[ModelName],
     changes: &Changes,
     reporter: &Reporter,
 ) -> Result<(), ApiError> {
-    let shown = base.to_string();
+    let shown = bases.last().map(ToString::to_string).unwrap_or_default();
     // A broken one is no better as the base of another.
-    let model = store.resolve(base).map_err(|error| match error {
-        StoreError::NotFound(_) => lookup::absent(&shown),
-        other => ApiError::from_store(other, &shown),
-    })?;
+    let model = lookup::find(store, bases, &shown)?;
+    let base = model.name.clone();
     let layers: Vec<String> =
         model.manifest.files.iter().map(|file| format!("sha256:{}", file.sha256)).collect();
     // An encoder has no text side, and no template either.
@@ -79,7 +78,7 @@ fn derive(
     }
     say_changes(changes, reporter);
     reporter.say(Record::new("writing manifest"));
-    store.derive(name, base, changes).map_err(|error| ApiError::from_import(error, &shown))?;
+    store.derive(name, &base, changes).map_err(|error| ApiError::from_import(error, &shown))?;
     Ok(())
 }
 

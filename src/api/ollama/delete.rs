@@ -7,7 +7,7 @@ use super::show::named_model;
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::api::{AppState, body, lookup};
-use crate::models::name::ModelName;
+use crate::models::store::StoreError;
 
 /// The handler.
 pub(super) async fn delete(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
@@ -15,9 +15,18 @@ pub(super) async fn delete(State(state): State<AppState>, request: Request) -> R
     let turn = state.intake.turn(memory).await?;
     let mut fields = turn.run(move || Fields::parse("DeleteRequest", &body)).await?;
     let requested = named_model(&mut fields)?;
-    let name: ModelName = requested.parse().map_err(|_| ApiError::InvalidName(requested.clone()))?;
+    let names = lookup::meant(&requested).map_err(|error| match error {
+        ApiError::InvalidModelName => ApiError::InvalidName(requested.clone()),
+        other => other,
+    })?;
     lookup::with_store(&state, move |store| {
-        store.remove(&name).map_err(|error| ApiError::from_store(error, &requested))
+        for name in &names {
+            match store.remove(name) {
+                Err(StoreError::NotFound(_)) => {}
+                removed => return removed.map_err(|error| ApiError::from_store(error, &requested)),
+            }
+        }
+        Err(ApiError::ModelNotFound(requested))
     })
     .await?;
     Ok(().into_response())

@@ -31,15 +31,20 @@ pub(super) struct Details {
 }
 
 impl Details {
-    /// The short form, as in `/api/show` and `/api/ps`.
-    pub(super) fn short(manifest: &Manifest) -> Self {
+    /// The form of `/api/show`: with the model that this one was made of.
+    pub(super) fn with_parent(manifest: &Manifest) -> Self {
+        Self { parent_model: manifest.custom.parent.clone().unwrap_or_default(), ..Self::short(manifest) }
+    }
+
+    /// The form of `/api/ps`.
+    fn short(manifest: &Manifest) -> Self {
         let said = |name: &str, otherwise: &str| {
             let said = manifest.custom.info.get(name).and_then(Value::as_str);
             said.unwrap_or(otherwise).to_owned()
         };
         let family = said("model_family", &manifest.family);
         Self {
-            parent_model: manifest.custom.parent.clone().unwrap_or_default(),
+            parent_model: String::new(),
             format: manifest.format.clone(),
             families: vec![family.clone()],
             family,

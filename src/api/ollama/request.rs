@@ -1,5 +1,7 @@
 //! The fields that `/api/generate` and `/api/chat` share.
 
+use std::borrow::Cow;
+
 use base64::DecodeError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -62,14 +64,22 @@ pub(super) fn images(fields: &mut Fields) -> Result<Vec<Value>, ApiError> {
 }
 
 fn check_base64(text: &str) -> Result<(), ApiError> {
-    // Go skips line ends.
-    let text: std::borrow::Cow<'_, str> =
-        if text.contains(['\r', '\n']) { text.replace(['\r', '\n'], "").into() } else { text.into() };
-    let at = match STANDARD.decode(text.as_bytes()) {
+    // Go skips line ends, and counts them.
+    let is_kept = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+    let has_line_ends = !text.bytes().all(|byte| is_kept(&byte));
+    let kept: Cow<'_, [u8]> = if has_line_ends {
+        text.bytes().filter(is_kept).collect::<Vec<_>>().into()
+    } else {
+        text.as_bytes().into()
+    };
+    let at = match STANDARD.decode(&kept) {
         Ok(_) => return Ok(()),
         Err(DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _)) => at,
-        Err(DecodeError::InvalidLength(_) | DecodeError::InvalidPadding) => text.len(),
+        // What is missing, is missing from the last group of four, which is named by its beginning.
+        Err(DecodeError::InvalidLength(_) | DecodeError::InvalidPadding) => kept.len() - kept.len() % 4,
     };
+    let places = text.bytes().enumerate().filter(|(_, byte)| is_kept(byte));
+    let at = places.map(|(place, _)| place).nth(at).unwrap_or(text.len());
     Err(ApiError::BadRequest(format!("illegal base64 data at input byte {at}")))
 }
 
@@ -84,7 +94,9 @@ mod tests {
         assert!(images(r#"{"images":null}"#).unwrap().is_empty());
         for (json, error) in [
             (r#"{"images":["data:image/png;base64,aGk="]}"#, "illegal base64 data at input byte 4"),
-            (r#"{"images":["aGk"]}"#, "illegal base64 data at input byte 3"),
+            (r#"{"images":["aGk"]}"#, "illegal base64 data at input byte 0"),
+            (r#"{"images":["aGkxaGk"]}"#, "illegal base64 data at input byte 4"),
+            (r#"{"images":["aG\nkx\r\na?=="]}"#, "illegal base64 data at input byte 8"),
             (r#"{"images":["aGk=","?"]}"#, "illegal base64 data at input byte 0"),
             (
                 r#"{"images":[1]}"#,

@@ -14,11 +14,11 @@ use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::api::{AppState, body, lookup, time};
 use crate::models::model::Model;
-use crate::models::name::ModelName;
-use crate::models::store::StoreError;
 
 /// This client matches models by their base name and wants to see the name it asked for.
 const COPILOT_AGENT: &str = "GitHubCopilotChat/";
+/// Longest list of `model_info` that is shown to whoever does not ask for all.
+const SHORT_LIST: usize = 5;
 /// Column of the values in the text form of the parameters.
 const PARAMETER_WIDTH: usize = 30;
 
@@ -66,13 +66,11 @@ pub(super) async fn show(State(state): State<AppState>, request: Request) -> Res
     let system = fields.string("system")?;
     fields.string("template")?;
     fields.object("options")?;
-    let name: ModelName = requested.parse().map_err(|_| ApiError::InvalidModelName)?;
-    let short = name.to_string();
+    let names = lookup::meant(&requested)?;
     let shown = lookup::with_store(&state, move |store| {
-        let model = store.resolve(&name).map_err(|error| match error {
-            StoreError::NotFound(_) => lookup::absent(&short),
-            other => ApiError::from_store(other, &short),
-        })?;
+        // Here upstream shows the name that it looked for, which is the last.
+        let short = names.last().map(ToString::to_string).unwrap_or_default();
+        let model = lookup::find(store, &names, &short)?;
         let mut shown = describe(&model, verbose, system);
         if is_copilot {
             shown.model_info.insert("general.basename".into(), requested.into());
@@ -109,11 +107,8 @@ fn describe(model: &Model, verbose: bool, system: String) -> Shown {
         }
     }
     if !verbose {
-        for value in model_info.values_mut() {
-            if let Value::Array(items) = value {
-                items.clear();
-            }
-        }
+        let lists = model_info.values_mut().filter_map(Value::as_array_mut);
+        lists.filter(|items| items.len() > SHORT_LIST).for_each(Vec::clear);
     }
     Shown {
         modelfile: modelfile(model, &template, &system, &license),
@@ -121,7 +116,7 @@ fn describe(model: &Model, verbose: bool, system: String) -> Shown {
         license,
         template,
         system,
-        details: Details::short(manifest),
+        details: Details::with_parent(manifest),
         model_info,
         messages: manifest.custom.messages.clone(),
         capabilities: listed_capabilities(model),

@@ -7,16 +7,19 @@ use axum::response::Response;
 use super::progress::{self, Record, Reporter};
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
-use crate::api::{AppState, body};
+use crate::api::{AppState, body, lookup};
 use crate::models::name::ModelName;
 
 const NO_PULL: &str = "pull model manifest: this version does not download models; get a model's files and make it with \
     `ax650 create NAME --from FILE.gguf` or `--from DIR`";
 const NO_PUSH: &str = "push model manifest: this version does not upload models";
+/// A registry that is named with this scheme is asked without encryption, which must be wished for.
+const PLAIN: &str = "http://";
 
 /// What both routes are asked.
 struct Ask {
     model: String,
+    insecure: bool,
     streamed: bool,
 }
 
@@ -26,21 +29,32 @@ impl Ask {
         let turn = state.intake.turn(memory).await?;
         let mut fields = turn.run(move || Fields::parse(owner, &body)).await?;
         let (model, name) = (fields.string("model")?, fields.string("name")?);
-        fields.boolean("insecure")?;
-        let streamed = fields.boolean("stream")?.unwrap_or(true);
-        Ok(Self { model: if model.is_empty() { name } else { model }, streamed })
+        Ok(Self {
+            model: if model.is_empty() { name } else { model },
+            insecure: fields.boolean("insecure")?.unwrap_or(false),
+            streamed: fields.boolean("stream")?.unwrap_or(true),
+        })
     }
 
-    fn check_name(&self) -> Result<(), ApiError> {
-        self.model.parse::<ModelName>().map(drop).map_err(|_| ApiError::InvalidModelName)
+    /// The names that may be meant, once nothing speaks against asking a registry for them.
+    fn names(&self) -> Result<Vec<ModelName>, ApiError> {
+        let names = lookup::meant(&self.model)?;
+        if self.model.trim_start().starts_with(PLAIN) && !self.insecure {
+            return Err(ApiError::Transfer("insecure protocol http"));
+        }
+        Ok(names)
     }
 }
 
 /// Handler of `/api/pull`.
 pub(super) async fn pull(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let ask = Ask::read(&state, request, "PullRequest").await?;
-    ask.check_name()?;
-    progress::answer(ask.streamed, |reporter| refuse(reporter, "pulling manifest", NO_PULL)).await
+    ask.names()?;
+    let work = |reporter: &Reporter| {
+        reporter.say(Record::new("pulling manifest"));
+        Err(ApiError::Transfer(NO_PULL))
+    };
+    progress::answer(ask.streamed, work).await
 }
 
 /// Handler of `/api/push`.
@@ -49,11 +63,15 @@ pub(super) async fn push(State(state): State<AppState>, request: Request) -> Res
     if ask.model.is_empty() {
         return Err(ApiError::ModelRequired);
     }
-    ask.check_name()?;
-    progress::answer(ask.streamed, |reporter| refuse(reporter, "retrieving manifest", NO_PUSH)).await
-}
-
-fn refuse(reporter: &Reporter, status: &str, why: &'static str) -> Result<(), ApiError> {
-    reporter.say(Record::new(status));
-    Err(ApiError::NotImplemented(why))
+    let names = ask.names()?;
+    let store = state.store.clone();
+    let work = move |reporter: &Reporter| {
+        reporter.say(Record::new("retrieving manifest"));
+        if lookup::find(&store, &names, &ask.model).is_err() {
+            reporter.say(Record::new("couldn't retrieve manifest"));
+            return Err(ApiError::Transfer("push model manifest: the model is not here, or cannot be read"));
+        }
+        Err(ApiError::Transfer(NO_PUSH))
+    };
+    progress::answer(ask.streamed, work).await
 }

@@ -10,7 +10,6 @@ use super::error::OpenAiError;
 use crate::api::error::ApiError;
 use crate::api::{AppState, body, lookup, time};
 use crate::models::model::Model;
-use crate::models::name::ModelName;
 
 /// The list of models. Upstream has `null` for an empty one, which breaks clients; here it is an empty list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -31,8 +30,9 @@ pub(crate) struct ModelObject {
 }
 
 impl ModelObject {
-    fn new(id: String, model: &Model, namespace: String) -> Self {
-        Self { id, object: "model", created: time::unix(model.modified), owned_by: namespace }
+    fn new(id: String, model: &Model) -> Self {
+        let owned_by = model.name.namespace.clone();
+        Self { id, object: "model", created: time::unix(model.modified), owned_by }
     }
 }
 
@@ -43,10 +43,7 @@ pub(crate) async fn list(State(state): State<AppState>) -> Result<Response, Open
         let mut data = Vec::with_capacity(entries.len());
         for entry in entries {
             match entry.model {
-                Ok(model) => {
-                    let (id, namespace) = (model.name.to_string(), model.name.namespace.clone());
-                    data.push(ModelObject::new(id, &model, namespace));
-                }
+                Ok(model) => data.push(ModelObject::new(model.name.to_string(), &model)),
                 Err(error) => tracing::warn!(model = %entry.name, %error, "model is broken and not listed"),
             }
         }
@@ -62,10 +59,11 @@ pub(crate) async fn retrieve(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, OpenAiError> {
     let Path(requested) = path.map_err(|rejection| ApiError::BadRequest(rejection.body_text()))?;
-    let name: ModelName = requested.parse().map_err(|_| ApiError::InvalidModelName)?;
+    let names = lookup::meant(&requested)?;
     let object = lookup::with_store(&state, move |store| {
-        let model = store.resolve(&name).map_err(|error| ApiError::from_store(error, &name.to_string()))?;
-        Ok(ModelObject::new(requested, &model, name.namespace))
+        let short = names.last().map(ToString::to_string).unwrap_or_default();
+        let model = lookup::find(store, &names, &short)?;
+        Ok(ModelObject::new(requested, &model))
     })
     .await?;
     Ok(body::bare_json(&object)?)

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::chat::message;
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
+use crate::api::lookup;
 use crate::models::blobs::Digest;
 use crate::models::changes::Changes;
 use crate::models::name::ModelName;
@@ -26,8 +27,8 @@ pub(super) struct CreateRequest {
 /// What a model is made of.
 #[derive(Debug, PartialEq)]
 pub(super) enum Material {
-    /// Another model.
-    Model(ModelName),
+    /// Another model, by the names that it may have; see [`lookup::meant`].
+    Model(Vec<ModelName>),
     /// An uploaded file: what the client calls it, and its digest.
     File(String, Digest),
 }
@@ -43,7 +44,7 @@ impl CreateRequest {
         let name = name.parse().map_err(|_| ApiError::InvalidModelName)?;
         let from = fields.string("from")?;
         let material = match (from.is_empty(), files) {
-            (false, _) => Material::Model(from.parse().map_err(|_| ApiError::InvalidModelName)?),
+            (false, _) => Material::Model(lookup::meant(&from)?),
             (true, None) => return Err(bad("neither 'from' or 'files' was specified")),
             (true, Some(files)) => file(files)?,
         };

@@ -19,7 +19,7 @@ fn everything_that_can_be_otherwise() {
     }))
     .unwrap();
     assert_eq!((ask.name.to_string().as_str(), ask.streamed), ("Mine:latest", false));
-    assert_eq!(ask.material, Material::Model("tiny".parse().unwrap()));
+    assert_eq!(ask.material, Material::Model(vec!["tiny".parse().unwrap()]));
     let changes = ask.changes;
     assert_eq!(Value::Object(changes.parameters), json!({"stop": ["x"], "temperature": 0}));
     assert_eq!(changes.licenses, ["MIT", "BSD"]);
@@ -48,6 +48,10 @@ fn what_cannot_be_made_is_refused() {
         (json!({"from": "x"}), "invalid model name"),
         (json!({"model": "m", "from": "../x"}), "invalid model name"),
         (json!({"model": "m", "from": "/etc/passwd"}), "invalid model name"),
+        (
+            json!({"model": "m", "from": "x:cloud:local"}),
+            "use either :local or :cloud, not both: \"x:cloud:local\"",
+        ),
         (json!({"model": "m", "files": {}}), "no files provided to convert"),
         (json!({"model": "m", "files": {"x": ""}}), "invalid digest format"),
         (json!({"model": "m", "files": {"x": 1}}), "invalid digest format"),
