@@ -23,6 +23,7 @@ mod tests;
 mod transfer;
 
 pub(crate) use operations::operations;
+pub(crate) use records::Logprob;
 pub use show::describe_model;
 
 use axum::response::{IntoResponse, Response};

@@ -2,7 +2,7 @@
 //!
 //! Every route turns its request into what [`super::inference`] takes and renders what comes back; none knows the engine.
 //! Field by field the requests are those of the official clients: what they send and this server does not honour is
-//! passed over where that is harmless, as Ollama does, and refused with 400 where it would mislead (`n`, pictures).
+//! passed over, as Ollama does, but for pictures and sound, which are refused.
 
 mod chat;
 mod completions;

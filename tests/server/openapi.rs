@@ -5,8 +5,13 @@ use serde_json::{Value, json};
 use crate::fixture::{Server, start};
 
 /// Fields whose wrong types are passed over, as upstream does.
-const LENIENT: [(&str, &str); 3] =
-    [("/v1/chat/completions", "stop"), ("/v1/completions", "stop"), ("/v1/messages", "system")];
+const LENIENT: [(&str, &str); 5] = [
+    ("/v1/chat/completions", "stop"),
+    ("/v1/chat/completions", "tool_choice"),
+    ("/v1/completions", "stop"),
+    ("/v1/messages", "system"),
+    ("/v1/messages", "tool_choice"),
+];
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 

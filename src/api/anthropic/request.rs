@@ -6,6 +6,7 @@ use super::content;
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::api::inference::{AskSettings, ChatAsk, Format, Think};
+use crate::api::openai::content::possible;
 use crate::text::{Message, Tool, ToolChoice};
 
 /// The fields that count. `metadata` and whatever else clients send are passed over, as upstream does.
@@ -58,8 +59,7 @@ impl MessagesRequest {
         }
         let messages = content::messages(fields.take("system"), messages)?;
         let tools = tools(fields.array("tools")?)?;
-        let tool_choice = tool_choice(&mut fields)?;
-        tool_choice.check(&tools).map_err(|error| ApiError::BadRequest(error.to_string()))?;
+        let tool_choice = tool_choice(fields.take("tool_choice").as_ref(), &tools);
         let mut config = fields.nested("output_config", "OutputConfig")?;
         Ok(Self {
             model,
@@ -137,17 +137,16 @@ fn tools(values: Vec<Value>) -> Result<Vec<Tool>, ApiError> {
     Ok(tools)
 }
 
-fn tool_choice(fields: &mut Fields) -> Result<ToolChoice, ApiError> {
-    let Some(mut choice) = fields.nested("tool_choice", "ToolChoice")? else { return Ok(ToolChoice::Auto) };
-    match choice.string("type")?.as_str() {
-        "" | "auto" => Ok(ToolChoice::Auto),
-        "none" => Ok(ToolChoice::None),
-        "any" => Ok(ToolChoice::Required),
-        "tool" => Ok(ToolChoice::Named(choice.string("name")?)),
-        other => Err(ApiError::BadRequest(format!(
-            "tool_choice has the type {other:?}; it must be auto, any, tool or none"
-        ))),
-    }
+/// Upstream passes the choice over: so does this in a form that is not known, or where there is nothing to demand.
+fn tool_choice(value: Option<&Value>, tools: &[Tool]) -> ToolChoice {
+    let said = |field: &str| value.and_then(|choice| choice.get(field)).and_then(Value::as_str);
+    let choice = match (said("type"), said("name")) {
+        (Some("none"), _) => ToolChoice::None,
+        (Some("any"), _) => ToolChoice::Required,
+        (Some("tool"), Some(name)) => ToolChoice::Named(name.to_owned()),
+        _ => ToolChoice::Auto,
+    };
+    possible(choice, tools)
 }
 
 /// Asked of a model that cannot think, thinking is dropped: clients of this family ask it of all models.
@@ -220,6 +219,22 @@ mod tests {
     }
 
     #[test]
+    fn choices_that_can_be_met() {
+        for (choice, wanted) in [
+            (json!({"type": "any", "disable_parallel_tool_use": true}), ToolChoice::Required),
+            (json!({"type": "none"}), ToolChoice::None),
+            (json!({"type": "tool", "name": "f"}), ToolChoice::Named("f".into())),
+            (json!({"type": "tool", "name": "nope"}), ToolChoice::Auto),
+            (json!({"type": "odd"}), ToolChoice::Auto),
+            (json!("any"), ToolChoice::Auto),
+        ] {
+            let ask = parse(&json!({"tools": [{"name": "f"}], "tool_choice": choice})).unwrap();
+            assert_eq!(ask.tool_choice, wanted, "{choice}");
+        }
+        assert_eq!(parse(&json!({"tool_choice": {"type": "any"}})).unwrap().tool_choice, ToolChoice::Auto);
+    }
+
+    #[test]
     fn thinking_and_effort() {
         for (more, enabled, level) in [
             (json!({}), None, None),
@@ -259,9 +274,6 @@ mod tests {
         for more in [
             json!({"tools": [{"input_schema": {}}]}),
             json!({"tools": [{"name": "f", "input_schema": "x"}]}),
-            json!({"tool_choice": {"type": "tool", "name": "nope"}}),
-            json!({"tool_choice": {"type": "any"}}),
-            json!({"tool_choice": {"type": "odd"}}),
             json!({"stop_sequences": [1]}),
             json!({"max_tokens": "many"}),
         ] {

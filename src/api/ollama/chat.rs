@@ -10,6 +10,7 @@ use crate::api::AppState;
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::api::inference::{self, ChatAsk};
+use crate::api::openai::content;
 use crate::text::{Message, Tool, ToolChoice};
 
 #[derive(Debug)]
@@ -25,22 +26,9 @@ impl ChatRequest {
         let mut fields = Fields::parse("ChatRequest", body)?;
         let messages = fields.array("messages")?.into_iter().map(message).collect::<Result<_, _>>()?;
         let tools = Tool::parse_all(fields.array("tools")?)?;
-        let tool_choice = tool_choice(fields.take("tool_choice").as_ref(), &tools);
+        let tool_choice = content::tool_choice(fields.take("tool_choice").as_ref(), &tools);
         Ok(Self { common: Common::take(&mut fields)?, messages, tools, tool_choice })
     }
-}
-
-/// Reads `tool_choice`, which upstream passes over: so does this where there is nothing to demand, or in a form that is not
-/// known.
-fn tool_choice(value: Option<&Value>, tools: &[Tool]) -> ToolChoice {
-    let name = |value: &Value| value["function"]["name"].as_str().map(str::to_owned);
-    let choice = match value {
-        Some(Value::String(word)) if word == "none" => ToolChoice::None,
-        Some(Value::String(word)) if word == "required" => ToolChoice::Required,
-        Some(object) => name(object).map_or(ToolChoice::Auto, ToolChoice::Named),
-        None => ToolChoice::Auto,
-    };
-    if choice.check(tools).is_ok() { choice } else { ToolChoice::Auto }
 }
 
 /// Reads one message.
@@ -118,28 +106,6 @@ mod tests {
         assert_eq!(ask.messages[2].extra["tool_name"], "f");
         assert_eq!(ask.messages[3], Message::new("", ""));
         assert!(ask.tools.is_empty() && !ask.messages[1].extra.contains_key("images"));
-    }
-
-    #[test]
-    fn choices_that_can_be_met() {
-        for (choice, with_tools, without) in [
-            (r#""auto""#, ToolChoice::Auto, ToolChoice::Auto),
-            (r#""none""#, ToolChoice::None, ToolChoice::None),
-            (r#""required""#, ToolChoice::Required, ToolChoice::Auto),
-            (
-                r#"{"type":"function","function":{"name":"f"}}"#,
-                ToolChoice::Named("f".into()),
-                ToolChoice::Auto,
-            ),
-            (r#"{"function":{"name":"other"}}"#, ToolChoice::Auto, ToolChoice::Auto),
-            ("7", ToolChoice::Auto, ToolChoice::Auto),
-            ("null", ToolChoice::Auto, ToolChoice::Auto),
-        ] {
-            for (tools, expected) in [(r#"[{"function":{"name":"f"}}]"#, with_tools), ("[]", without)] {
-                let ask = parse(&format!(r#"{{"tools":{tools},"tool_choice":{choice}}}"#)).unwrap();
-                assert_eq!(ask.tool_choice, expected, "{choice} of {tools}");
-            }
-        }
     }
 
     #[test]

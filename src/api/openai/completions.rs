@@ -18,7 +18,7 @@ use crate::api::fields::Fields;
 use crate::api::inference::{self, Answer, AskSettings, GenerateAsk, Outcome, Piece};
 use crate::api::{AppState, body, id, stream, time};
 
-/// The fields that count. `logprobs`, `echo`, `best_of` and others are passed over, as upstream does.
+/// The fields that count. `n` (there is one answer), `logprobs`, `echo`, `best_of` and others are passed over, as upstream does.
 #[derive(Debug)]
 pub(crate) struct CompletionRequest {
     /// Name of the model.
@@ -40,7 +40,6 @@ pub(crate) struct CompletionRequest {
 impl CompletionRequest {
     pub(super) fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let mut fields = Fields::parse("CompletionRequest", body)?;
-        sampling::check_n(&mut fields)?;
         let mut sampling = Sampling::take(&mut fields)?;
         // Here 0 is the same as absent.
         sampling.top_p = sampling.top_p.filter(|&top_p| top_p != 0.0);
@@ -189,6 +188,6 @@ mod tests {
             parse(r#"{"prompt":["p"]}"#).unwrap_err().to_string(),
             "json: cannot unmarshal array into Go struct field CompletionRequest.prompt of type string"
         );
-        assert!(parse(r#"{"prompt":"p","n":3}"#).is_err());
+        assert!(parse(r#"{"prompt":"p","n":3,"best_of":"x"}"#).is_ok());
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::api::inference::{Format, Think};
-use crate::text::{Message, ToolChoice};
+use crate::text::{Message, Tool, ToolChoice};
 
 /// What a data URI of a picture may begin with. The blank one is for clients that write plain base64.
 const PICTURES: [&str; 5] = [
@@ -69,27 +69,28 @@ pub(crate) fn format(kind: &str, schema: Option<Value>) -> Result<Format, ApiErr
     }
 }
 
-/// Whether the model may or must call tools: `"auto"`, `"none"`, `"required"`, or an object that names a function, in
-/// its `function` or in itself.
-pub(crate) fn tool_choice(value: Option<Value>) -> Result<ToolChoice, ApiError> {
-    let refused = |value: &Value| {
-        ApiError::BadRequest(format!(
-            "tool_choice is {value}; it must be \"auto\", \"none\", \"required\" or name a function"
-        ))
-    };
-    match value {
-        None => Ok(ToolChoice::Auto),
+/// Whether the model may or must call tools: `"auto"`, `"none"`, `"required"` (`"any"` in other words), or an object that
+/// names a function, in its `function` or in itself. Upstream passes all of it over: so does this with what is in no such
+/// form, or cannot be met.
+pub(crate) fn tool_choice(value: Option<&Value>, tools: &[Tool]) -> ToolChoice {
+    let choice = match value {
+        None => ToolChoice::Auto,
         Some(Value::String(word)) => match word.as_str() {
-            "" | "auto" => Ok(ToolChoice::Auto),
-            "none" => Ok(ToolChoice::None),
-            "required" => Ok(ToolChoice::Required),
-            _ => Err(refused(&word.into())),
+            "none" => ToolChoice::None,
+            "required" | "any" => ToolChoice::Required,
+            _ => ToolChoice::Auto,
         },
         Some(other) => {
-            let name = other.get("function").unwrap_or(&other).get("name").and_then(Value::as_str);
-            name.map(|name| ToolChoice::Named(name.to_owned())).ok_or_else(|| refused(&other))
+            let name = other.get("function").unwrap_or(other).get("name").and_then(Value::as_str);
+            name.map_or(ToolChoice::Auto, |name| ToolChoice::Named(name.to_owned()))
         }
-    }
+    };
+    possible(choice, tools)
+}
+
+/// The choice, or none where there is nothing to demand.
+pub(crate) fn possible(choice: ToolChoice, tools: &[Tool]) -> ToolChoice {
+    if choice.check(tools).is_ok() { choice } else { ToolChoice::Auto }
 }
 
 /// A call of an earlier turn, in the form that [`Message`] keeps: the arguments as an object.
@@ -194,21 +195,29 @@ mod tests {
     }
 
     #[test]
-    fn choices_of_tools() {
+    fn choices_that_can_be_met() {
+        let tools = [Tool::new("f", "", Value::Null, false)];
         let named = ToolChoice::Named("f".into());
-        for (value, choice) in [
-            (Value::Null, ToolChoice::Auto),
-            (json!("auto"), ToolChoice::Auto),
-            (json!("none"), ToolChoice::None),
-            (json!("required"), ToolChoice::Required),
-            (json!({"type": "function", "function": {"name": "f"}}), named.clone()),
-            (json!({"type": "function", "name": "f"}), named),
+        for (value, with_tools, without) in [
+            (json!("auto"), ToolChoice::Auto, ToolChoice::Auto),
+            (json!("none"), ToolChoice::None, ToolChoice::None),
+            (json!("required"), ToolChoice::Required, ToolChoice::Auto),
+            (json!("any"), ToolChoice::Required, ToolChoice::Auto),
+            (json!({"type": "function", "function": {"name": "f"}}), named.clone(), ToolChoice::Auto),
+            (json!({"type": "function", "name": "f"}), named, ToolChoice::Auto),
+            (json!({"function": {"name": "other"}}), ToolChoice::Auto, ToolChoice::Auto),
+            (
+                json!({"type": "allowed_tools", "mode": "auto", "tools": []}),
+                ToolChoice::Auto,
+                ToolChoice::Auto,
+            ),
+            (json!("validated"), ToolChoice::Auto, ToolChoice::Auto),
+            (json!(7), ToolChoice::Auto, ToolChoice::Auto),
         ] {
-            assert_eq!(tool_choice(Some(value).filter(|value| !value.is_null())).unwrap(), choice);
+            assert_eq!(tool_choice(Some(&value), &tools), with_tools, "{value}");
+            assert_eq!(tool_choice(Some(&value), &[]), without, "{value}");
         }
-        for value in [json!("always"), json!({"type": "function"}), json!(1)] {
-            assert_eq!(tool_choice(Some(value)).unwrap_err().status().as_u16(), 400);
-        }
+        assert_eq!(tool_choice(None, &tools), ToolChoice::Auto);
     }
 
     #[test]

@@ -64,16 +64,6 @@ impl Sampling {
     }
 }
 
-/// Refuses to give more than one answer to a request: one of several would look as if it were all.
-pub(crate) fn check_n(fields: &mut Fields) -> Result<(), ApiError> {
-    match fields.integer("n")? {
-        None | Some(1) => Ok(()),
-        Some(n) => Err(ApiError::BadRequest(format!(
-            "n is {n}: this server gives one answer to a request; leave n out, or ask several times"
-        ))),
-    }
-}
-
 /// `stream_options.include_usage`.
 pub(crate) fn include_usage(fields: &mut Fields) -> Result<bool, ApiError> {
     match fields.nested("stream_options", "StreamOptions")? {
@@ -107,13 +97,5 @@ mod tests {
         assert_eq!(all, expected);
         assert_eq!(options(r#"{"stop":"x","temperature":null}"#)["stop"], json!(["x"]));
         assert!(options(r#"{"stop":7}"#).get("stop").is_none());
-    }
-
-    #[test]
-    fn one_answer_only() {
-        let check =
-            |body: &str| check_n(&mut Fields::parse("ChatCompletionRequest", body.as_bytes()).unwrap());
-        assert!(check("{}").is_ok() && check(r#"{"n":1}"#).is_ok() && check(r#"{"n":null}"#).is_ok());
-        assert_eq!(check(r#"{"n":2}"#).unwrap_err().status().as_u16(), 400);
     }
 }

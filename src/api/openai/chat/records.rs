@@ -5,6 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::api::inference::AnswerCall;
+use crate::api::ollama::Logprob;
 use crate::engine::{DoneReason, Summary, TokenLogprob};
 
 /// What every answer says of the backend.
@@ -130,50 +131,17 @@ impl From<&Summary> for Usage {
     }
 }
 
-/// Probabilities of the tokens of an answer or a piece of it.
+/// Probabilities of the tokens of an answer or a piece of it, in the native form.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Logprobs {
-    content: Vec<LogprobRecord>,
+    content: Vec<Logprob>,
 }
 
 impl Logprobs {
     /// `None` if there are none to tell.
     pub(crate) fn of(tokens: Vec<TokenLogprob>) -> Option<Self> {
-        let content: Vec<_> = tokens.into_iter().map(LogprobRecord::from).collect();
+        let content: Vec<_> = tokens.into_iter().map(Logprob::from).collect();
         (!content.is_empty()).then_some(Self { content })
-    }
-}
-
-/// One token. The list of alternatives is always there, as clients of this family declare it.
-#[derive(Debug, Serialize, ToSchema)]
-struct LogprobRecord {
-    token: String,
-    logprob: f32,
-    bytes: Vec<u8>,
-    top_logprobs: Vec<Alternative>,
-}
-
-/// A token that could have stood in the place.
-#[derive(Debug, Serialize, ToSchema)]
-struct Alternative {
-    token: String,
-    logprob: f32,
-    bytes: Vec<u8>,
-}
-
-impl From<TokenLogprob> for LogprobRecord {
-    fn from(token: TokenLogprob) -> Self {
-        let alternative = |token: TokenLogprob| Alternative {
-            bytes: token.token.clone().into_bytes(),
-            token: token.token,
-            logprob: token.logprob,
-        };
-        Self {
-            bytes: token.token.clone().into_bytes(),
-            token: token.token,
-            logprob: token.logprob,
-            top_logprobs: token.top.into_iter().map(alternative).collect(),
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::text::{Tool, ToolChoice};
 /// Alternatives that a request may want of each token.
 const TOP_LOGPROBS: std::ops::RangeInclusive<i64> = 0..=20;
 
-/// The fields that count. `logit_bias`, `user`, `parallel_tool_calls`, `store`, `metadata` and whatever else clients
+/// The fields that count. `n` (there is one answer), `logit_bias`, `user`, `parallel_tool_calls`, `store`, `metadata` and whatever else clients
 /// send are passed over, as upstream does.
 #[derive(Debug)]
 pub(crate) struct ChatCompletionRequest {
@@ -52,13 +52,11 @@ impl ChatCompletionRequest {
         if messages.is_empty() {
             return Err(ApiError::BadRequest("[] is too short - 'messages'".into()));
         }
-        sampling::check_n(&mut fields)?;
         let completion_tokens = fields.integer("max_completion_tokens")?;
         let mut sampling = Sampling::take(&mut fields)?;
         sampling.max_tokens = sampling.max_tokens.or(completion_tokens);
-        let tools = Tool::parse_all(fields.array("tools")?).map_err(refused)?;
-        let tool_choice = content::tool_choice(fields.take("tool_choice"))?;
-        tool_choice.check(&tools).map_err(refused)?;
+        let tools = Tool::parse_all(fields.array("tools")?)?;
+        let tool_choice = content::tool_choice(fields.take("tool_choice").as_ref(), &tools);
         Ok(Self {
             model: fields.string("model")?,
             messages: messages.into_iter().map(ChatMessage::parse).collect::<Result<_, _>>()?,
@@ -101,10 +99,6 @@ impl ChatCompletionRequest {
     }
 }
 
-fn refused(error: impl std::fmt::Display) -> ApiError {
-    ApiError::BadRequest(error.to_string())
-}
-
 fn response_format(fields: &mut Fields) -> Result<Format, ApiError> {
     let Some(mut format) = fields.nested("response_format", "ResponseFormat")? else {
         return Ok(Format::None);
@@ -136,7 +130,7 @@ mod tests {
     fn a_request_of_the_official_client() {
         let ask = ask(&json!({
             "model": "m", "messages": [{"role": "developer", "content": "be brief"}, {"role": "user", "content": "hi"}],
-            "max_completion_tokens": 9, "seed": 1, "logprobs": true, "top_logprobs": 2, "n": 1,
+            "max_completion_tokens": 9, "seed": 1, "logprobs": true, "top_logprobs": 2, "n": 2,
             "response_format": {"type": "json_schema", "json_schema": {"name": "x", "strict": true, "schema": {"type": "object"}}},
             "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": true}}],
             "tool_choice": "required", "parallel_tool_calls": true, "reasoning": {"effort": "minimal"},
@@ -157,15 +151,7 @@ mod tests {
         for (more, message) in [
             (json!({"messages": []}), "[] is too short - 'messages'"),
             (json!({"messages": null}), "[] is too short - 'messages'"),
-            (
-                json!({"messages": user, "n": 2}),
-                "n is 2: this server gives one answer to a request; leave n out, or ask several times",
-            ),
             (json!({"messages": user, "top_logprobs": 21}), "top_logprobs must be between 0 and 20"),
-            (
-                json!({"messages": user, "tool_choice": "required"}),
-                "tool_choice demands a call, but the request offers no tools",
-            ),
             (
                 json!({"messages": user, "temperature": "hot"}),
                 "json: cannot unmarshal string into Go struct field ChatCompletionRequest.temperature of type float64",

@@ -102,7 +102,7 @@ pub(crate) struct Usage {
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct InputDetails {
-    /// Tokens of the prompt that were still on the card.
+    /// Not told apart, as upstream.
     cached_tokens: usize,
 }
 
@@ -116,7 +116,7 @@ impl From<&Summary> for Usage {
     fn from(summary: &Summary) -> Self {
         Self {
             input_tokens: summary.prompt_tokens,
-            input_tokens_details: InputDetails { cached_tokens: summary.reused_tokens },
+            input_tokens_details: InputDetails { cached_tokens: 0 },
             output_tokens: summary.eval_tokens,
             output_tokens_details: OutputDetails { reasoning_tokens: 0 },
             total_tokens: summary.prompt_tokens + summary.eval_tokens,

@@ -8,6 +8,7 @@ use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::api::inference::{AskSettings, ChatAsk, Format};
 use crate::api::openai::content;
+use crate::text::ToolChoice;
 
 /// Everything that is answered to, and what of it the answer repeats. `previous_response_id`, `conversation`, `include`
 /// and whatever else needs a memory or another server are passed over, as upstream does.
@@ -55,8 +56,7 @@ impl ResponsesRequest {
         let raw_tools = fields.array("tools")?;
         let tools = Tools::parse(raw_tools.clone())?;
         let raw_choice = fields.take("tool_choice");
-        let tool_choice = content::tool_choice(raw_choice.clone())?;
-        tool_choice.check(&tools.functions).map_err(|error| ApiError::BadRequest(error.to_string()))?;
+        let tool_choice = content::tool_choice(raw_choice.as_ref(), &tools.functions);
 
         let temperature = temperature.unwrap_or(1.0);
         let mut options = Map::from_iter([("temperature".to_owned(), temperature.into())]);
@@ -68,7 +68,10 @@ impl ResponsesRequest {
             model: model.clone(),
             instructions: Some(instructions).filter(|text| !text.is_empty()),
             tools: raw_tools,
-            tool_choice: raw_choice.unwrap_or_else(|| "auto".into()),
+            // What is passed over is not repeated either.
+            tool_choice: raw_choice
+                .filter(|_| tool_choice != ToolChoice::Auto)
+                .unwrap_or_else(|| "auto".into()),
             truncation: if truncation.is_empty() { "disabled".to_owned() } else { truncation },
             text_format,
             temperature,
@@ -112,7 +115,6 @@ fn text_format(fields: &mut Fields) -> Result<(Format, Value), ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::ToolChoice;
 
     fn parse(body: &Value) -> Result<ResponsesRequest, ApiError> {
         ResponsesRequest::parse(body.to_string().as_bytes())
@@ -145,7 +147,6 @@ mod tests {
         for body in [
             json!({"model": "m", "input": "x", "reasoning": {"effort": "odd"}}),
             json!({"model": "m", "input": "x", "text": {"format": {"type": "json_schema"}}}),
-            json!({"model": "m", "input": "x", "tool_choice": "required"}),
             json!({"model": "m", "input": "x", "max_output_tokens": "7"}),
         ] {
             assert_eq!(parse(&body).unwrap_err().status().as_u16(), 400, "{body}");

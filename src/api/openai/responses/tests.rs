@@ -65,7 +65,7 @@ fn thoughts_and_a_message() {
     assert_eq!((&events[6]["output_index"], &events[9]["output_index"]), (&json!(0), &json!(1)));
     assert_eq!(events[13]["item"], output[1]);
     let usage = json!({
-        "input_tokens": 3, "input_tokens_details": {"cached_tokens": 1}, "output_tokens": 2,
+        "input_tokens": 3, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 2,
         "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 5
     });
     assert_eq!(events[14]["response"]["usage"], usage);

@@ -28,9 +28,6 @@ pub(crate) struct ChatCompletionRequest {
     logprobs: Option<bool>,
     #[schema(minimum = 0, maximum = 20)]
     top_logprobs: Option<i64>,
-    /// Answers to give; there is one.
-    #[schema(minimum = 1, maximum = 1)]
-    n: Option<i64>,
 }
 
 #[derive(ToSchema)]
