@@ -34,6 +34,7 @@ mod stream;
 mod testing;
 mod time;
 mod usage;
+mod weight;
 
 use std::any::Any;
 use std::net::SocketAddr;

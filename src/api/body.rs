@@ -10,7 +10,8 @@ use http_body_util::BodyExt;
 use serde::Serialize;
 
 use super::error::ApiError;
-use super::intake::{Intake, Memory};
+use super::intake::{Intake, Memory, Turn};
+use super::weight::Weight;
 
 /// Largest request body in bytes. Pictures in base64 make chat requests of tens of megabytes normal.
 pub const MAX_BODY_BYTES: usize = 128 << 20;
@@ -36,11 +37,12 @@ pub(crate) const NDJSON: (HeaderName, &str) = (CONTENT_TYPE, "application/x-ndjs
 /// Content type of the few plain texts.
 pub(crate) const TEXT: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; charset=utf-8");
 
-/// Reads a whole request body, whatever its content type says; the memory it takes comes with it.
+/// Reads a whole request body, whatever its content type says; with it comes the memory that it takes, also when it is
+/// taken apart.
 ///
 /// # Errors
-/// [`ApiError::BodyTooLarge`] above [`MAX_BODY_BYTES`], busy if all bodies together are too large,
-/// [`ApiError::BodyUnreadable`] if the connection breaks or stalls.
+/// [`ApiError::BodyTooLarge`] above [`MAX_BODY_BYTES`], [`ApiError::BadRequest`] for more values than a request can mean,
+/// busy if all bodies together take too much, [`ApiError::BodyUnreadable`] if the connection breaks or stalls.
 pub(crate) async fn read(intake: &Intake, body: Body) -> Result<(Vec<u8>, Memory), ApiError> {
     read_up_to(intake, body, MAX_BODY_BYTES).await
 }
@@ -52,7 +54,7 @@ async fn read_up_to(intake: &Intake, mut body: Body, limit: usize) -> Result<(Ve
         return Err(ApiError::BodyTooLarge(limit));
     }
     let began = Instant::now();
-    let (mut bytes, mut memory) = (Vec::new(), Memory::default());
+    let (mut bytes, mut memory, mut weight) = (Vec::new(), Memory::default(), Weight::default());
     loop {
         let patience = patience(bytes.len(), began.elapsed());
         let frame = tokio::time::timeout(patience, body.frame()).await;
@@ -64,7 +66,7 @@ async fn read_up_to(intake: &Intake, mut body: Body, limit: usize) -> Result<(Ve
         let room = if length > limit {
             Err(ApiError::BodyTooLarge(limit))
         } else {
-            intake.reserve(&mut memory, length)
+            weight.add(chunk).and_then(|()| intake.reserve(&mut memory, weight.bytes()))
         };
         if let Err(error) = room {
             drop((bytes, memory));
@@ -73,6 +75,30 @@ async fn read_up_to(intake: &Intake, mut body: Body, limit: usize) -> Result<(Ve
         }
         bytes.extend_from_slice(chunk);
     }
+}
+
+/// Makes JSON of a body that came in another form.
+pub(crate) type Unfold = fn(&[u8]) -> Result<Vec<u8>, ApiError>;
+
+/// Unfolds a body. What it takes then is set aside as for one that came as it is.
+///
+/// # Errors
+/// What `unfold` says, and as [`read`].
+pub(crate) async fn unfold(
+    intake: &Intake,
+    body: Vec<u8>,
+    turn: Turn,
+    unfold: Unfold,
+) -> Result<(Vec<u8>, Turn), ApiError> {
+    let step = move || {
+        let body = unfold(&body)?;
+        let weight = Weight::of(&body)?;
+        Ok((body, weight))
+    };
+    let (body, weight) = turn.run(step).await?;
+    let mut memory = turn.pause();
+    intake.reserve(&mut memory, weight.bytes())?;
+    Ok((body, intake.turn(memory).await?))
 }
 
 /// How long to wait for more of a body of which `read` bytes have come in `elapsed`.
@@ -116,6 +142,21 @@ mod tests {
         let chunks = futures_util::stream::iter(["abc", "de"].map(Ok::<_, std::io::Error>));
         let error = read_up_to(&intake, Body::from_stream(chunks), 4).await.unwrap_err();
         assert_eq!(error.status().as_u16(), 413);
+        assert_eq!(intake.in_use().body_bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_body_unfolds_to_is_set_aside() {
+        let intake = Intake::new(1);
+        let (_, memory) = read(&intake, Body::from("{}")).await.unwrap();
+        let before = intake.in_use().body_bytes;
+        let turn = intake.turn(memory).await.unwrap();
+        let list = |_: &[u8]| Ok(format!("[0{}]", ",0".repeat(10_000)).into_bytes());
+        let (body, turn) = unfold(&intake, Vec::new(), turn, list).await.unwrap();
+        assert_eq!(body.len(), 20_003);
+        let after = intake.in_use().body_bytes;
+        assert!(after - before > 10_000 * size_of::<serde_json::Value>(), "{before} {after}");
+        drop(turn);
         assert_eq!(intake.in_use().body_bytes, 0);
     }
 

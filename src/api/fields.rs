@@ -129,13 +129,12 @@ impl Fields {
 /// Writes `\ufffd` for every escape that is half of a surrogate pair without the other half, which serde refuses.
 /// Clients that cut texts by UTF-16 units send them.
 fn replace_lone_surrogates(text: Cow<'_, str>) -> Cow<'_, str> {
-    let lone = lone_surrogates(text.as_bytes());
-    if lone.is_empty() {
-        return text;
-    }
+    let Some(first) = lone_surrogate(text.as_bytes(), 0) else { return text };
     let mut bytes = text.into_owned().into_bytes();
-    for at in lone {
-        bytes[at..at + 4].copy_from_slice(b"fffd");
+    let mut lone = Some(first);
+    while let Some(at) = lone {
+        bytes[at..at + 6].copy_from_slice(b"\\ufffd");
+        lone = lone_surrogate(&bytes, at + 6);
     }
     // Hexadecimal digits took the place of hexadecimal digits: it is text as before.
     Cow::Owned(
@@ -144,30 +143,24 @@ fn replace_lone_surrogates(text: Cow<'_, str>) -> Cow<'_, str> {
     )
 }
 
-/// Where the four digits of such escapes begin.
-fn lone_surrogates(text: &[u8]) -> Vec<usize> {
+/// Where the next such escape begins, looking from `at`, which is inside of none.
+fn lone_surrogate(text: &[u8], mut at: usize) -> Option<usize> {
     // The code unit of an escape whose backslash is at `at`.
     let unit = |at: usize| {
         let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
         let digits = digits.iter().all(u8::is_ascii_hexdigit).then_some(digits)?;
         u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
     };
-    let (mut lone, mut at) = (Vec::new(), 0);
-    while let Some(skipped) = text[at..].iter().position(|&byte| byte == b'\\') {
-        at += skipped;
+    loop {
+        at += text.get(at..)?.iter().position(|&byte| byte == b'\\')?;
         at += match unit(at) {
             Some(0xd800..0xdc00) if matches!(unit(at + 6), Some(0xdc00..0xe000)) => 12,
-            Some(0xd800..0xe000) => {
-                lone.push(at + 2);
-                6
-            }
+            Some(0xd800..0xe000) => return Some(at),
             Some(_) => 6,
             // Another escape: its second character may be a backslash.
             None => 2,
         };
-        at = at.min(text.len());
     }
-    lone
 }
 
 /// An integer as Go clients may write it; `None` for anything but a number.

@@ -34,6 +34,7 @@ pub(crate) use self::think::Think;
 use self::options::Options;
 use self::prompt::Prompt;
 use self::window::Window;
+use super::body::Unfold;
 use super::error::ApiError;
 use super::intake::Turn;
 use super::{AppState, body, lookup};
@@ -100,8 +101,28 @@ where
     T: Send + 'static,
     F: FnOnce(&[u8]) -> Result<T, ApiError> + Send + 'static,
 {
-    let (body, memory) = body::read(&state.intake, request.into_body()).await?;
-    let turn = state.intake.turn(memory).await?;
+    receive_folded(state, request, None, parse).await
+}
+
+/// As [`receive`], for a body that `unfold` turns into JSON first.
+///
+/// # Errors
+/// As [`receive`], and what `unfold` says.
+pub(crate) async fn receive_folded<T, F>(
+    state: &AppState,
+    request: Request,
+    unfold: Option<Unfold>,
+    parse: F,
+) -> Result<(T, Turn), ApiError>
+where
+    T: Send + 'static,
+    F: FnOnce(&[u8]) -> Result<T, ApiError> + Send + 'static,
+{
+    let (mut body, memory) = body::read(&state.intake, request.into_body()).await?;
+    let mut turn = state.intake.turn(memory).await?;
+    if let Some(unfold) = unfold {
+        (body, turn) = body::unfold(&state.intake, body, turn, unfold).await?;
+    }
     let ask = turn.run(move || parse(&body)).await?;
     Ok((ask, turn))
 }

@@ -1,8 +1,9 @@
 //! How much work may be under way for requests that have not reached the engine yet.
 //!
 //! Reading, parsing, rendering and tokenising cost memory and time before a request counts in the engine's queue. Three
-//! limits keep them bounded however many clients there are: bytes of bodies in memory, requests prepared at a time, and
-//! requests that wait to be prepared. Whoever is over a limit hears the same "busy" as from a full queue. A client that
+//! limits keep them bounded however many clients there are: memory of bodies and of what is read out of them (see
+//! `weight`), requests prepared at a time, and requests that wait to be prepared. What a prompt takes beyond that depends
+//! on the model's window, not on the client (see `text::fit`). Whoever is over a limit hears the same "busy" as from a full queue. A client that
 //! leaves gives its share back at once, except for a step that is being computed: that runs to its end and holds its
 //! share until then.
 
@@ -16,8 +17,8 @@ use super::lookup;
 use super::usage::IntakeUse;
 use crate::engine::EngineError;
 
-/// Bytes of all request bodies in memory: a few of the largest, or thousands of usual ones.
-const BODY_BYTES: usize = 4 * MAX_BODY_BYTES;
+/// Bytes that all requests may take: two of the largest, or thousands of usual ones.
+const BODY_BYTES: usize = 8 * MAX_BODY_BYTES;
 /// Bytes are reserved in steps of this size.
 const STEP: usize = 64 << 10;
 /// Bounds on the number of requests prepared at a time; between them there is one per core.

@@ -13,6 +13,7 @@ mod encoder;
 mod gguf;
 mod help;
 mod lifecycle;
+mod memory;
 mod mistakes;
 mod modelfile;
 mod program;

@@ -45,6 +45,11 @@ impl Program {
         self.home.path().join("models")
     }
 
+    /// Where the server of this program listens.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// A path beside the store.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
@@ -96,6 +101,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// The most memory that the server has had so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
     /// Sends SIGTERM, waits, and returns exit code and log.
     pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
         let id = rustix::process::Pid::from_child(&self.child);

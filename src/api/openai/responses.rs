@@ -27,14 +27,8 @@ pub(crate) async fn responses(
 ) -> Result<Response, OpenAiError> {
     let encoding = request.headers().get(CONTENT_ENCODING);
     let is_zstd = encoding.is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"zstd"));
-    let parse = move |body: &[u8]| {
-        if is_zstd {
-            ResponsesRequest::parse(&zstd::decompress(body)?)
-        } else {
-            ResponsesRequest::parse(body)
-        }
-    };
-    let (request, turn) = inference::receive(&state, request, parse).await?;
+    let unfold: Option<body::Unfold> = if is_zstd { Some(zstd::decompress) } else { None };
+    let (request, turn) = inference::receive_folded(&state, request, unfold, ResponsesRequest::parse).await?;
     let ResponsesRequest { ask, stream: is_streamed, grouped, echo } = request;
     let items = Items::new(echo, grouped);
     match inference::chat(&state, turn, ask).await? {

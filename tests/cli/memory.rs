@@ -1,0 +1,52 @@
+//! Bodies made to take more memory or time than they are long.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::program::Program;
+
+const MIB: usize = 1 << 20;
+
+/// Sends a body and returns the status of the answer.
+fn post(program: &Program, path: &str, body: &[u8]) -> u16 {
+    let mut socket = TcpStream::connect(program.host()).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    socket.write_all(body).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// `begin`, as many of `item` as stay below `bytes`, `end`.
+fn filled(begin: &str, item: &str, end: &str, bytes: usize) -> Vec<u8> {
+    [begin, &item.repeat(bytes / item.len()), end].concat().into_bytes()
+}
+
+#[test]
+fn values_take_no_more_memory_than_is_set_aside() {
+    let mut program = Program::new();
+    let server = program.serve();
+    let before = server.peak_memory();
+    // Far too many values: refused when they come.
+    for item in ["0,", "[],", r#"{"":0},"#, r#""a","#, r#""":{"":[]},"#] {
+        let object = item.starts_with(r#""":"#);
+        let (begin, end) = if object { (r#"{"x":{"#, "}}") } else { (r#"{"x":["#, "0]}") };
+        assert_eq!(post(&program, "/api/generate", &filled(begin, item, end, 60 * MIB)), 400, "{item}");
+    }
+    let refused = server.peak_memory() - before;
+    assert!(refused < 200 * MIB, "{} MiB", refused / MIB);
+    // As many as are read; the model is not there.
+    for (item, most) in [("0,", 1_390_000), ("[],", 460_000), (r#"{"":0},"#, 275_000), (r#""a","#, 1_390_000)]
+    {
+        let body = filled(r#"{"x":["#, item, "0]}", item.len() * most);
+        assert_eq!(post(&program, "/api/generate", &body), 404, "{item}");
+    }
+    let read = server.peak_memory() - before;
+    assert!(read < 350 * MIB, "{} MiB", read / MIB);
+    println!("refused {} MiB, read {} MiB", refused / MIB, read / MIB);
+    assert_eq!(server.terminate().0, Some(0));
+}
