@@ -172,9 +172,9 @@ pub(crate) async fn generate(state: &AppState, turn: Turn, ask: GenerateAsk) -> 
     job.run(state, turn, move |model, text, window| Prompt::of_generate(&ask, model, text, window)).await
 }
 
-async fn unload(state: &AppState, turn: Turn, model: &Model) -> Result<Outcome, ApiError> {
+async fn unload(state: &AppState, turn: Turn, model: &Arc<Model>) -> Result<Outcome, ApiError> {
     drop(turn);
-    state.engine.unload(&model.name).await?;
+    state.engine.unload(model).await?;
     Ok(Outcome::Loaded("unload"))
 }
 

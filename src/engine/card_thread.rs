@@ -9,7 +9,7 @@
 //! | what happened | what goes |
 //! |---|---|
 //! | the client left, the answer leaves its grammar | the request |
-//! | logits cannot be sampled | the request and its sequence |
+//! | logits cannot be sampled, states are not numbers | the request and its sequence |
 //! | a vendor call failed, a panic | the request and its sequence |
 //! | the next vendor call on that model failed too | the model, with all requests on it |
 //! | the card is gone, a panic outside of a step | everything; the next request opens the card again |
@@ -37,7 +37,6 @@ use super::resident::{Resident, Residents, same_model};
 use super::scheduler::Turns;
 use super::status::Status;
 use crate::models::model::Model;
-use crate::models::name::ModelName;
 
 /// What other threads ask of the card thread and wait in line for.
 pub(crate) enum Waiting {
@@ -50,7 +49,7 @@ pub(crate) enum Waiting {
 /// A model that is to be taken off the card once its running requests have ended. There is nothing to wait for, so this
 /// passes the line by.
 pub(crate) struct UnloadJob {
-    pub(crate) name: ModelName,
+    pub(crate) model: Arc<Model>,
     /// Answers whether it was there.
     pub(crate) reply: oneshot::Sender<bool>,
     pub(crate) place: Place,
@@ -64,6 +63,8 @@ pub(crate) struct Job {
     pub(crate) request: Request,
     /// Set where a vector of the prompt is wanted.
     pub(crate) pooled: Option<Pooled>,
+    /// Whether it goes on with something of which a part was computed before: then it takes its turn as what runs does.
+    pub(crate) continues: bool,
     pub(crate) outlet: Outlet,
     /// Tells whether the request could begin.
     pub(crate) begun: oneshot::Sender<Result<(), EngineError>>,
@@ -194,19 +195,19 @@ impl<C: Card> CardThread<C> {
     }
 
     fn obey(&mut self, job: UnloadJob) {
-        let UnloadJob { name, reply, place } = job;
-        let found = self.unload(&name);
+        let UnloadJob { model, reply, place } = job;
+        let found = self.unload(&model);
         drop(place);
         // Visible to whoever asks after the answer, which is why it is published before it.
         self.publish();
         reply.send(found).ok();
     }
 
-    /// Takes the models of this name off the card, or has them go once they are idle.
-    fn unload(&mut self, name: &ModelName) -> bool {
+    /// Takes a model off the card, or has it go once it is idle.
+    fn unload(&mut self, model: &Model) -> bool {
         // One whose time is up has been told to be gone already.
         self.residents.expire(Instant::now());
-        let found = self.residents.let_go(name);
+        let found = self.residents.let_go(model);
         if found {
             self.starved_of_memory = false;
             self.residents.expire(Instant::now());
@@ -336,7 +337,9 @@ impl<C: Card> CardThread<C> {
                 self.active.requeue(active);
                 self.give_up_card(&fault.into_step_error());
             }
-            StepError::Sampling(_) => self.end_without_sequence(active, error.into_engine_error()),
+            StepError::Sampling(_) | StepError::NotFinite => {
+                self.end_without_sequence(active, error.into_engine_error())
+            }
             StepError::Fault(Fault::OutOfMemory(_) | Fault::Model(_) | Fault::Call(_)) => {
                 let error = error.into_engine_error();
                 tracing::error!(%error, model = %active.model.name, "a step failed on the card");

@@ -4,7 +4,8 @@
 //! first, or the mean of all, as the model's files say (GGUF key `<family>.pooling_type`), else of the last. Where the
 //! files show the weights of the final norm it is applied to each state first; files compiled for the NPU do not, and the
 //! vector is made of what the last layer gives. A text takes its turn on the card like any prompt, one text of a request
-//! after the other, so that a request with many holds up nobody. Keys and values of earlier prompts are made use of
+//! after the other, so that a request with many holds up nobody; its first goes before what runs, as a new prompt does,
+//! the others behind it. The request has one place in the queue, until its last text is computed. Keys and values of earlier prompts are made use of
 //! where only the last token counts; elsewhere every token is computed, because states are not kept.
 
 use std::sync::Arc;
@@ -53,20 +54,24 @@ impl Engine {
         let arrived = Instant::now();
         let EmbedRequest { model, inputs, keep_alive } = request;
         let pooling = model.pooling();
-        let (mut vectors, mut load) = (Vec::with_capacity(inputs.len()), Duration::ZERO);
-        let mut inputs = inputs.into_iter().peekable();
-        if inputs.peek().is_none() {
-            load = self.load(Arc::clone(&model), keep_alive).await?.load;
+        let total = || arrived.elapsed().max(Duration::from_nanos(1));
+        if inputs.is_empty() {
+            let load = self.load(model, keep_alive).await?.load;
+            return Ok(Embeddings { vectors: Vec::new(), load, total: total() });
         }
+        let (mut vectors, mut load) = (Vec::with_capacity(inputs.len()), Duration::ZERO);
+        // Kept from the first text to the last: what is computed is not thrown away because others came meanwhile.
+        let place = self.enter()?;
+        let mut inputs = inputs.into_iter().peekable();
         while let Some(prompt) = inputs.next() {
             // With the last one: before it, a keep-alive of zero would unload the model after every text.
             let keep_alive = keep_alive.filter(|_| inputs.peek().is_none());
             let options = GenerateOptions::default();
             let text = Request { model: Arc::clone(&model), prompt, options, keep_alive };
-            let (vector, took) = self.pool(text, pooling).await?;
+            let (vector, took) = self.pool(text, pooling, place.clone(), !vectors.is_empty()).await?;
             vectors.push(vector);
             load += took;
         }
-        Ok(Embeddings { vectors, load, total: arrived.elapsed().max(Duration::from_nanos(1)) })
+        Ok(Embeddings { vectors, load, total: total() })
     }
 }

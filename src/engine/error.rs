@@ -69,6 +69,9 @@ pub enum EngineError {
     /// No token could be chosen from what the model computed.
     #[error("cannot choose a token: {0}")]
     Sampling(String),
+    /// What the model computed of a text is no vector: it holds NaN or infinity.
+    #[error("the model computed values that are not numbers")]
+    NotFinite,
     /// The answer cannot go on in the form that was asked for.
     #[error("{0}")]
     Grammar(crate::text::GrammarError),

@@ -86,6 +86,8 @@ pub(crate) enum StepError {
     Fault(Fault),
     /// The logits cannot be sampled from; the keys and values behind them are suspect.
     Sampling(String),
+    /// The hidden states are not numbers, so the keys and values behind them are as suspect.
+    NotFinite,
     /// The answer cannot go on; the card has nothing to do with it.
     Answer(EngineError),
 }
@@ -108,6 +110,7 @@ impl StepError {
         match self {
             Self::Fault(fault) => fault.into_step_error(),
             Self::Sampling(reason) => EngineError::Sampling(reason),
+            Self::NotFinite => EngineError::NotFinite,
             Self::Answer(error) => error,
         }
     }
@@ -198,7 +201,7 @@ impl<M: CardModel> Run<M> {
             let chunk = &rest[..rest.len().min(chunk_len)];
             let hidden = model.sizes().hidden;
             self.sequence.prefill_hidden(chunk, pooled.room(chunk.len() * hidden), cancel)?;
-            pooled.take_in(hidden, model.final_norm());
+            pooled.take_in(first, hidden, model.final_norm())?;
             return Ok(is_last);
         }
         if !is_last {

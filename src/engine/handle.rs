@@ -17,12 +17,12 @@ use super::keep_alive::KeepAlive;
 use super::mailbox::{Gate, Mailbox, Place};
 use super::pooled::Pooled;
 use super::request::{self, Event, Generation, LoadReport, Request};
+use super::resident::goes_with;
 use super::status::{Counters, LoadedInfo, Status};
 use super::watchdog::{CallLimits, Watchdog};
 use crate::device::{DeviceChoice, DeviceInfo, DriverOptions};
 use crate::models::encoder::Pooling;
 use crate::models::model::Model;
-use crate::models::name::ModelName;
 
 /// Name of the thread that owns the card.
 pub const CARD_THREAD_NAME: &str = "ax650-card";
@@ -191,22 +191,26 @@ impl Engine {
         report
     }
 
-    /// Takes a model off the card, once its running requests have ended. False if it was not there.
+    /// Takes a model off the card, once its running requests have ended, by whatever name it was loaded. False if it was
+    /// not there. An encoder leaves the memory of the host.
     ///
     /// # Errors
     ///
     /// [`EngineError::Busy`] if too many requests wait: the card thread cannot answer during a load, and what waits
     /// meanwhile must not grow without bound. [`EngineError::ShuttingDown`].
-    pub async fn unload(&self, name: &ModelName) -> Result<bool, EngineError> {
-        let on_card = || self.0.status.loaded().iter().any(|info| info.model.name == *name);
-        if self.0.host.unload(name).await? && !on_card() {
-            return Ok(true);
+    pub async fn unload(&self, model: &Arc<Model>) -> Result<bool, EngineError> {
+        // Its thread may be in the middle of a text: it is asked only about what it has.
+        let was_on_host = self.0.host.has(model) && self.0.host.unload(model).await?;
+        let on_card = |info: &LoadedInfo| goes_with(&info.model, model);
+        if model.encoder().is_some() && !self.0.status.loaded().iter().any(on_card) {
+            return Ok(was_on_host);
         }
         let place = self.enter()?;
         let (reply, answer) = oneshot::channel();
-        let job = UnloadJob { name: name.clone(), reply, place };
+        let job = UnloadJob { model: Arc::clone(model), reply, place };
         self.0.mailbox.post(job).map_err(|_| EngineError::ShuttingDown)?;
-        answer.await.map_err(|_| self.reason_of_silence())
+        let was_on_card = answer.await.map_err(|_| self.reason_of_silence())?;
+        Ok(was_on_host || was_on_card)
     }
 
     /// Queues a request and returns when it begins: its model is on the card and its prompt is about to be computed.
@@ -219,17 +223,22 @@ impl Engine {
     /// [`EngineError::ModelLoad`], [`EngineError::OutOfMemory`], [`EngineError::CardLost`],
     /// [`EngineError::NotResponding`], [`EngineError::ShuttingDown`].
     pub async fn generate(&self, request: Request) -> Result<Generation, EngineError> {
-        self.begin(request, None).await
+        let place = self.enter()?;
+        self.begin(request, place, None, false).await
     }
 
     /// Computes a prompt as [`generate`](Self::generate) does and returns its vector, and the time that loading took.
+    /// `place` is that of the whole request, which `continues` if this is not its first text.
     pub(super) async fn pool(
         &self,
         request: Request,
         pooling: Pooling,
+        place: Place,
+        continues: bool,
     ) -> Result<(Vec<f32>, Duration), EngineError> {
+        self.check_card()?;
         let (reply, vector) = oneshot::channel();
-        let mut generation = self.begin(request, Some(Pooled::new(pooling, reply))).await?;
+        let mut generation = self.begin(request, place, Some(Pooled::new(pooling, reply)), continues).await?;
         loop {
             match generation.next().await {
                 Some(Event::Text { .. }) => {}
@@ -243,17 +252,23 @@ impl Engine {
         }
     }
 
-    async fn begin(&self, request: Request, pooled: Option<Pooled>) -> Result<Generation, EngineError> {
+    async fn begin(
+        &self,
+        request: Request,
+        place: Place,
+        pooled: Option<Pooled>,
+        continues: bool,
+    ) -> Result<Generation, EngineError> {
         if request.prompt.is_empty() {
             return Err(EngineError::EmptyPrompt);
         }
         let arrived = Instant::now();
-        let place = self.enter()?;
         let mut stay = StayInLine::new(&self.0.mailbox);
         // Dropped with this future if the client leaves while it waits, which cancels the request.
         let (generation, outlet) = request::channel(self.0.event_buffer, self.0.mailbox.bell());
         let (begun, answer) = oneshot::channel();
-        self.join(Waiting::Generate(Box::new(Job { request, pooled, outlet, begun, arrived, place })))?;
+        let job = Job { request, pooled, continues, outlet, begun, arrived, place };
+        self.join(Waiting::Generate(Box::new(job)))?;
         let begun = answer.await.unwrap_or_else(|_| Err(self.reason_of_silence()));
         stay.answered = true;
         begun.map(|()| generation)
@@ -318,11 +333,15 @@ impl Engine {
         self.0.watchdog.current()
     }
 
-    fn enter(&self) -> Result<Place, EngineError> {
-        if let Some(refusal) = self.0.watchdog.refusal() {
-            return Err(refusal);
-        }
+    /// Takes a place among those who wait or run.
+    pub(super) fn enter(&self) -> Result<Place, EngineError> {
+        self.check_card()?;
         self.0.gate.enter().ok_or(EngineError::Busy)
+    }
+
+    /// Refuses what would wait for a call that does not return.
+    fn check_card(&self) -> Result<(), EngineError> {
+        self.0.watchdog.refusal().map_or(Ok(()), Err)
     }
 
     fn join(&self, waiting: Waiting) -> Result<(), EngineError> {

@@ -21,9 +21,9 @@ use super::embed::{EmbedRequest, Embeddings};
 use super::error::EngineError;
 use super::keep_alive::KeepAlive;
 use super::mailbox::{Gate, Mailbox};
+use super::resident::goes_with;
 use super::status::LoadedInfo;
 use crate::models::model::Model;
-use crate::models::name::ModelName;
 
 /// Name of the thread.
 const THREAD_NAME: &str = "ax650-encoder";
@@ -83,11 +83,17 @@ impl Host {
         answer.await.unwrap_or(Err(EngineError::ShuttingDown))
     }
 
-    /// Lets the models of this name go once their requests have ended. False if there are none.
-    pub(super) async fn unload(&self, name: &ModelName) -> Result<bool, EngineError> {
+    /// Whether a model is in memory or being read into it.
+    pub(super) fn has(&self, model: &Model) -> bool {
+        let shown = self.shown.lock();
+        shown.loaded.iter().chain(&shown.loading).any(|shown| goes_with(&shown.model, model))
+    }
+
+    /// Lets a model go once its requests have ended. False if it is not there.
+    pub(super) async fn unload(&self, model: &Arc<Model>) -> Result<bool, EngineError> {
         let place = self.gate.enter().ok_or(EngineError::Busy)?;
         let (reply, answer) = oneshot::channel();
-        self.post(Command::Unload(name.clone(), reply, place))?;
+        self.post(Command::Unload(Arc::clone(model), reply, place))?;
         answer.await.map_err(|_| EngineError::ShuttingDown)
     }
 

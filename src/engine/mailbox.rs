@@ -207,9 +207,12 @@ pub(crate) struct Gate {
     places: usize,
 }
 
-/// One place behind the gate, given back on drop.
+/// One place behind the gate, given back when its last clone is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Place(#[expect(dead_code, reason = "held for its drop")] Arc<Taken>);
+
 #[derive(Debug)]
-pub(crate) struct Place(Arc<Gate>);
+struct Taken(Arc<Gate>);
 
 impl Gate {
     pub(crate) fn new(places: usize) -> Arc<Self> {
@@ -223,7 +226,7 @@ impl Gate {
                 (taken < self.places).then_some(taken + 1)
             })
             .ok()
-            .map(|_| Place(Arc::clone(self)))
+            .map(|_| Place(Arc::new(Taken(Arc::clone(self)))))
     }
 
     /// Requests that hold a place.
@@ -232,7 +235,7 @@ impl Gate {
     }
 }
 
-impl Drop for Place {
+impl Drop for Taken {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Ordering::SeqCst);
     }

@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use super::generation::StepError;
 use crate::models::encoder::Pooling;
 use crate::models::final_norm::FinalNorm;
 
@@ -30,11 +31,12 @@ impl Pooled {
         !matches!(self.pooling, Pooling::Last)
     }
 
-    /// Whether any state of a chunk counts that begins at `first` and may be the last one.
+    /// Whether the states of a chunk are to be taken in that begins at `first` and may be the last one. Of the last chunk
+    /// they always are: whatever is wrong with keys and values before it shows there.
     pub(crate) fn wants(&self, first: usize, is_last: bool) -> bool {
         match self.pooling {
             Pooling::Mean => true,
-            Pooling::Cls => first == 0,
+            Pooling::Cls => first == 0 || is_last,
             Pooling::Last => is_last,
         }
     }
@@ -45,12 +47,24 @@ impl Pooled {
         &mut self.rows
     }
 
-    /// Takes in the states that [`room`](Self::room) was filled with.
-    pub(crate) fn take_in(&mut self, hidden: usize, norm: Option<&FinalNorm>) {
+    /// Takes in the states that [`room`](Self::room) was filled with, those of the chunk that begins at `first`.
+    ///
+    /// # Errors
+    /// [`StepError::NotFinite`] if any state is not a number, also one that does not count: the keys and values behind it
+    /// would go into the answers to later prompts.
+    pub(crate) fn take_in(
+        &mut self,
+        first: usize,
+        hidden: usize,
+        norm: Option<&FinalNorm>,
+    ) -> Result<(), StepError> {
+        if self.rows.iter().any(|&bits| !half::bf16::from_bits(bits).is_finite()) {
+            return Err(StepError::NotFinite);
+        }
         let all = self.rows.chunks_exact(hidden.max(1));
         let counting = match self.pooling {
             Pooling::Mean => 0..all.len(),
-            Pooling::Cls => 0..1,
+            Pooling::Cls => 0..usize::from(first == 0),
             Pooling::Last => all.len().saturating_sub(1)..all.len(),
         };
         self.sum.resize(hidden, 0.0);
@@ -67,6 +81,7 @@ impl Pooled {
             }
             self.count += 1;
         }
+        Ok(())
     }
 
     /// Hands the vector over.

@@ -10,7 +10,6 @@ use std::time::Instant;
 use super::card::{CardModel, CardSequence, Fault};
 use super::keep_alive::KeepAlive;
 use crate::models::model::Model;
-use crate::models::name::ModelName;
 use crate::text::TokenId;
 
 /// A sequence that no request uses, and the tokens it holds.
@@ -25,6 +24,7 @@ pub(crate) struct Resident<M: CardModel> {
     // Dropped in this order: sequences before the model they belong to.
     resting: Vec<Resting<M::Sequence>>,
     pub(crate) card_model: M,
+    /// As it was named by the request that came last.
     pub(crate) model: Arc<Model>,
     keep_alive: KeepAlive,
     /// Requests that run on this model now.
@@ -195,10 +195,10 @@ impl<M: CardModel> Residents<M> {
         self.list.len() < before
     }
 
-    /// Has the models of this name go as soon as they are idle. False if there are none.
-    pub(crate) fn let_go(&mut self, name: &ModelName) -> bool {
+    /// Has a model go as soon as it is idle, and what bore its name before. False if there is none.
+    pub(crate) fn let_go(&mut self, model: &Model) -> bool {
         let mut found = false;
-        for resident in self.list.iter_mut().filter(|resident| resident.model.name == *name) {
+        for resident in self.list.iter_mut().filter(|resident| goes_with(&resident.model, model)) {
             resident.keep_alive = KeepAlive::NOW;
             found = true;
         }
@@ -251,6 +251,12 @@ impl<M: CardModel> Residents<M> {
 /// made of them. The store may open it twice.
 pub(crate) fn same_model(a: &Model, b: &Model) -> bool {
     a.weights == b.weights
+}
+
+/// Whether a model in memory is meant when `model` is to be unloaded: it is the same by another name, or it had the name
+/// before it was made anew.
+pub(crate) fn goes_with(in_memory: &Model, model: &Model) -> bool {
+    same_model(in_memory, model) || in_memory.name == model.name
 }
 
 fn common_prefix(a: &[TokenId], b: &[TokenId]) -> usize {

@@ -56,7 +56,7 @@ impl Bench {
     }
 
     async fn unload(&self) {
-        self.engine.unload(&self.store.model.name).await.unwrap();
+        self.engine.unload(&self.store.model).await.unwrap();
     }
 
     /// The error of the next answer.

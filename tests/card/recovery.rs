@@ -96,7 +96,7 @@ fn too_little_memory_is_said_and_nothing_is_left_behind() {
     with_controls(config(), async |engine, card| {
         let summary = run(&engine, request(model, &prompt(4, 5), 1)).await;
         assert!(!summary.load.is_zero());
-        assert!(engine.unload(&model.name).await.unwrap());
+        assert!(engine.unload(model).await.unwrap());
         let idle = card.memory_in_use();
         card.set_memory_bytes(idle + 100_000);
         let error = engine.generate(request(model, &prompt(4, 5), 1)).await.unwrap_err();

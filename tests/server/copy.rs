@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::fixture::start;
+use crate::fixture::{list_files, start};
 
 #[tokio::test]
 async fn a_copy_is_the_same_model_under_another_name() {
@@ -36,6 +36,32 @@ async fn an_existing_name_is_taken_over_in_its_spelling() {
         tags["models"].as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap()).collect();
     names.sort_unstable();
     assert_eq!(names, ["Other:latest", "tiny:latest"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_loaded_model_is_unloaded_by_any_of_its_names() {
+    let server = start().await;
+    list_files(server.root.path(), "tiny");
+    server.post("/api/copy", &json!({"source": "tiny", "destination": "alias"})).await;
+    server.post("/api/create", &json!({"model": "made", "from": "tiny", "system": "short"})).await;
+    let names = async || {
+        let running = server.get("/api/ps").await.json();
+        let models = running["models"].as_array().unwrap().clone();
+        models.iter().map(|model| model["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (path, unloaded) in [("/api/generate", "alias"), ("/api/chat", "alias"), ("/api/generate", "made")] {
+        assert_eq!(server.post(path, &json!({"model": "tiny"})).await.status, 200);
+        assert_eq!(names().await, ["tiny:latest"]);
+        let answer = server.post(path, &json!({"model": unloaded, "keep_alive": 0})).await;
+        assert_eq!(answer.json()["done_reason"], "unload", "{}", answer.text);
+        assert_eq!(names().await, [""; 0], "{path} {unloaded}");
+    }
+    // What runs is listed by the name it was last asked for.
+    for name in ["tiny", "alias"] {
+        server.post("/api/generate", &json!({"model": name})).await;
+        assert_eq!(names().await, [format!("{name}:latest")]);
+    }
     server.stop().await;
 }
 

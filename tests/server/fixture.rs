@@ -9,6 +9,7 @@ use ax650::api::settings::Settings;
 use ax650::api::{AppState, bind, host, serve};
 use ax650::device::{DeviceChoice, DriverOptions};
 use ax650::engine::{Engine, EngineConfig};
+use ax650::models::blobs::Digest;
 use ax650::models::manifest::{Custom, MANIFEST_FILE, Manifest, SCHEMA};
 use ax650::models::store::Store;
 use ax650_sim::testing::{TinySpec, TinyWeights, write_tiny_model};
@@ -102,6 +103,24 @@ pub(crate) async fn answer_tokens(server: &Server, byte: &str) -> Vec<u64> {
 
 fn model_dir(root: &Path, name: &str) -> PathBuf {
     root.join("ax650/registry.ollama.ai/library").join(name).join("latest")
+}
+
+/// Writes into a model's manifest which files it has, as imports do: what is made of it then shares its weights.
+pub(crate) fn list_files(root: &Path, name: &str) {
+    let dir = model_dir(root, name);
+    let path = dir.join(MANIFEST_FILE);
+    let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let names =
+        std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name != MANIFEST_FILE).collect();
+    names.sort_unstable();
+    let files = names.into_iter().map(|name| {
+        let bytes = std::fs::read(dir.join(&name)).unwrap();
+        let digest = Digest::of(&bytes).to_string();
+        json!({"name": name, "size": bytes.len(), "sha256": digest.strip_prefix("sha256:")})
+    });
+    manifest["files"] = files.collect();
+    std::fs::write(path, manifest.to_string()).unwrap();
 }
 
 /// Writes the model `endless`, whose answers go on for many seconds.

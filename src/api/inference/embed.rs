@@ -102,6 +102,7 @@ pub(crate) async fn embed(state: &AppState, turn: Turn, ask: EmbedAsk) -> Result
     let embeddings = state.engine.embed(request).await.map_err(|error| match error {
         // The model has turned out to have another window than its texts were cut to.
         EngineError::PromptTooLong { .. } => EmbedError::TooLong.into(),
+        EngineError::NotFinite => EmbedError::NotFinite.into(),
         other => ApiError::from(other),
     })?;
     let load = (loaded_in + embeddings.load).max(Duration::from_nanos(1));

@@ -61,12 +61,14 @@ impl<C: Card> CardThread<C> {
                 return None;
             }
         };
-        let Job { request, outlet, begun, arrived, place, .. } = *job;
+        let Job { request, continues, outlet, begun, arrived, place, .. } = *job;
         let active = Active { run, outlet, model: request.model, load, arrived, place, stalled_since: None };
-        if begun.send(Ok(())).is_ok() {
-            self.active.begin(active);
-        } else {
+        if begun.send(Ok(())).is_err() {
             self.end(active, &crate::engine::request::Event::Error(EngineError::Cancelled));
+        } else if continues {
+            self.active.requeue(active);
+        } else {
+            self.active.begin(active);
         }
         None
     }
@@ -127,7 +129,10 @@ impl<C: Card> CardThread<C> {
 
     /// Sees to it that a model is on the card; tells how long loading took.
     fn place(&mut self, model: &Arc<Model>) -> Result<Try<Duration>, EngineError> {
-        if self.residents.get(model).is_some() {
+        if let Some(resident) = self.residents.get(model) {
+            // It may have been loaded by another name, or before its parameters were changed.
+            resident.model = Arc::clone(model);
+            model.learn_context(resident.card_model.sizes().context_len);
             return Ok(Try::Got(Duration::ZERO));
         }
         while self.residents.len() >= self.limits.models.max(1) {

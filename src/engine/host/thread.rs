@@ -14,11 +14,10 @@ use super::super::embed::{EmbedRequest, Embeddings};
 use super::super::error::EngineError;
 use super::super::keep_alive::KeepAlive;
 use super::super::mailbox::{Mailbox, Place};
-use super::super::resident::same_model;
+use super::super::resident::{goes_with, same_model};
 use super::{Ends, Shown, ShownModel};
 use crate::encoder::{Encoder, EncoderError};
 use crate::models::model::Model;
-use crate::models::name::ModelName;
 
 /// Encoders in memory at a time; they have tens to hundreds of megabytes.
 const MOST_MODELS: usize = 3;
@@ -31,8 +30,8 @@ const LEAST: Duration = Duration::from_nanos(1);
 /// What the thread is asked for.
 pub(super) enum Command {
     Embed(Box<Job>),
-    /// Lets models of that name go. Answers whether there were any.
-    Unload(ModelName, oneshot::Sender<bool>, Place),
+    /// Lets a model go. Answers whether it was there.
+    Unload(Arc<Model>, oneshot::Sender<bool>, Place),
 }
 
 /// How the thread is told things. Nobody waits in its line: requests take turns, and those of clients that left are
@@ -127,10 +126,11 @@ impl HostThread {
     fn receive(&mut self, command: Command) {
         match command {
             Command::Embed(job) => self.jobs.push_back(*job),
-            Command::Unload(name, reply, place) => {
+            Command::Unload(model, reply, place) => {
                 self.expire();
                 let mut found = false;
-                for resident in self.residents.iter_mut().filter(|resident| resident.model.name == name) {
+                let meant = |resident: &&mut Resident| goes_with(&resident.model, &model);
+                for resident in self.residents.iter_mut().filter(meant) {
                     resident.keep_alive = KeepAlive::NOW;
                     found = true;
                 }

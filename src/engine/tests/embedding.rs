@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use half::bf16;
 
 use super::super::testing::*;
@@ -79,7 +80,7 @@ async fn where_others_count_all_are_computed() {
 
     let first = pooling(&world, "first", 2);
     assert_eq!(embed(&engine, &first, &[&long]).await, [state(&long[..1])]);
-    assert_eq!(world.log()[2..], ["hidden s1 0+8", "prefill s1 8+8", "prefill s1 16+4"]);
+    assert_eq!(world.log()[2..], ["hidden s1 0+8", "prefill s1 8+8", "hidden s1 16+4"]);
     let last = pooling(&world, "last", 3);
     assert_eq!(embed(&engine, &last, &[&long]).await, [state(&long)]);
     // Ranking gives no vector; asked for one all the same, it is that of the last token.
@@ -159,4 +160,77 @@ async fn one_bad_text_fails_the_request() {
     world.break_step(world.steps() + 1, Mishap::Fault(error.into()));
     let ask = EmbedRequest { model, inputs: vec![vec![1], vec![2]], keep_alive: None };
     assert!(matches!(engine.embed(ask).await.unwrap_err(), EngineError::Device(_)));
+}
+
+#[tokio::test]
+async fn a_request_keeps_its_place_from_text_to_text() {
+    let world = World::new(count_up);
+    let config = EngineConfig { sequences: 1, max_queue: 0, ..EngineConfig::default() };
+    let (engine, model) = (world.engine(&config), world.model("m"));
+    let ask = EmbedRequest { model: Arc::clone(&model), inputs: vec![vec![1], vec![2]], keep_alive: None };
+    let mut embedding = std::pin::pin!(engine.embed(ask));
+    world.permit_layers(0);
+    assert_eq!(embedding.as_mut().now_or_never(), None);
+    world.permit_all();
+    // The first text is computed, and nobody has asked for the second yet.
+    eventually(|| world.steps() == 1 && engine.counters().running == 0).await;
+    assert_eq!(engine.generate(request(&model, &[7], 1)).await.unwrap_err(), EngineError::Busy);
+    assert_eq!(embedding.await.unwrap().vectors, [state(&[1]), state(&[2])]);
+    assert_eq!(tokens(&engine, request(&model, &[7], 1)).await.0, [8]);
+}
+
+#[tokio::test]
+async fn what_is_not_a_number_takes_its_sequence_with_it() {
+    let world = World::new(count_up);
+    let engine = engine(&world);
+    let prompt = long();
+    // With the chunks whose states are looked at.
+    for (model, steps) in [
+        (world.model("last"), vec![2]),
+        (pooling(&world, "mean", 1), vec![0, 1, 2]),
+        (pooling(&world, "first", 2), vec![0, 2]),
+    ] {
+        for step in steps {
+            world.break_step(world.steps() + step, Mishap::NotANumber);
+            let ask =
+                EmbedRequest { model: Arc::clone(&model), inputs: vec![prompt.clone()], keep_alive: None };
+            assert_eq!(engine.embed(ask).await.unwrap_err(), EngineError::NotFinite);
+            world.log();
+            assert_eq!(tokens(&engine, request(&model, &[&prompt[..], &[30]].concat(), 1)).await.0, [31]);
+            let log = world.log();
+            assert!(log[0].contains("0+8"), "{}: nothing is reused: {log:?}", model.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_first_of_many_texts_goes_before_what_runs() {
+    let world = World::new(count_up);
+    let engine = world.engine(&EngineConfig { sequences: 4, ..EngineConfig::default() });
+    let model = world.model("m");
+    world.permit_layers(0);
+    let ask = EmbedRequest { model: Arc::clone(&model), inputs: vec![vec![1], vec![2]], keep_alive: None };
+    let embedding = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.embed(ask).await.unwrap() }
+    });
+    eventually(|| engine.counters().running == 1).await;
+    let mut answering = Vec::new();
+    for queued in 1..=3 {
+        let (engine_of_task, request) = (engine.clone(), request(&model, &[10 * queued], 3));
+        answering.push(tokio::spawn(async move { answer(&engine_of_task, request).await }));
+        eventually(|| engine.counters().queued == queued as usize).await;
+    }
+    // The first text is computed, the answers begin, and the second text arrives while the card is held again.
+    world.permit_layers(4);
+    eventually(|| engine.counters().running >= 3).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    world.permit_all();
+    embedding.await.unwrap();
+    for answer in answering {
+        answer.await.unwrap();
+    }
+    let steps: Vec<String> = world.log().split_off(2);
+    let texts: Vec<usize> = (0..steps.len()).filter(|&step| steps[step].starts_with("hidden")).collect();
+    assert!(texts[1] > 3, "behind the three prompts: {steps:?}");
 }

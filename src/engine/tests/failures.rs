@@ -134,7 +134,7 @@ async fn what_could_not_be_given_back_has_the_idle_card_opened_again() {
     // The model in use stays.
     assert_eq!(tokens(&engine, request(&model, &[2], 1)).await.0, [3]);
     assert_eq!(world.log().iter().filter(|entry| entry.contains("load")).count(), 0);
-    engine.unload(&model.name).await.unwrap();
+    engine.unload(&model).await.unwrap();
     assert_eq!(tokens(&engine, request(&model, &[3], 1)).await.0, [4]);
     assert_eq!(world.log()[..3], ["unload m", "open", "load m"]);
 }
@@ -356,7 +356,7 @@ async fn a_call_that_does_not_return_is_said_and_new_requests_are_told_until_it_
     let text = refused.to_string();
     assert!(matches!(refused, EngineError::NotResponding { .. }), "{text}");
     assert!(text.contains("axclrtEngineExecute (file 4 of the model)"), "{text}");
-    assert!(matches!(engine.unload(&model.name).await, Err(EngineError::NotResponding { .. })));
+    assert!(matches!(engine.unload(&model).await, Err(EngineError::NotResponding { .. })));
     assert!(engine.current_call().unwrap().starts_with("axclrtEngineExecute"));
 
     activity.end();

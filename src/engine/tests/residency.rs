@@ -116,20 +116,20 @@ async fn unloading_waits_for_running_requests() {
     let world = World::new(count_up);
     let engine = world.engine(&config());
     let model = world.model("m");
-    assert!(!engine.unload(&model.name).await.unwrap());
+    assert!(!engine.unload(&model).await.unwrap());
     world.permit_layers(4);
     let generation = engine.generate(request(&model, &[1], 3)).await.unwrap();
     world.until_layers(4).await;
     let unload = tokio::spawn({
-        let (engine, name) = (engine.clone(), model.name.clone());
-        async move { engine.unload(&name).await.unwrap() }
+        let (engine, model) = (engine.clone(), Arc::clone(&model));
+        async move { engine.unload(&model).await.unwrap() }
     });
     tokio::time::sleep(Duration::from_millis(10)).await;
     world.permit_all();
     assert!(unload.await.unwrap());
     assert_eq!(read(generation).await.0, "bcd");
     assert!(loaded(&engine).is_empty());
-    assert!(!engine.unload(&model.name).await.unwrap());
+    assert!(!engine.unload(&model).await.unwrap());
 }
 
 #[tokio::test]
@@ -205,5 +205,30 @@ async fn a_model_made_anew_under_its_name_is_loaded_anew() {
     let new = Arc::new(Model::open(old.name.clone(), &old.dir).unwrap());
     run(&engine, &new, None).await;
     assert_eq!(engine.loaded()[0].model.digest, new.digest);
+    assert_eq!(world.log().iter().filter(|entry| *entry == "load m").count(), 2);
+}
+
+/// The same files by another name.
+fn alias(model: &Arc<Model>, name: &str) -> Arc<Model> {
+    Arc::new(Model::open(name.parse().unwrap(), &model.dir).unwrap())
+}
+
+#[tokio::test]
+async fn a_model_is_unloaded_by_any_of_its_names() {
+    let world = World::new(count_up);
+    let engine = world.engine(&config());
+    let model = world.model("m");
+    let other = alias(&model, "other");
+    run(&engine, &model, None).await;
+    assert!(!engine.unload(&world.model("third")).await.unwrap());
+    assert_eq!(loaded(&engine), ["m"]);
+    assert!(engine.unload(&other).await.unwrap());
+    assert!(loaded(&engine).is_empty());
+    // It is listed by the name that was asked for last.
+    run(&engine, &model, None).await;
+    run(&engine, &other, None).await;
+    assert_eq!(loaded(&engine), ["other"]);
+    assert!(engine.unload(&model).await.unwrap());
+    assert!(loaded(&engine).is_empty());
     assert_eq!(world.log().iter().filter(|entry| *entry == "load m").count(), 2);
 }

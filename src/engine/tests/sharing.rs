@@ -134,14 +134,14 @@ async fn unloads_of_clients_that_left_fill_the_queue_and_no_more() {
     world.permit_layers(0);
     let running = engine.generate(request(&model, &[1], 1)).await.unwrap();
     for _ in 0..2 {
-        let unload = engine.unload(&model.name);
+        let unload = engine.unload(&model);
         assert!(tokio::time::timeout(Duration::from_millis(5), unload).await.is_err());
     }
-    assert_eq!(engine.unload(&model.name).await.unwrap_err(), EngineError::Busy);
+    assert_eq!(engine.unload(&model).await.unwrap_err(), EngineError::Busy);
     world.permit_all();
     assert_eq!(read(running).await.0, "b");
     eventually(|| engine.counters().queued == 0).await;
-    assert!(!engine.unload(&model.name).await.unwrap());
+    assert!(!engine.unload(&model).await.unwrap());
 }
 
 #[tokio::test]
