@@ -3,7 +3,8 @@
 import time
 
 import anthropic
-from checks import HOST, MISSING, MODEL, TOOLS, WEATHER, check, raises, run
+from checks import ENOUGH, HOST, MISSING, MODEL, TOOLS, WEATHER, WEATHER_QUESTION, assert_call, check, raises, run
+from pydantic import BaseModel
 
 client = anthropic.Anthropic(base_url=HOST, api_key="unused", max_retries=0)
 QUESTION = [{"role": "user", "content": "Say hello."}]
@@ -49,24 +50,57 @@ def system_blocks_and_parts():
             stop_sequences=["\n\n\n"],
         )
     )
-    assert answer.content[0].type == "text"
+    # Every block has reached the prompt.
+    short = client.messages.create(**options(system="Be brief.", messages=[{"role": "user", "content": "and?"}]))
+    assert answer.usage.input_tokens > short.usage.input_tokens + 10, (answer.usage, short.usage)
 
 
 @check
 def a_tool_is_called_and_its_result_is_taken():
-    question = [{"role": "user", "content": "What is the weather in Paris? Use the tool."}]
-    first = client.messages.create(
-        **options(model=TOOLS, messages=question, tools=[TOOL], tool_choice={"type": "any"}, max_tokens=200)
-    )
-    calls = [block for block in first.content if block.type == "tool_use"]
-    assert first.stop_reason == "tool_use" and calls[0].name == "get_weather", first
-    assert calls[0].input["city"] in ("Paris", "Rome"), first
-    said = {"role": "assistant", "content": [block.model_dump() for block in first.content]}
-    result = {"type": "tool_result", "tool_use_id": calls[0].id, "content": "sunny"}
-    answer = client.messages.create(
+    question = [{"role": "user", "content": WEATHER_QUESTION}]
+    ids = set()
+    for choice in ({"type": "auto"}, {"type": "any"}, {"type": "tool", "name": "get_weather"}):
+        asked = options(model=TOOLS, messages=question, tools=[TOOL], tool_choice=choice, max_tokens=ENOUGH)
+        whole = client.messages.create(**asked)
+        with client.messages.stream(**asked) as stream:
+            final = stream.get_final_message()
+        for answer in (whole, final):
+            assert answer.stop_reason == "tool_use", answer
+            [call] = [block for block in answer.content if block.type == "tool_use"]
+            assert_call(call.name, call.input)
+            ids.add(call.id)
+    assert len(ids) == 6, ids
+    said = {"role": "assistant", "content": [block.model_dump() for block in final.content]}
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": [{"type": "text", "text": "sunny"}]}
+    after = client.messages.create(
         **options(model=TOOLS, messages=[*question, said, {"role": "user", "content": [result]}], tools=[TOOL])
     )
-    assert answer.role == "assistant"
+    assert after.usage.input_tokens > final.usage.input_tokens and after.usage.output_tokens > 0
+
+
+@check
+def thoughts_are_apart():
+    asked = options(
+        model=TOOLS, messages=[{"role": "user", "content": WEATHER_QUESTION}], max_tokens=ENOUGH,
+        thinking={"type": "enabled", "budget_tokens": 1024},
+    )
+    whole = client.messages.create(**asked)
+    with client.messages.stream(**asked) as stream:
+        final = stream.get_final_message()
+    assert whole.content[0].type == final.content[0].type == "thinking", whole
+    assert "Paris" in whole.content[0].thinking == final.content[0].thinking, (whole, final)
+    silent = client.messages.create(**{**asked, "thinking": {"type": "disabled"}})
+    assert all(block.type != "thinking" for block in silent.content), silent
+
+
+@check
+def pydantic_models_are_parsed():
+    class Person(BaseModel):
+        name: str
+        age: int
+
+    answer = client.messages.parse(**options(output_format=Person, max_tokens=200))
+    assert isinstance(answer.parsed_output, Person), answer
 
 
 @check

@@ -19,11 +19,20 @@ export const weather = {
     additionalProperties: false,
   },
 }
+// What the model for tools answers with a call, after a thought; it takes some fifty tokens.
+export const weatherQuestion = 'What is the weather in Paris?'
+export const enough = 150
 
 export async function collect(stream) {
   const parts = []
   for await (const part of stream) parts.push(part)
   return parts
+}
+
+// The call that the question asks for; arguments may be an object or its text.
+export function assertCall(name, given) {
+  assert.equal(name, 'get_weather')
+  assert.deepEqual(typeof given === 'string' ? JSON.parse(given) : given, { city: 'Paris' })
 }
 
 export function assertPerson(value) {

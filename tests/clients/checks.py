@@ -2,13 +2,14 @@
 
 import asyncio
 import inspect
+import json
 import os
 import sys
 import time
 import traceback
 
 HOST = sys.argv[1].rstrip("/")
-# A model that chats, one whose chat template knows tools, one that embeds.
+# A model that chats, one that thinks and calls tools as tools.modelfile has it, one that embeds.
 MODEL, TOOLS, EMBED = sys.argv[2:5]
 # Libraries ask for a key even where the server wants none.
 os.environ.setdefault("OPENAI_API_KEY", "unused")
@@ -30,6 +31,10 @@ WEATHER = {
         "additionalProperties": False,
     },
 }
+TOOL = {"type": "function", "function": WEATHER}
+# What TOOLS answers with a call, after a thought; it takes some fifty tokens.
+WEATHER_QUESTION = "What is the weather in Paris?"
+ENOUGH = 150
 
 checks = []
 
@@ -51,6 +56,12 @@ def raises(kind, call, *arguments, **named):
 
 def assert_person(value):
     assert set(value) == {"name", "age"} and isinstance(value["name"], str) and 1 <= value["age"] <= 99, value
+
+
+def assert_call(name, arguments):
+    """The call that the question asks for; arguments may be an object or its text."""
+    arguments = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
+    assert (name, arguments) == ("get_weather", {"city": "Paris"}), (name, arguments)
 
 
 def assert_same_direction(ours, theirs):

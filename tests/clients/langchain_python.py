@@ -3,8 +3,8 @@
 import time
 
 import ollama
-from checks import EMBED, HOST, MISSING, MODEL, TOOLS, check, raises, run
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from checks import EMBED, ENOUGH, HOST, MISSING, MODEL, TOOLS, WEATHER, WEATHER_QUESTION, assert_call, check, raises, run
+from langchain_core.messages import AIMessageChunk, HumanMessage, SystemMessage
 from langchain_core.tools import tool
 from langchain_ollama import ChatOllama, OllamaEmbeddings, OllamaLLM
 from pydantic import BaseModel, Field
@@ -44,17 +44,39 @@ def completion():
 @check
 def structured_output():
     chat = ChatOllama(model=MODEL, **{**GREEDY, "num_predict": 200})
-    assert isinstance(chat.with_structured_output(Person).invoke("Describe a person."), Person)
+    for method in ("json_schema", "json_mode"):
+        runnable = chat.with_structured_output(Person if method == "json_schema" else None, method=method)
+        person = runnable.invoke("Describe a person.")
+        assert isinstance(person, Person if method == "json_schema" else dict), (method, person)
+    assert list(chat.with_structured_output(Person).stream("Describe a person."))[-1].age >= 1
+
+    # By a call of a tool.
+    caller = ChatOllama(model=TOOLS, **{**GREEDY, "num_predict": ENOUGH})
+    called = caller.with_structured_output(WEATHER, method="function_calling").invoke(WEATHER_QUESTION)
+    assert_call("get_weather", called)
 
 
 @check
-def tools_and_their_results_are_taken():
-    chat = ChatOllama(model=TOOLS, **GREEDY).bind_tools([get_weather])
-    question = HumanMessage("What is the weather in Paris?")
-    assert isinstance(chat.invoke([question]), AIMessage)
-    call = {"name": "get_weather", "args": {"city": "Paris"}, "id": "call_1"}
-    said = AIMessage("", tool_calls=[call])
-    assert chat.invoke([question, said, ToolMessage("sunny", tool_call_id="call_1")]).content is not None
+def a_tool_is_called_and_its_result_is_taken():
+    chat = ChatOllama(model=TOOLS, **{**GREEDY, "num_predict": ENOUGH}).bind_tools([get_weather])
+    question = HumanMessage(WEATHER_QUESTION)
+    whole = chat.invoke([question])
+    streamed = sum(chat.stream([question]), start=AIMessageChunk(""))
+    for answer in (whole, streamed):
+        [call] = answer.tool_calls
+        assert_call(call["name"], call["args"])
+    after = chat.invoke([question, streamed, get_weather.invoke(call)])
+    assert after.usage_metadata["input_tokens"] > whole.usage_metadata["input_tokens"]
+
+
+@check
+def thoughts_are_apart():
+    chat = ChatOllama(model=TOOLS, **{**GREEDY, "num_predict": ENOUGH})
+    whole = chat.invoke(WEATHER_QUESTION, reasoning=True)
+    assert "Paris" in whole.additional_kwargs["reasoning_content"] and "think>" not in whole.content, whole
+    streamed = sum(chat.stream(WEATHER_QUESTION, reasoning=True), start=AIMessageChunk(""))
+    assert streamed.additional_kwargs["reasoning_content"] == whole.additional_kwargs["reasoning_content"]
+    assert "reasoning_content" not in chat.invoke(WEATHER_QUESTION, reasoning=False).additional_kwargs
 
 
 @check

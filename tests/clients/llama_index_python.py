@@ -3,7 +3,9 @@
 import json
 import time
 
-from checks import EMBED, HOST, MISSING, MODEL, TOOLS, assert_same_direction, check, raises, run
+from checks import (
+    EMBED, ENOUGH, HOST, MISSING, MODEL, TOOLS, WEATHER_QUESTION, assert_call, assert_same_direction, check, raises, run,
+)
 from llama_index.core.llms import ChatMessage
 from llama_index.core.tools import FunctionTool
 from llama_index.embeddings.ollama import OllamaEmbedding
@@ -14,7 +16,6 @@ from ollama import ResponseError
 from openai import NotFoundError
 from pydantic import BaseModel, Field
 
-GREEDY = {"num_predict": 12, "seed": 1}
 QUESTION = [ChatMessage(role="system", content="Be brief."), ChatMessage(role="user", content="Say hello.")]
 
 
@@ -25,8 +26,9 @@ class Person(BaseModel, extra="forbid"):
     age: int = Field(ge=1, le=99)
 
 
-def native(model=MODEL, **named):
-    return Ollama(model=model, base_url=HOST, temperature=0, context_window=2048, additional_kwargs=GREEDY, **named)
+def native(model=MODEL, num_predict=12, **named):
+    extra = {"num_predict": num_predict, "seed": 1}
+    return Ollama(model=model, base_url=HOST, temperature=0, context_window=2048, additional_kwargs=extra, **named)
 
 
 def like(model=MODEL, **named):
@@ -50,28 +52,34 @@ def completion():
 
 @check
 def structured_output():
-    llm = Ollama(model=MODEL, base_url=HOST, temperature=0, context_window=2048, additional_kwargs={"num_predict": 200})
-    person = llm.as_structured_llm(Person).complete("Describe a person.").raw
+    person = native(num_predict=200).as_structured_llm(Person).complete("Describe a person.").raw
     assert isinstance(person, Person)
-    plain = Ollama(model=MODEL, base_url=HOST, json_mode=True, temperature=0, context_window=2048, additional_kwargs={"num_predict": 200})
-    answer = plain.complete("Describe a person.")
-    if answer.raw["done_reason"] == "stop":
-        assert isinstance(json.loads(answer.text), dict)
+    answer = native(num_predict=200, json_mode=True).complete("Say hello.")
+    assert answer.raw["done_reason"] == "stop", answer
+    assert isinstance(json.loads(answer.text), dict)
 
 
 @check
-def tools():
+def a_tool_is_called_and_its_result_is_taken():
     def get_weather(city: str) -> str:
         """Gets the weather of a city."""
         return "sunny"
 
     tool = FunctionTool.from_defaults(fn=get_weather)
-    llm = like(TOOLS, is_function_calling_model=True, max_tokens=200)
-    answer = llm.chat_with_tools([tool], user_msg="What is the weather in Paris?", tool_required=True)
-    calls = llm.get_tool_calls_from_response(answer)
-    assert calls[0].tool_name == "get_weather" and isinstance(calls[0].tool_kwargs["city"], str)
-    # The native route has no choice among tools: that the request goes through is all that can be asked.
-    native(TOOLS).chat_with_tools([tool], user_msg="What is the weather in Paris?")
+    limit = {"num_predict": ENOUGH}
+    for llm in (native(TOOLS, **limit), like(TOOLS, is_function_calling_model=True, max_tokens=ENOUGH)):
+        whole = llm.chat_with_tools([tool], user_msg=WEATHER_QUESTION)
+        *_, streamed = llm.stream_chat_with_tools([tool], user_msg=WEATHER_QUESTION)
+        for answer in (whole, streamed):
+            [call] = llm.get_tool_calls_from_response(answer)
+            assert_call(call.tool_name, call.tool_kwargs)
+        assert call.tool_id
+        history = [ChatMessage(role="user", content=WEATHER_QUESTION), whole.message]
+        named = {"tool_call_id": call.tool_id, "name": call.tool_name}
+        result = ChatMessage(role="tool", content="sunny", additional_kwargs=named)
+        assert llm.chat_with_tools([tool], chat_history=[*history, result]).raw, llm
+    forced = llm.chat_with_tools([tool], user_msg=WEATHER_QUESTION, tool_required=True)
+    assert_call("get_weather", llm.get_tool_calls_from_response(forced)[0].tool_kwargs)
 
 
 @check
@@ -90,8 +98,7 @@ def errors():
 
 @check
 def cancel_frees_the_card():
-    llm = Ollama(model=MODEL, base_url=HOST, context_window=2048, additional_kwargs={"num_predict": 2000})
-    stream = llm.stream_chat(QUESTION)
+    stream = native(num_predict=2000).stream_chat(QUESTION)
     next(stream)
     stream.close()
     began = time.monotonic()

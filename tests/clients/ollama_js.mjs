@@ -1,7 +1,9 @@
 // The ollama package for JavaScript, unchanged.
 import assert from 'node:assert/strict'
 import { Ollama } from 'ollama'
-import { assertPerson, collect, embedModel, host, messages, model, person, run, toolsModel, weather } from './checks.mjs'
+import {
+  assertCall, assertPerson, collect, embedModel, enough, host, messages, model, person, run, toolsModel, weather, weatherQuestion,
+} from './checks.mjs'
 
 const client = new Ollama({ host })
 const options = { temperature: 0, seed: 1, num_predict: 12 }
@@ -36,7 +38,7 @@ await run('ollama-js', {
     const whole = await client.chat({ model, messages, options })
     const parts = await collect(await client.chat({ model, messages, options, stream: true }))
     assert.equal(parts.map((part) => part.message.content).join(''), whole.message.content)
-    assert.equal(whole.message.role, 'assistant')
+    assert.ok(whole.message.content && parts.every((part) => part.message.role === 'assistant'))
   },
 
   async format() {
@@ -46,9 +48,31 @@ await run('ollama-js', {
 
   async tools() {
     const tools = [{ type: 'function', function: weather }]
-    const question = { role: 'user', content: 'What is the weather in Paris?' }
-    const answer = await client.chat({ model: toolsModel, messages: [question], tools, options })
-    assert.ok(answer.message.content || answer.message.tool_calls)
+    const question = { role: 'user', content: weatherQuestion }
+    const asked = { model: toolsModel, messages: [question], tools, options: { ...options, num_predict: enough } }
+    const whole = await client.chat(asked)
+    const parts = await collect(await client.chat({ ...asked, stream: true }))
+    const streamed = parts.flatMap((part) => part.message.tool_calls ?? [])
+    for (const calls of [whole.message.tool_calls, streamed]) {
+      assert.equal(calls.length, 1)
+      assertCall(calls[0].function.name, calls[0].function.arguments)
+      assert.match(calls[0].id, /^call_[a-z0-9]{8}$/)
+    }
+    assert.notEqual(whole.message.tool_calls[0].id, streamed[0].id)
+    const result = { role: 'tool', tool_name: 'get_weather', content: 'sunny' }
+    const after = await client.chat({ ...asked, messages: [question, whole.message, result] })
+    assert.ok(after.prompt_eval_count > whole.prompt_eval_count)
+  },
+
+  async thoughtsAreApart() {
+    const asked = {
+      model: toolsModel, messages: [{ role: 'user', content: weatherQuestion }], options: { ...options, num_predict: enough },
+    }
+    const whole = await client.chat({ ...asked, think: true })
+    const parts = await collect(await client.chat({ ...asked, think: true, stream: true }))
+    assert.ok(whole.message.thinking.includes('Paris') && !whole.message.content.includes('think>'))
+    assert.equal(parts.map((part) => part.message.thinking ?? '').join(''), whole.message.thinking)
+    assert.ok(!(await client.chat({ ...asked, think: false })).message.thinking)
   },
 
   async embeddings() {

@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+import re
 import time
+import urllib.request
 
 import ollama
-from checks import EMBED, HOST, MODEL, PERSON, TOOLS, WEATHER, assert_person, check, run
+from checks import (
+    EMBED, ENOUGH, HOST, MODEL, PERSON, TOOL, TOOLS, WEATHER_QUESTION, assert_call, assert_person, check, run,
+)
 
 GREEDY = {"temperature": 0, "seed": 1, "num_predict": 12}
+LONG = {**GREEDY, "num_predict": ENOUGH}
 QUESTION = [{"role": "user", "content": "Say hello."}]
 client = ollama.Client(host=HOST)
 
@@ -76,7 +81,6 @@ def raw_has_no_context():
 def chat_whole_and_streamed_are_the_same():
     whole = client.chat(model=MODEL, messages=QUESTION, options=GREEDY)
     assert_metrics(whole)
-    assert whole.message.role == "assistant"
     parts = list(client.chat(model=MODEL, messages=QUESTION, options=GREEDY, stream=True))
     assert_metrics(parts[-1])
     assert "".join(part.message.content for part in parts) == whole.message.content
@@ -103,23 +107,71 @@ def logprobs():
 
 @check
 def the_form_asked_for_is_kept():
-    person = client.chat(model=MODEL, messages=QUESTION, format=PERSON, options={"temperature": 0, "num_predict": 200})
+    person = client.chat(model=MODEL, messages=QUESTION, format=PERSON, options=LONG)
     assert_person(json.loads(person.message.content))
-    anything = client.generate(model=MODEL, prompt="A person:", format="json", options={"temperature": 0, "num_predict": 300})
-    if anything.done_reason == "stop":
-        assert isinstance(json.loads(anything.response), dict)
+    parts = list(client.chat(model=MODEL, messages=QUESTION, format=PERSON, options=LONG, stream=True))
+    assert "".join(part.message.content for part in parts) == person.message.content
+    anything = client.generate(model=MODEL, prompt="Say hello.", format="json", options=LONG)
+    assert anything.done_reason == "stop", anything
+    assert isinstance(json.loads(anything.response), dict)
 
 
 @check
-def tools_and_their_results_are_taken():
-    question = {"role": "user", "content": "What is the weather in Paris?"}
-    tools = [{"type": "function", "function": WEATHER}]
-    answer = client.chat(model=TOOLS, messages=[question], tools=tools, options=GREEDY)
-    assert answer.message.content or answer.message.tool_calls
-    said = {"role": "assistant", "tool_calls": [{"function": {"name": "get_weather", "arguments": {"city": "Paris"}}}]}
-    result = {"role": "tool", "tool_name": "get_weather", "content": "sunny"}
-    after = client.chat(model=TOOLS, messages=[question, said, result], tools=tools, options=GREEDY)
-    assert after.prompt_eval_count > answer.prompt_eval_count
+def a_tool_is_called_and_its_result_is_taken():
+    def get_weather(city: str) -> str:
+        """Gets the weather of a city.
+
+        Args:
+            city: Where
+        """
+        return f"sunny in {city}"
+
+    question = {"role": "user", "content": WEATHER_QUESTION}
+    # A function is a tool as well: the library makes a schema of it.
+    for tool in (TOOL, get_weather):
+        asked = {"model": TOOLS, "messages": [question], "tools": [tool], "options": LONG}
+        whole = client.chat(**asked)
+        parts = list(client.chat(**asked, stream=True))
+        streamed = [call for part in parts for call in part.message.tool_calls or []]
+        for calls in (whole.message.tool_calls, streamed):
+            assert len(calls) == 1, calls
+            assert_call(calls[0].function.name, calls[0].function.arguments)
+        assert_metrics(whole)
+        assert_metrics(parts[-1])
+        assert whole.message.content == "".join(part.message.content for part in parts) == ""
+    result = {"role": "tool", "tool_name": "get_weather", "content": get_weather(**streamed[0].function.arguments)}
+    after = client.chat(**{**asked, "messages": [question, whole.message, result]})
+    assert after.prompt_eval_count > whole.prompt_eval_count
+
+
+@check
+def ids_of_calls_are_on_the_wire():
+    """The library drops them, others hand them on."""
+    question = [{"role": "user", "content": WEATHER_QUESTION}]
+    body = {"model": TOOLS, "messages": question, "tools": [TOOL], "stream": False, "think": False, "options": LONG}
+    request = urllib.request.Request(f"{HOST}/api/chat", json.dumps(body).encode())
+    seen = set()
+    for _ in range(2):
+        with urllib.request.urlopen(request) as response:
+            call = json.load(response)["message"]["tool_calls"][0]
+        assert re.fullmatch("call_[a-z0-9]{8}", call["id"]) and call["function"]["index"] == 0 and "type" not in call, call
+        seen.add(call["id"])
+    assert len(seen) == 2, seen
+
+
+@check
+def thoughts_are_apart():
+    asked = {"model": TOOLS, "messages": [{"role": "user", "content": WEATHER_QUESTION}], "options": LONG}
+    whole = client.chat(**asked, think=True)
+    parts = list(client.chat(**asked, think=True, stream=True))
+    assert "Paris" in whole.message.thinking and "<think>" not in whole.message.content, whole
+    assert "".join(part.message.thinking or "" for part in parts) == whole.message.thinking
+    assert "".join(part.message.content for part in parts) == whole.message.content
+    assert not client.chat(**asked, think=False).message.thinking
+    prompted = client.generate(model=TOOLS, prompt=WEATHER_QUESTION, think=True, options=LONG)
+    assert prompted.thinking and "<think>" not in prompted.response, prompted
+    refused = error_of(client.chat, model=MODEL, messages=QUESTION, think=True)
+    assert refused.status_code == 400 and refused.error == f'"{MODEL}" does not support thinking', refused
 
 
 @check

@@ -1,7 +1,9 @@
 // The openai package for JavaScript, unchanged.
 import assert from 'node:assert/strict'
 import OpenAI, { APIUserAbortError, BadRequestError, NotFoundError } from 'openai'
-import { assertPerson, collect, embedModel, host, messages, model, person, run, toolsModel, weather } from './checks.mjs'
+import {
+  assertCall, assertPerson, collect, embedModel, enough, host, messages, model, person, run, toolsModel, weather, weatherQuestion,
+} from './checks.mjs'
 
 const client = new OpenAI({ baseURL: `${host}/v1`, apiKey: 'unused', maxRetries: 0 })
 const greedy = { temperature: 0, seed: 1, max_tokens: 12 }
@@ -39,15 +41,43 @@ await run('openai-js', {
   },
 
   async tools() {
-    const answer = await client.chat.completions.create({
-      model: toolsModel, temperature: 0, max_tokens: 200, tool_choice: 'required',
-      messages: [{ role: 'user', content: 'What is the weather in Paris?' }],
-      tools: [{ type: 'function', function: weather }],
-    })
-    assert.equal(answer.choices[0].finish_reason, 'tool_calls')
-    const call = answer.choices[0].message.tool_calls[0].function
-    assert.equal(call.name, 'get_weather')
-    assert.ok(['Paris', 'Rome'].includes(JSON.parse(call.arguments).city))
+    const question = { role: 'user', content: weatherQuestion }
+    const ids = new Set()
+    let asked, whole
+    for (const tool_choice of ['auto', 'required', { type: 'function', function: { name: 'get_weather' } }]) {
+      asked = {
+        model: toolsModel, messages: [question], temperature: 0, max_tokens: enough, tool_choice,
+        tools: [{ type: 'function', function: weather }],
+      }
+      whole = await client.chat.completions.create(asked)
+      const streamed = await client.chat.completions.stream(asked).finalChatCompletion()
+      for (const { choices: [choice] } of [whole, streamed]) {
+        assert.equal(choice.finish_reason, 'tool_calls')
+        assert.equal(choice.message.tool_calls.length, 1)
+        assertCall(choice.message.tool_calls[0].function.name, choice.message.tool_calls[0].function.arguments)
+        ids.add(choice.message.tool_calls[0].id)
+      }
+    }
+    assert.equal(ids.size, 6)
+    const said = whole.choices[0].message
+    const result = { role: 'tool', tool_call_id: said.tool_calls[0].id, content: 'sunny' }
+    const after = await client.chat.completions.create({ ...asked, messages: [question, said, result], tool_choice: 'auto' })
+    assert.ok(after.usage.prompt_tokens > whole.usage.prompt_tokens)
+  },
+
+  // The library's own loop: it calls the function and sends the result until there is nothing left to call.
+  async runTools() {
+    let asked
+    const look = ({ city }) => {
+      asked = city
+      return 'sunny'
+    }
+    const runner = client.chat.completions.runTools({
+      model: toolsModel, temperature: 0, max_tokens: enough, messages: [{ role: 'user', content: weatherQuestion }],
+      tools: [{ type: 'function', function: { ...weather, parse: JSON.parse, function: look } }],
+    }, { maxChatCompletions: 2 })
+    await runner.done()
+    assert.equal(asked, 'Paris')
   },
 
   async responses() {

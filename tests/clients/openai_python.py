@@ -4,11 +4,16 @@ import json
 import time
 
 import openai
-from checks import EMBED, HOST, MISSING, MODEL, PERSON, TOOLS, WEATHER, assert_person, assert_same_direction, check, raises, run
+from checks import (
+    EMBED, ENOUGH, HOST, MISSING, MODEL, PERSON, TOOL, TOOLS, WEATHER, WEATHER_QUESTION, assert_call, assert_person,
+    assert_same_direction, check, raises, run,
+)
+from pydantic import BaseModel
 
 client = openai.OpenAI(base_url=f"{HOST}/v1", api_key="unused", max_retries=0)
 QUESTION = [{"role": "user", "content": "Say hello."}]
 GREEDY = {"temperature": 0, "seed": 1, "max_tokens": 12}
+LONG = {**GREEDY, "max_tokens": ENOUGH}
 
 
 @check
@@ -46,7 +51,9 @@ def roles_and_parts():
         ],
         **GREEDY,
     )
-    assert answer.choices[0].message.role == "assistant"
+    # Every part has reached the prompt.
+    short = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "and?"}], **GREEDY)
+    assert answer.usage.prompt_tokens > short.usage.prompt_tokens + 10, (answer.usage, short.usage)
 
 
 @check
@@ -55,8 +62,9 @@ def stop_and_logprobs():
         model=MODEL, messages=QUESTION, logprobs=True, top_logprobs=2, temperature=0, max_tokens=4
     )
     entries = answer.choices[0].logprobs.content
-    assert len(entries) == answer.usage.completion_tokens or len(entries) == 4, entries
-    assert all(entry.logprob <= 0 and len(entry.top_logprobs) <= 2 for entry in entries)
+    assert len(entries) == answer.usage.completion_tokens == 4, (entries, answer.usage)
+    assert all(entry.logprob <= 0 and len(entry.top_logprobs) == 2 for entry in entries)
+    assert "".join(entry.token for entry in entries) == answer.choices[0].message.content
     word = answer.choices[0].message.content.split()[0]
     stopped = client.chat.completions.create(model=MODEL, messages=QUESTION, stop=[word], temperature=0, max_tokens=4)
     assert word not in stopped.choices[0].message.content and stopped.choices[0].finish_reason == "stop"
@@ -67,8 +75,8 @@ def json_object():
     answer = client.chat.completions.create(
         model=MODEL, messages=QUESTION, response_format={"type": "json_object"}, temperature=0, max_tokens=200
     )
-    if answer.choices[0].finish_reason == "stop":
-        assert isinstance(json.loads(answer.choices[0].message.content), dict)
+    assert answer.choices[0].finish_reason == "stop", answer
+    assert isinstance(json.loads(answer.choices[0].message.content), dict)
 
 
 @check
@@ -85,27 +93,51 @@ def json_schema():
 
 
 @check
+def pydantic_models_are_parsed():
+    class Person(BaseModel):
+        name: str
+        age: int
+
+    answer = client.chat.completions.parse(model=MODEL, messages=QUESTION, response_format=Person, **LONG)
+    assert isinstance(answer.choices[0].message.parsed, Person), answer
+    response = client.responses.parse(model=MODEL, input="Say hello.", text_format=Person, temperature=0, max_output_tokens=200)
+    assert isinstance(response.output_parsed, Person), response
+
+
+@check
 def a_tool_is_called_and_its_result_is_taken():
-    tools = [{"type": "function", "function": WEATHER}]
-    question = [{"role": "user", "content": "What is the weather in Paris?"}]
-    for stream in (False, True):
-        answer = client.chat.completions.create(
-            model=TOOLS, messages=question, tools=tools, tool_choice="required", stream=stream, temperature=0, max_tokens=200
-        )
-        if stream:
-            chunks = [chunk.choices[0] for chunk in answer if chunk.choices]
-            calls = [call for chunk in chunks for call in chunk.delta.tool_calls or []]
-            reason = chunks[-1].finish_reason
-        else:
-            calls, reason = answer.choices[0].message.tool_calls, answer.choices[0].finish_reason
-        assert reason == "tool_calls", reason
-        assert calls[0].function.name == "get_weather", calls
-        assert json.loads(calls[0].function.arguments)["city"] in ("Paris", "Rome"), calls
-    call = {"id": calls[0].id, "type": "function", "function": {"name": "get_weather", "arguments": calls[0].function.arguments}}
-    result = {"role": "tool", "tool_call_id": calls[0].id, "content": "sunny"}
-    said = {"role": "assistant", "content": None, "tool_calls": [call]}
-    answer = client.chat.completions.create(model=TOOLS, messages=[*question, said, result], tools=tools, **GREEDY)
-    assert answer.choices[0].message.role == "assistant"
+    question = [{"role": "user", "content": WEATHER_QUESTION}]
+    named = {"type": "function", "function": {"name": "get_weather"}}
+    ids = set()
+    for choice in ("auto", "required", named):
+        asked = {"model": TOOLS, "messages": question, "tools": [TOOL], "tool_choice": choice, **LONG}
+        whole = client.chat.completions.create(**asked)
+        with client.chat.completions.stream(**asked) as stream:
+            final = stream.until_done().get_final_completion()
+        for answer in (whole, final):
+            assert answer.choices[0].finish_reason == "tool_calls", answer
+            [call] = answer.choices[0].message.tool_calls
+            assert call.type == "function" and call.id.startswith("call_"), call
+            assert_call(call.function.name, call.function.arguments)
+            ids.add(call.id)
+    assert len(ids) == 6, ids
+    answer = client.chat.completions.create(**{**asked, "tool_choice": "none"})
+    assert not answer.choices[0].message.tool_calls and answer.choices[0].finish_reason != "tool_calls"
+    said = whole.choices[0].message.model_dump(exclude_none=True)
+    result = {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+    after = client.chat.completions.create(model=TOOLS, messages=[*question, said, result], tools=[TOOL], **GREEDY)
+    assert after.usage.prompt_tokens > whole.usage.prompt_tokens and after.usage.completion_tokens > 0
+
+
+@check
+def thoughts_are_apart():
+    asked = {"model": TOOLS, "messages": [{"role": "user", "content": WEATHER_QUESTION}], **LONG}
+    whole = client.chat.completions.create(**asked, reasoning_effort="low").choices[0].message
+    chunks = client.chat.completions.create(**asked, reasoning_effort="low", stream=True)
+    thoughts = [getattr(chunk.choices[0].delta, "reasoning", None) or "" for chunk in chunks]
+    assert "Paris" in whole.reasoning and "".join(thoughts) == whole.reasoning, whole
+    silent = client.chat.completions.create(**asked, reasoning_effort="none").choices[0].message
+    assert not getattr(silent, "reasoning", None), silent
 
 
 @check
@@ -126,6 +158,26 @@ def responses():
     assert [event.sequence_number for event in events] == list(range(len(events)))
     text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
     assert text == whole.output_text == events[-1].response.output_text
+
+
+@check
+def responses_call_tools():
+    tool = {"type": "function", "strict": True, **WEATHER}
+    asked = {"model": TOOLS, "input": WEATHER_QUESTION, "tools": [tool], "temperature": 0, "max_output_tokens": ENOUGH}
+    whole = client.responses.create(**asked)
+    events = list(client.responses.create(stream=True, **asked))
+    done = [event for event in events if event.type == "response.function_call_arguments.done"]
+    assert_call("get_weather", done[0].arguments)
+    for response in (whole, events[-1].response):
+        [call] = [item for item in response.output if item.type == "function_call"]
+        assert call.call_id.startswith("call_"), call
+        assert_call(call.name, call.arguments)
+        assert any(item.type == "reasoning" for item in response.output), response.output
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+    said = [item.model_dump(exclude_none=True) for item in whole.output]
+    history = [{"role": "user", "content": WEATHER_QUESTION}, *said, result]
+    after = client.responses.create(**{**asked, "input": history})
+    assert after.usage.input_tokens > whole.usage.input_tokens
 
 
 @check

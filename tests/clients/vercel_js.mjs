@@ -1,8 +1,10 @@
 // Vercel's AI SDK with its provider for Ollama, both unchanged.
 import assert from 'node:assert/strict'
-import { embedMany, generateObject, generateText, jsonSchema, streamText, tool } from 'ai'
+import { embedMany, generateObject, generateText, jsonSchema, stepCountIs, streamObject, streamText, tool } from 'ai'
 import { createOllama } from 'ollama-ai-provider-v2'
-import { assertPerson, collect, embedModel, host, messages, model, person, run, toolsModel, weather } from './checks.mjs'
+import {
+  assertCall, assertPerson, collect, embedModel, enough, host, messages, model, person, run, toolsModel, weather, weatherQuestion,
+} from './checks.mjs'
 
 const ollama = createOllama({ baseURL: `${host}/api` })
 // The provider passes the SDK's own settings on only in part; these it passes on as they are.
@@ -25,14 +27,39 @@ await run('vercel-ollama', {
       model: ollama(model), prompt: 'Describe a person.', schema: jsonSchema(person), ...limited(200),
     })
     assertPerson(object)
+    const streamed = streamObject({
+      model: ollama(model), prompt: 'Describe a person.', schema: jsonSchema(person), ...limited(200),
+    })
+    assert.deepEqual(await streamed.object, object)
   },
 
   async tools() {
     const tools = { get_weather: tool({ description: weather.description, inputSchema: jsonSchema(weather.parameters) }) }
-    const prompt = 'What is the weather in Paris?'
-    // The native route has no choice among tools: that the request goes through is all that can be asked.
-    const answer = await generateText({ model: ollama(toolsModel), prompt, tools, ...options })
-    assert.ok(answer.finishReason)
+    const asked = { model: ollama(toolsModel), prompt: weatherQuestion, tools, ...limited(enough) }
+    const whole = await generateText(asked)
+    const stream = streamText(asked)
+    const [streamed, reason] = [await stream.toolCalls, await stream.finishReason]
+    for (const calls of [whole.toolCalls, streamed]) {
+      assert.equal(calls.length, 1)
+      assertCall(calls[0].toolName, calls[0].input)
+      assert.match(calls[0].toolCallId, /^call_/)
+    }
+    assert.deepEqual([whole.finishReason, reason], ['tool-calls', 'tool-calls'])
+    // Its own loop: the function is called, and the result goes back.
+    const execute = async ({ city }) => `sunny in ${city}`
+    const working = { get_weather: { ...tools.get_weather, execute } }
+    const both = await generateText({ ...asked, tools: working, stopWhen: stepCountIs(2) })
+    assert.equal(both.steps[0].toolResults[0].output, 'sunny in Paris')
+    assert.ok(both.steps[1].usage.inputTokens > both.steps[0].usage.inputTokens)
+  },
+
+  async thoughtsAreApart() {
+    const settings = limited(enough)
+    settings.providerOptions.ollama.think = true
+    const asked = { model: ollama(toolsModel), prompt: weatherQuestion, ...settings }
+    const whole = await generateText(asked)
+    assert.ok(whole.reasoningText.includes('Paris') && !whole.text.includes('think>'))
+    assert.equal(await streamText(asked).reasoningText, whole.reasoningText)
   },
 
   async embeddings() {
