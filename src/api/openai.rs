@@ -19,6 +19,7 @@ mod sampling;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod transcriptions;
 
 use axum::routing::{self, MethodRouter};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -36,6 +37,7 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
         ("/v1/chat/completions", routing::post(chat::completions)),
         ("/v1/completions", routing::post(completions::completions)),
         ("/v1/responses", routing::post(responses::responses)),
+        ("/v1/audio/transcriptions", routing::post(transcriptions::transcriptions)),
     ];
     let guarded = |(path, methods): (_, MethodRouter<AppState>)| {
         (path, methods.layer(CatchPanicLayer::custom(error::panicked)))

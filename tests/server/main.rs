@@ -35,3 +35,4 @@ mod structured;
 mod thinking;
 mod tool_choice;
 mod tools;
+mod transcriptions;

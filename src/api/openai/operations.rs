@@ -8,7 +8,7 @@ use super::models::{ModelList, ModelObject};
 use super::responses::records::{Event, ResponseObject};
 use crate::api::openapi::operation::{EVENTS, Operation};
 use crate::api::openapi::requests::openai::{
-    ChatCompletionRequest, CompletionRequest, EmbeddingRequest, ResponseRequest,
+    ChatCompletionRequest, CompletionRequest, EmbeddingRequest, ResponseRequest, TranscriptionRequest,
 };
 
 /// Every path with its methods.
@@ -33,5 +33,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         post("/v1/embeddings", "Turns texts into vectors")
             .takes::<EmbeddingRequest>()
             .gives::<EmbeddingList>(),
+        post("/v1/audio/transcriptions", "Turns speech into text: no model of this server hears")
+            .takes_form::<TranscriptionRequest>(),
     ]
 }

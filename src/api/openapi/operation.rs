@@ -8,6 +8,7 @@ use utoipa::openapi::{RefOr, Schema};
 const COMPONENTS: &str = "#/components/schemas/";
 
 pub(crate) const JSON: &str = "application/json";
+const FORM: &str = "multipart/form-data";
 pub(crate) const NDJSON: &str = "application/x-ndjson";
 pub(crate) const EVENTS: &str = "text/event-stream";
 pub(crate) const TEXT: &str = "text/plain";
@@ -104,6 +105,11 @@ impl Operation {
     /// The request is an object of this type.
     pub(crate) fn takes<T: ToSchema>(self) -> Self {
         Self { takes: Some((JSON, Described::of::<T>())), ..self }
+    }
+
+    /// The request is a form with these fields.
+    pub(crate) fn takes_form<T: ToSchema>(self) -> Self {
+        Self { takes: Some((FORM, Described::of::<T>())), ..self }
     }
 
     /// The request is bytes.

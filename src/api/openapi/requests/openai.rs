@@ -235,3 +235,11 @@ struct ResponseTool {
     description: Option<String>,
     parameters: Option<BTreeMap<String, serde_json::Value>>,
 }
+
+/// A form: its fields are parts of the body.
+#[derive(ToSchema)]
+pub(crate) struct TranscriptionRequest {
+    model: String,
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
