@@ -31,7 +31,7 @@ const PROGRAM: &str = concat!("ax650/", env!("CARGO_PKG_VERSION"));
 pub(crate) async fn attend(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let mut exchange = Exchange::begin(&state.traffic, &request);
     let span = tracing::info_span!("request", id = %exchange.id);
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = exchange.id.clone().scope(next.run(request).instrument(span.clone())).await;
     exchange.status = Some(response.status());
     let headers = response.headers_mut();
     headers.insert(SERVER, HeaderValue::from_static(PROGRAM));
@@ -104,7 +104,8 @@ impl HttpBody for Attended {
         let this = self.get_mut();
         let _entered = this.span.enter();
         let body = Pin::new(&mut this.body);
-        let polled = catch_unwind(AssertUnwindSafe(|| body.poll_frame(cx))).unwrap_or_else(|payload| {
+        let poll = || this.exchange.id.enter(|| body.poll_frame(cx));
+        let polled = catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|payload| {
             let panic = panic_text(payload.as_ref());
             tracing::error!(panic, "making the body of an answer panicked; the answer is broken off");
             this.body = Body::empty();

@@ -7,7 +7,12 @@ use std::fmt;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::engine::sampler::SplitMix64;
+use super::id;
+
+tokio::task_local! {
+    /// The name of the request that this task answers.
+    static CURRENT: RequestId;
+}
 
 /// Header of requests and answers.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,9 +37,23 @@ impl RequestId {
     }
 
     fn new() -> Self {
-        let name = format!("req_{:016x}", SplitMix64::from_entropy().next_u64());
         // Hexadecimal digits are a header value.
-        Self(HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("req_unnamed")))
+        Self(HeaderValue::from_str(&id::hex("req")).unwrap_or(HeaderValue::from_static("req_unnamed")))
+    }
+
+    /// The name of the request that is being answered; a new one where none is.
+    pub(crate) fn current() -> Self {
+        CURRENT.try_with(Self::clone).unwrap_or_else(|_| Self::new())
+    }
+
+    /// Answers a request of this name.
+    pub(crate) async fn scope<F: Future>(self, answer: F) -> F::Output {
+        CURRENT.scope(self, answer).await
+    }
+
+    /// Does one step of an answer to a request of this name.
+    pub(crate) fn enter<T>(&self, step: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self.clone(), step)
     }
 
     /// As the value of a header.
@@ -75,5 +94,14 @@ mod tests {
             assert!(name.starts_with("req_") && is_plain(name.as_bytes()), "{name}");
         }
         assert_ne!(of(b""), of(b""));
+    }
+
+    #[tokio::test]
+    async fn an_answer_knows_the_name_of_its_request() {
+        let id = RequestId::new();
+        let name = id.to_string();
+        assert_eq!(id.enter(RequestId::current).to_string(), name);
+        assert_eq!(id.scope(async { RequestId::current().to_string() }).await, name);
+        assert_ne!(RequestId::current().to_string(), name);
     }
 }

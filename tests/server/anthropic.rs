@@ -32,7 +32,9 @@ fn error(answer: &Answer) -> Value {
     assert_eq!(answer.header("content-type"), "application/json");
     let value = answer.json();
     assert_eq!(value["type"], "error", "{value}");
-    assert!(value["request_id"].as_str().unwrap().starts_with("req_"));
+    let id = value["request_id"].as_str().unwrap();
+    assert!(id.starts_with("req_") && id.len() == 28, "{id}");
+    assert_eq!((answer.header("request-id"), answer.header("x-request-id")), (id, id));
     value["error"].clone()
 }
 

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 
 use crate::api::body;
 use crate::api::error::ApiError;
-use crate::api::id;
 use crate::api::openai::error::message;
+use crate::api::request_id::RequestId;
 
 /// Anthropic's status for "overloaded".
 const OVERLOADED: u16 = 529;
@@ -30,6 +30,7 @@ pub(crate) struct ErrorEnvelope {
     #[serde(rename = "type")]
     kind: &'static str,
     error: ErrorObject,
+    /// As in the header and in the log.
     request_id: String,
 }
 
@@ -53,7 +54,11 @@ impl ErrorEnvelope {
             503 | OVERLOADED => "overloaded_error",
             _ => "api_error",
         };
-        Self { kind: "error", error: ErrorObject { kind, message }, request_id: id::hex("req") }
+        Self {
+            kind: "error",
+            error: ErrorObject { kind, message },
+            request_id: RequestId::current().to_string(),
+        }
     }
 }
 
