@@ -5,9 +5,9 @@
 //! (`body`, `fields`), one table maps errors to statuses ([`error`]), foreign hosts and origins are refused
 //! (`guard`, `cors`), a panic in a handler is a 500 and not the end of the server.
 //!
-//! Handlers never block and never see a device: parsing, reading files, rendering and tokenising go to worker threads
-//! (`lookup`), as many at a time as `intake` allows; everything else is a message to the engine. A client that disconnects drops the handler or the body
-//! stream, with it the generation, and that cancels the work on the card.
+//! Handlers never see a device and do not block: parsing, reading files, rendering and tokenising go to worker threads
+//! (`lookup`), as many at a time as `intake` allows; everything else is a message to the engine. A client that disconnects
+//! drops the handler or the body stream, with it the generation, and that cancels the work on the card.
 
 mod anthropic;
 mod api_key;
@@ -38,7 +38,7 @@ mod weight;
 
 use std::any::Any;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::http::header::LOCATION;
@@ -150,20 +150,43 @@ fn refusal(path: &str, error: ApiError) -> Response {
     }
 }
 
+/// The patterns of all paths.
+static PATHS: LazyLock<Vec<&str>> = LazyLock::new(|| routes().into_iter().map(|(path, _)| path).collect());
+
 /// 404, or a redirect for a known path with a slash too many.
 async fn unknown_path(method: Method, uri: Uri) -> Response {
-    let path = uri.path();
-    let trimmed = path.trim_end_matches('/');
-    if trimmed.len() + 1 == path.len() && routes().iter().any(|(known, _)| *known == trimmed) {
-        let status = if method == Method::GET {
-            StatusCode::MOVED_PERMANENTLY
-        } else {
-            StatusCode::TEMPORARY_REDIRECT
-        };
-        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        return (status, [(LOCATION, format!("{trimmed}{query}"))]).into_response();
+    if let Some(redirect) = without_slash(&method, &uri) {
+        return redirect;
     }
     (StatusCode::NOT_FOUND, [body::TEXT], "404 page not found").into_response()
+}
+
+/// The way from a path that ends with one slash too many to the known path without it.
+fn without_slash(method: &Method, uri: &Uri) -> Option<Response> {
+    let path = uri.path().strip_suffix('/').filter(|path| *path != "/")?;
+    if !PATHS.iter().any(|pattern| fits(pattern, path)) {
+        return None;
+    }
+    let status =
+        if method == Method::GET { StatusCode::MOVED_PERMANENTLY } else { StatusCode::TEMPORARY_REDIRECT };
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Some((status, [(LOCATION, format!("{path}{query}"))]).into_response())
+}
+
+/// Whether a path is one of those that a pattern stands for. `{*rest}` stands for one part or more, `{part}` for one.
+fn fits(pattern: &str, path: &str) -> bool {
+    let (mut wanted, mut parts) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), parts.next()) {
+            (None, None) => return true,
+            (Some(rest), Some(part)) if rest.starts_with("{*") => {
+                return !part.is_empty() && parts.all(|part| !part.is_empty());
+            }
+            (Some(name), Some(part)) if name.starts_with('{') && !part.is_empty() => {}
+            (Some(same), Some(part)) if same == part => {}
+            _ => return false,
+        }
+    }
 }
 
 async fn method_not_allowed() -> Response {
@@ -188,6 +211,30 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+
+    #[test]
+    fn paths_fit_their_patterns() {
+        for (pattern, path) in [
+            ("/", "/"),
+            ("/api/tags", "/api/tags"),
+            ("/api/blobs/{digest}", "/api/blobs/x"),
+            ("/v1/models/{*model}", "/v1/models/a"),
+            ("/v1/models/{*model}", "/v1/models/a/b"),
+        ] {
+            assert!(fits(pattern, path), "{pattern} {path}");
+        }
+        for (pattern, path) in [
+            ("/", ""),
+            ("/api/tags", "/api/tags/x"),
+            ("/api/blobs/{digest}", "/api/blobs/"),
+            ("/api/blobs/{digest}", "/api/blobs"),
+            ("/api/blobs/{digest}", "/api/blobs/a/b"),
+            ("/v1/models/{*model}", "/v1/models/a/"),
+            ("/v1/models/{*model}", "/v1/models"),
+        ] {
+            assert!(!fits(pattern, path), "{pattern} {path}");
+        }
+    }
 
     #[tokio::test]
     async fn a_panic_is_a_500_without_its_text() {

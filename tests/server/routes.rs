@@ -49,7 +49,20 @@ async fn unknown_paths_wrong_methods_and_a_slash_too_many() {
     assert_eq!((moved.status, moved.header("location")), (301, "/api/tags?a=b"));
     let moved = server.post("/api/chat/", &json!({})).await;
     assert_eq!((moved.status, moved.header("location")), (307, "/api/chat"));
+    let moved = server.get("/v1/models/library/tiny/?a=b").await;
+    assert_eq!((moved.status, moved.header("location")), (301, "/v1/models/library/tiny?a=b"));
+    for (method, path) in
+        [("POST", "/api/blobs/x/"), ("HEAD", "/api/blobs/x/"), ("DELETE", "/api/user/keys/x/")]
+    {
+        let moved = server.send(method, path, "").await;
+        assert_eq!(
+            (moved.status, moved.header("location")),
+            (307, path.trim_end_matches('/')),
+            "{method} {path}"
+        );
+    }
     assert_eq!(server.get("/api/nothing/").await.status, 404);
+    assert_eq!(server.get("/api/tags//").await.status, 404);
     assert_eq!(server.get("//").await.status, 404);
     server.stop().await;
 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -15,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::api::error::ApiError;
 use crate::api::{AppState, lookup};
 use crate::engine::EngineError;
-use crate::models::blobs::{BlobError, Digest, Upload};
+use crate::models::blobs::{BlobError, Digest, DigestError, Upload};
 
 /// Pieces of a body that may wait for the disk.
 const WAITING: usize = 16;
@@ -27,9 +28,9 @@ const DISCARD_TIME: Duration = Duration::from_secs(10);
 /// Handler of HEAD.
 pub(super) async fn head(
     State(state): State<AppState>,
-    Path(digest): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, ApiError> {
-    let digest = parse(&digest)?;
+    let digest = parse(path)?;
     let shown = digest.to_string();
     let found = lookup::with_store(&state, move |store| Ok(store.blobs().find(&digest))).await?;
     found.map(|_| ().into_response()).ok_or(ApiError::BlobNotFound(shown))
@@ -38,10 +39,10 @@ pub(super) async fn head(
 /// Handler of POST.
 pub(super) async fn post(
     State(state): State<AppState>,
-    Path(digest): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let digest = parse(&digest)?;
+    let digest = parse(path)?;
     let mut body = request.into_body();
     let (prunes, wanted) = (state.settings.prunes, digest.clone());
     let exists = lookup::with_store(&state, move |store| {
@@ -122,8 +123,10 @@ fn failed(error: BlobError) -> ApiError {
     }
 }
 
-fn parse(text: &str) -> Result<Digest, ApiError> {
-    text.parse().map_err(|error: crate::models::blobs::DigestError| ApiError::BadRequest(error.to_string()))
+/// The digest in a path. One that is no text is no digest either.
+fn parse(path: Result<Path<String>, PathRejection>) -> Result<Digest, ApiError> {
+    let text = path.map(|Path(text)| text).unwrap_or_default();
+    text.parse().map_err(|error: DigestError| ApiError::BadRequest(error.to_string()))
 }
 
 async fn discard(mut body: Body) {
