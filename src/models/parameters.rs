@@ -1,7 +1,7 @@
 //! Parameters of a model: default options of requests, checked by name and type when they are set.
 //!
-//! A request with an option that nobody knows is answered all the same, as Ollama does. A model is made once and asked
-//! often, so here a misspelt name is an error.
+//! A request with an option that nobody knows is answered all the same, as Ollama does, and `/api/create` keeps such a name. A
+//! Modelfile is written by hand, and asked often once it is a model, so there a misspelt name is an error.
 
 use serde_json::{Number, Value};
 
@@ -69,6 +69,11 @@ pub enum ParameterError {
         /// What it must be, in the words of requests with a wrong option.
         expected: &'static str,
     },
+}
+
+/// Whether this or an earlier version of Ollama has a parameter of that name.
+pub fn is_known(name: &str) -> bool {
+    kind(name).is_ok()
 }
 
 /// Checks a value as JSON has it. A single text where a list belongs becomes a list.

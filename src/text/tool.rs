@@ -98,15 +98,22 @@ impl Tool {
         Self::of_function(name.into(), function, strict)
     }
 
+    /// Refuses more tools than are read, for requests whose tools have another form.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError::TooMany`].
+    pub fn check_number(tools: usize) -> Result<(), ToolError> {
+        if tools > MAX_TOOLS { Err(ToolError::TooMany(tools)) } else { Ok(()) }
+    }
+
     /// Reads the `tools` of a request: `[{"type": "function", "function": {...}}, ...]`. `null` is as absent.
     ///
     /// # Errors
     ///
     /// [`ToolError`] names the place of the first value that cannot be a tool.
     pub fn parse_all(tools: Vec<Value>) -> Result<Vec<Self>, ToolError> {
-        if tools.len() > MAX_TOOLS {
-            return Err(ToolError::TooMany(tools.len()));
-        }
+        Self::check_number(tools.len())?;
         tools
             .into_iter()
             .enumerate()

@@ -1,6 +1,6 @@
 //! `/v1/chat/completions` and `/v1/completions`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::cancel::{idle, running};
 use crate::events::{Event, events};
@@ -184,7 +184,7 @@ async fn thoughts_are_reasoning() {
     assert_eq!((joined(&chunks, "reasoning"), joined(&chunks, "content")), (thinking, content.clone()));
     let mixed = |delta: &Value| delta.get("reasoning").is_some() && delta["content"] != "";
     assert!(!chunks.iter().any(|chunk| mixed(&chunk["choices"][0]["delta"])));
-    let none = json!({"reasoning_effort": "none", "reasoning": {"effort": ""}});
+    let none = json!({"reasoning_effort": "high", "reasoning": {"effort": "none"}});
     let message = server.post(CHAT, &ask(none)).await.json()["choices"][0]["message"].clone();
     assert_eq!(message, json!({"role": "assistant", "content": content}));
     server.stop().await;
@@ -227,81 +227,44 @@ async fn errors_have_the_envelope_and_ollamas_texts() {
     let server = start().await;
     let image = |url: &str| json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]});
     let tools = json!([{"type": "function", "function": {"name": "f"}}]);
-    for (path, ask, status, kind, message) in [
-        (CHAT, chat(json!({"messages": []})), 400, "invalid_request_error", "[] is too short - 'messages'"),
-        (CHAT, chat(json!({"model": ""})), 400, "invalid_request_error", "model is required"),
-        (CHAT, chat(json!({"model": "nope"})), 404, "not_found_error", "model 'nope' not found"),
+    for (more, status, message) in [
+        (json!({"messages": []}), 400, "[] is too short - 'messages'"),
+        (json!({"model": ""}), 400, "model is required"),
+        (json!({"model": "nope"}), 404, "model 'nope' not found"),
+        (json!({"model": "a b", "stream": true}), 400, "invalid model name"),
+        (json!({"reasoning_effort": "high"}), 400, "\"tiny\" does not support thinking"),
+        (json!({"tools": tools}), 400, "registry.ollama.ai/library/tiny:latest does not support tools"),
+        (image("data:image/png;base64,aGk="), 400, "\"tiny\" does not support vision"),
         (
-            CHAT,
-            chat(json!({"model": "a b", "stream": true})),
+            image("https://example.com/x.png"),
             400,
-            "invalid_request_error",
-            "invalid model name",
-        ),
-        (
-            CHAT,
-            chat(json!({"reasoning_effort": "high"})),
-            400,
-            "invalid_request_error",
-            "\"tiny\" does not support thinking",
-        ),
-        (
-            CHAT,
-            chat(json!({"tools": tools})),
-            400,
-            "invalid_request_error",
-            "registry.ollama.ai/library/tiny:latest does not support tools",
-        ),
-        (
-            CHAT,
-            chat(image("data:image/png;base64,aGk=")),
-            400,
-            "invalid_request_error",
-            "\"tiny\" does not support vision",
-        ),
-        (
-            CHAT,
-            chat(image("https://example.com/x.png")),
-            400,
-            "invalid_request_error",
             "image URLs are not currently supported, please use base64 encoded data instead",
         ),
-        (
-            CHAT,
-            chat(json!({"messages": [{"role": "user"}]})),
-            400,
-            "invalid_request_error",
-            "invalid message content type: <nil>",
-        ),
-        (
-            CHAT,
-            chat(json!({"top_logprobs": -1})),
-            400,
-            "invalid_request_error",
-            "top_logprobs must be between 0 and 20",
-        ),
-        ("/v1/completions", completion(json!({"model": null})), 404, "not_found_error", "model '' not found"),
-        (
-            "/v1/completions",
-            completion(json!({"suffix": "x"})),
-            400,
-            "invalid_request_error",
-            "registry.ollama.ai/library/tiny:latest does not support insert",
-        ),
+        (json!({"messages": [{"role": "user"}]}), 400, "invalid message content type: <nil>"),
+        (json!({"top_logprobs": -1}), 400, "top_logprobs must be between 0 and 20"),
     ] {
-        let answer = server.post(path, &ask).await;
-        let error = error(&answer);
-        let expected: Map<String, Value> = [
-            ("message", json!(message)),
-            ("type", json!(kind)),
-            ("param", Value::Null),
-            ("code", Value::Null),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-        assert_eq!((answer.status, error), (status, Value::Object(expected)), "{ask}");
+        refused(&server, CHAT, &chat(more), status, message).await;
     }
+    for (more, status, message) in [
+        (json!({"model": null}), 404, "model '' not found"),
+        (json!({"suffix": "x"}), 400, "registry.ollama.ai/library/tiny:latest does not support insert"),
+    ] {
+        refused(&server, "/v1/completions", &completion(more), status, message).await;
+    }
+    server.stop().await;
+}
+
+/// Checks that a request is refused in the words of the family.
+async fn refused(server: &Server, path: &str, ask: &Value, status: u16, message: &str) {
+    let answer = server.post(path, ask).await;
+    let kind = if status == 404 { "not_found_error" } else { "invalid_request_error" };
+    let expected = json!({"message": message, "type": kind, "param": null, "code": null});
+    assert_eq!((answer.status, error(&answer)), (status, expected), "{ask}");
+}
+
+#[tokio::test]
+async fn bodies_that_are_none() {
+    let server = start().await;
     for path in [CHAT, "/v1/completions"] {
         for (body, message) in [("", "EOF"), (" \n", "EOF"), ("{\"model\":", "unexpected EOF")] {
             let answer = server.send("POST", path, body).await;

@@ -78,6 +78,13 @@ async fn show_describes_a_model() {
         "{modelfile}"
     );
     assert!(value["details"].get("context_length").is_none());
+    let asked = json!({"model": "tiny", "system": "Be brief.", "options": {"temperature": 0.5, "top_k": 3}});
+    let otherwise = server.post("/api/show", &asked).await.json();
+    assert_eq!((&otherwise["system"], &otherwise["parameters"]), (&json!("Be brief."), &value["parameters"]));
+    let modelfile = otherwise["modelfile"].as_str().unwrap();
+    for line in ["SYSTEM \"Be brief.\"\n", "PARAMETER temperature 0.5\n", "PARAMETER top_k 3\n"] {
+        assert!(modelfile.contains(line), "{line} in {modelfile}");
+    }
     let verbose = server.post("/api/show", &json!({"name": "tiny", "verbose": true})).await.json();
     assert_eq!(verbose["model_info"]["tokenizer.ggml.tokens"], json!(["a", "b", "c", "d", "e", "f"]));
     server.stop().await;

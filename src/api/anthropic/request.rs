@@ -134,6 +134,7 @@ fn tools(values: Vec<Value>) -> Result<Vec<Tool>, ApiError> {
         let strict = fields.boolean("strict")?.unwrap_or(false);
         tools.push(Tool::new(name, description, schema, strict));
     }
+    Tool::check_number(tools.len())?;
     Ok(tools)
 }
 
@@ -271,7 +272,9 @@ mod tests {
             let error = MessagesRequest::parse(body.to_string().as_bytes()).unwrap_err();
             assert_eq!((error.status().as_u16(), error.to_string().as_str()), (400, message));
         }
+        let many: Vec<Value> = (0..1025).map(|index| json!({"name": format!("f{index}")})).collect();
         for more in [
+            json!({"tools": many}),
             json!({"tools": [{"input_schema": {}}]}),
             json!({"tools": [{"name": "f", "input_schema": "x"}]}),
             json!({"stop_sequences": [1]}),

@@ -41,8 +41,7 @@ pub(super) fn message(value: Value) -> Result<Message, ApiError> {
             message.extra.insert(name.to_owned(), text.into());
         }
     }
-    let mut calls = fields.array("tool_calls")?;
-    calls.iter_mut().try_for_each(|call| check_call(&fields, call))?;
+    let calls = fields.array("tool_calls")?.into_iter().map(call).collect::<Result<_, _>>()?;
     for (name, items) in [("tool_calls", calls), ("images", images(&mut fields)?)] {
         if !items.is_empty() {
             message.extra.insert(name.to_owned(), Value::Array(items));
@@ -51,23 +50,15 @@ pub(super) fn message(value: Value) -> Result<Message, ApiError> {
     Ok(message)
 }
 
-/// Checks that an earlier call of the model has the form that templates rely on: a name, and arguments in an object.
-fn check_call(fields: &Fields, call: &mut Value) -> Result<(), ApiError> {
-    let Some(function) = call.get_mut("function").and_then(Value::as_object_mut) else {
-        return Err(fields.mismatch("tool_calls", call, "api.ToolCall"));
+/// Reads an earlier call of the model. What is missing is empty, but arguments are an object, as templates want them.
+fn call(value: Value) -> Result<Value, ApiError> {
+    let mut call = Fields::from_value("ToolCall", value)?;
+    let id = call.string("id")?;
+    let (name, arguments) = match call.nested("function", "ToolCallFunction")? {
+        None => (String::new(), Map::new()),
+        Some(mut function) => (function.string("name")?, function.object("arguments")?),
     };
-    let name = function.get("name").unwrap_or(&Value::Null);
-    if !name.is_string() {
-        return Err(fields.mismatch("tool_calls.function.name", name, "string"));
-    }
-    let arguments = function.entry("arguments").or_insert(Value::Null);
-    if arguments.is_null() {
-        *arguments = Value::Object(Map::new());
-    }
-    if !arguments.is_object() {
-        return Err(fields.mismatch("tool_calls.function.arguments", arguments, "map[string]interface {}"));
-    }
-    Ok(())
+    Ok(content::native_call_of(&id, &name, arguments))
 }
 
 /// The handler.
@@ -109,6 +100,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_from_a_call_is_empty() {
+        for call in [
+            "null",
+            "{}",
+            r#"{"function":null}"#,
+            r#"{"function":{"arguments":{}}}"#,
+            r#"{"function":{"name":null,"arguments":null}}"#,
+        ] {
+            let ask =
+                parse(&format!(r#"{{"messages":[{{"role":"assistant","tool_calls":[{call}]}}]}}"#)).unwrap();
+            let read = ask.messages[0].extra["tool_calls"].to_string();
+            assert_eq!(read, r#"[{"function":{"name":"","arguments":{}}}]"#, "{call}");
+        }
+        let ask = parse(
+            r#"{"messages":[{"role":"assistant","tool_calls":[{"ID":"c","Function":{"Name":"f","Arguments":{"B":1}}}]}]}"#,
+        );
+        let read = ask.unwrap().messages[0].extra["tool_calls"].to_string();
+        assert_eq!(read, r#"[{"function":{"name":"f","arguments":{"B":1}},"id":"c"}]"#);
+    }
+
+    #[test]
     fn what_is_no_message_is_refused() {
         for body in [
             r#"{"messages":"hi"}"#,
@@ -117,10 +129,9 @@ mod tests {
             r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}]}"#,
             r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":[]}}]}]}"#,
             r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":1,"arguments":{}}}]}]}"#,
-            r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{"arguments":{}}}]}]}"#,
             r#"{"messages":[{"role":"assistant","tool_calls":[{"function":"f"}]}]}"#,
             r#"{"messages":[{"role":"assistant","tool_calls":["f"]}]}"#,
-            r#"{"messages":[{"role":"assistant","tool_calls":[null]}]}"#,
+            r#"{"messages":[{"role":"assistant","tool_calls":[{"id":7}]}]}"#,
             r#"{"messages":{}}"#,
         ] {
             assert_eq!(parse(body).unwrap_err().status().as_u16(), 400, "{body}");

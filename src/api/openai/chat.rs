@@ -15,6 +15,7 @@ use self::chunks::Chunks;
 use self::records::{AnswerMessage, ChatCompletion, Choice, FINGERPRINT, Logprobs, Usage, finish_reason};
 use self::request::ChatCompletionRequest;
 use super::error::OpenAiError;
+use crate::api::error::ApiError;
 use crate::api::inference::{self, Answer, Delta, Outcome};
 use crate::api::{AppState, body, id, stream, time};
 
@@ -36,8 +37,9 @@ pub(crate) async fn completions(
         Outcome::Answer(pieces) if stream => answer.stream(*pieces, include_usage),
         Outcome::Answer(pieces) => answer.whole(*pieces).await?,
         Outcome::Rendered(prompt) => answer.rendered(&prompt)?,
-        // Only a request without messages loads, and such a one is refused.
-        Outcome::Loaded(_) => answer.rendered("")?,
+        Outcome::Loaded(_) => {
+            return Err(ApiError::Internal("a request with messages has only loaded its model".into()).into());
+        }
     })
 }
 

@@ -54,18 +54,13 @@ pub(crate) fn think(effort: &str) -> Result<Think, ApiError> {
     Think::parse(think)
 }
 
-/// What a format (`response_format`, `text.format`) demands; `schema` is where this route has it.
-pub(crate) fn format(kind: &str, schema: Option<Value>) -> Result<Format, ApiError> {
-    match kind {
-        "" | "text" => Ok(Format::None),
-        "json_object" => Ok(Format::Json),
-        "json_schema" => match schema {
-            None => Err(ApiError::BadRequest("a format of type json_schema needs a schema".into())),
-            schema => Ok(Format::parse(schema)),
-        },
-        other => Err(ApiError::BadRequest(format!(
-            "unknown format type {other:?}; it must be text, json_object or json_schema"
-        ))),
+/// What a format (`response_format`, `text.format`) demands; `schema` is where this route has it. Unknown types demand
+/// nothing, nor does a schema that is not there: so upstream has it.
+pub(crate) fn format(kind: &str, schema: Option<Value>) -> Format {
+    match kind.trim().to_lowercase().as_str() {
+        "json_object" => Format::Json,
+        "json_schema" => Format::parse(schema),
+        _ => Format::None,
     }
 }
 
@@ -146,14 +141,10 @@ impl CallNames {
     }
 }
 
-/// The effort of a request: `reasoning.effort`, or what the older field says.
+/// The effort of a request: what the object `reasoning` says, if only by saying nothing, or else the older field.
 pub(crate) fn effort(fields: &mut Fields) -> Result<String, ApiError> {
     let older = fields.string("reasoning_effort")?;
-    let newer = match fields.nested("reasoning", "Reasoning")? {
-        None => String::new(),
-        Some(mut reasoning) => reasoning.string("effort")?,
-    };
-    Ok(if newer.is_empty() { older } else { newer })
+    fields.nested("reasoning", "Reasoning")?.map_or(Ok(older), |mut reasoning| reasoning.string("effort"))
 }
 
 #[cfg(test)]
@@ -195,6 +186,19 @@ mod tests {
     }
 
     #[test]
+    fn the_object_outranks_the_older_field() {
+        for (body, wanted) in [
+            (json!({"reasoning_effort": "low"}), "low"),
+            (json!({"reasoning_effort": "low", "reasoning": null}), "low"),
+            (json!({"reasoning_effort": "low", "reasoning": {"effort": "high"}}), "high"),
+            (json!({"reasoning_effort": "low", "reasoning": {}}), ""),
+        ] {
+            let mut fields = Fields::from_value("ChatCompletionRequest", body.clone()).unwrap();
+            assert_eq!(effort(&mut fields).unwrap(), wanted, "{body}");
+        }
+    }
+
+    #[test]
     fn choices_that_can_be_met() {
         let tools = [Tool::new("f", "", Value::Null, false)];
         let named = ToolChoice::Named("f".into());
@@ -223,9 +227,10 @@ mod tests {
     #[test]
     fn formats() {
         let schema = json!({"type": "object"});
-        assert_eq!(format("text", None).unwrap(), Format::None);
-        assert_eq!(format("json_object", None).unwrap(), Format::Json);
-        assert_eq!(format("json_schema", Some(schema.clone())).unwrap(), Format::Schema(schema));
-        assert!(format("json_schema", None).is_err() && format("xml", None).is_err());
+        assert_eq!(format(" JSON_Object ", None), Format::Json);
+        assert_eq!(format("json_schema", Some(schema.clone())), Format::Schema(schema));
+        for (kind, schema) in [("text", None), ("", None), ("xml", None), ("json_schema", None)] {
+            assert_eq!(format(kind, schema), Format::None, "{kind}");
+        }
     }
 }

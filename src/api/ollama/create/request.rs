@@ -135,10 +135,13 @@ fn changes(fields: &mut Fields) -> Result<Changes, ApiError> {
     }
     let mut checked = Map::new();
     for (name, value) in fields.object("parameters")? {
-        if !value.is_null() {
-            let value = parameters::check(&name, value).map_err(|error| bad(error.to_string()))?;
-            checked.insert(name, value);
-        }
+        let value = match value {
+            Value::Null => continue,
+            // As in the options of a request: of no effect here, and shown.
+            value if !parameters::is_known(&name) => value,
+            value => parameters::check(&name, value).map_err(|error| bad(error.to_string()))?,
+        };
+        checked.insert(name, value);
     }
     Ok(Changes {
         template,

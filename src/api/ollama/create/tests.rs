@@ -13,7 +13,7 @@ fn parse(body: &Value) -> Result<CreateRequest, String> {
 fn everything_that_can_be_otherwise() {
     let ask = parse(&json!({
         "name": "Mine", "from": "tiny", "stream": false, "template": "{{ .Prompt }}", "system": "Be brief.",
-        "license": ["MIT", "", "BSD"], "parameters": {"stop": "x", "temperature": 0, "seed": null},
+        "license": ["MIT", "", "BSD"], "parameters": {"stop": "x", "temperature": 0, "seed": null, "heat": [1]},
         "messages": [{"role": "User", "content": "hi", "images": null}, {"role": "assistant", "content": null}],
         "info": {"model_family": "f", "context_length": 4096.0, "other": [1]}, "requires": "0.6.0", "adapters": {}
     }))
@@ -21,7 +21,7 @@ fn everything_that_can_be_otherwise() {
     assert_eq!((ask.name.to_string().as_str(), ask.streamed), ("Mine:latest", false));
     assert_eq!(ask.material, Material::Model(vec!["tiny".parse().unwrap()]));
     let changes = ask.changes;
-    assert_eq!(Value::Object(changes.parameters), json!({"stop": ["x"], "temperature": 0}));
+    assert_eq!(Value::Object(changes.parameters), json!({"stop": ["x"], "temperature": 0, "heat": [1]}));
     assert_eq!(changes.licenses, ["MIT", "BSD"]);
     assert_eq!(
         changes.messages,
@@ -65,7 +65,6 @@ fn what_cannot_be_made_is_refused() {
             json!({"model": "m", "from": "x", "template": "{{ .Prompt"}),
             "template error: line 1: unclosed action",
         ),
-        (json!({"model": "m", "from": "x", "parameters": {"heat": 1}}), "unknown parameter 'heat'"),
         (
             json!({"model": "m", "from": "x", "parameters": {"seed": "1"}}),
             "option \"seed\" must be of type integer",

@@ -37,6 +37,7 @@ impl Tools {
         for value in values {
             tools.add(Fields::from_value("ResponsesTool", value)?, None)?;
         }
+        Tool::check_number(tools.functions.len())?;
         Ok(tools)
     }
 
@@ -110,7 +111,11 @@ mod tests {
 
     #[test]
     fn what_is_refused() {
+        let tool = |index: usize| json!({"type": "function", "name": format!("f{index}")});
+        let many: Vec<Value> = (0..1025).map(tool).collect();
         for wrong in [
+            json!(many),
+            json!([{"type": "namespace", "name": "g", "tools": many}]),
             json!([{"type": "function"}]),
             json!(["f"]),
             json!([{"type": "function", "name": "f", "parameters": 1}]),
