@@ -64,26 +64,22 @@ pub enum EncoderError {
 }
 
 impl Encoder {
-    /// Reads the weights of `model` into memory. Looks at `stop` between tensors.
+    /// Reads the weights of `model` into memory. Looks at `stop` every few megabytes.
     pub fn open(model: &Model, stop: &dyn Fn() -> bool) -> Result<Self, EncoderError> {
         let parts = model.encoder().ok_or_else(|| EncoderError::NotAnEncoder(model.name.to_string()))?;
         let fail = |source| EncoderError::Weights { path: parts.weights.display().to_string(), source };
         let file = TensorFile::open(&parts.weights).map_err(fail)?;
         let config = parts.config.clone();
         let read = |name: &str, shape: &[usize]| {
-            if stop() {
-                return Err(EncoderError::Stopped);
-            }
-            let values = file.read(&format!("{}{name}", config.prefix), shape).map_err(fail)?;
+            let values = file.read_unless(stop, &format!("{}{name}", config.prefix), shape);
+            let values = values.map_err(|error| match error {
+                SafetensorsError::Stopped => EncoderError::Stopped,
+                other => fail(other),
+            })?;
             Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
         };
         let bert = Bert::new(&config, &read)?;
         Ok(Self { config, bert })
-    }
-
-    /// Values of a vector.
-    pub fn width(&self) -> usize {
-        self.config.hidden
     }
 
     /// Bytes of the weights in memory.

@@ -338,7 +338,7 @@ impl<C: Card> CardThread<C> {
                 self.give_up_card(&fault.into_step_error());
             }
             StepError::Sampling(_) | StepError::NotFinite => {
-                self.end_without_sequence(active, error.into_engine_error())
+                self.end_without_sequence(active, error.into_engine_error());
             }
             StepError::Fault(Fault::OutOfMemory(_) | Fault::Model(_) | Fault::Call(_)) => {
                 let error = error.into_engine_error();

@@ -70,7 +70,8 @@ impl Default for EngineConfig {
 /// Runs requests on one card. Clones share the card; dropping the last one shuts it down.
 ///
 /// No method blocks the thread it is called on, except [`Engine::start`], and the drop of the last handle without
-/// [`Engine::shutdown`], which waits for the vendor call under way so that the card is given back in order.
+/// [`Engine::shutdown`], which waits for the vendor call under way so that the card is given back in order, and for the
+/// layer of a text encoder that is being computed.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
@@ -95,12 +96,14 @@ impl Engine {
         config.driver.activity.get_or_insert_default();
         let driver = config.driver.clone();
         let open = always_the_same(config.device.clone(), move |choice| DeviceCard::open(choice, &driver));
-        Self::start_with(&config, open)
+        let host = Host::start(config.max_queue, config.keep_alive)?;
+        Self::start_with(&config, host, open)
     }
 
-    /// Starts with any kind of card.
-    pub(crate) fn start_with<C: Card>(
+    /// Starts with any kind of card, and a thread for encoders.
+    pub(super) fn start_with<C: Card>(
         config: &EngineConfig,
+        host: Host,
         mut open: impl FnMut() -> Result<C, Fault> + Send + 'static,
     ) -> Result<Self, EngineError> {
         let EngineConfig { max_queue, keep_alive, sequences, models, event_buffer, stall_limit, .. } =
@@ -108,7 +111,6 @@ impl Engine {
         let activity = config.driver.activity.clone().unwrap_or_default();
         let watchdog = Watchdog::start(activity, config.call_limits)
             .map_err(|error| EngineError::Internal(format!("cannot start the watchdog: {error}")))?;
-        let host = Host::start(max_queue, keep_alive)?;
         let mailbox = Arc::new(Mailbox::new());
         let limits =
             Limits { keep_alive, sequences: sequences.max(1), models: models.max(1), stall: stall_limit };
@@ -318,9 +320,9 @@ impl Engine {
     /// real cards. Idempotent.
     pub async fn shutdown(&self) {
         self.0.mailbox.close();
-        // Waits for one layer of one text: milliseconds.
         self.0.host.close();
         self.until_ended().await;
+        self.0.host.until_ended().await;
         if let Some(thread) = self.0.thread.lock().take() {
             // Does not block: saying that it ends is the last thing the thread does.
             thread.join().ok();

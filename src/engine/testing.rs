@@ -13,6 +13,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::card::{Card, CardModel, CardSequence, Fault, ModelSizes, StreamText};
 use super::handle::always_the_same;
+use super::host::Host;
 use super::{
     Counters, DoneReason, Engine, EngineConfig, EngineError, Event, GenerateOptions, Generation, LoadedPaths,
     Request, SamplingOptions, Summary,
@@ -104,9 +105,14 @@ impl World {
     }
 
     pub(crate) fn try_engine(&self, config: &EngineConfig) -> Result<Engine, EngineError> {
+        self.engine_beside(config, Host::start(config.max_queue, config.keep_alive)?)
+    }
+
+    /// An engine that has this thread for encoders.
+    pub(super) fn engine_beside(&self, config: &EngineConfig, host: Host) -> Result<Engine, EngineError> {
         let world = self.clone();
         let open = always_the_same(config.device.clone(), move |choice| world.open(choice));
-        Engine::start_with(config, open)
+        Engine::start_with(config, host, open)
     }
 
     /// As drivers do: `auto` takes the real card where there is one, and the software card where it cannot be opened.

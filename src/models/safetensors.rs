@@ -17,6 +17,9 @@ use super::gguf::TensorKind;
 /// Longest header that is read, in bytes; that of a model of thousand tensors has some hundred thousand.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 
+/// Values that are read at a time.
+const PIECE: usize = 1 << 20;
+
 /// An open file whose header was checked.
 #[derive(Debug)]
 pub struct TensorFile {
@@ -60,6 +63,9 @@ pub enum SafetensorsError {
         /// What it should be.
         wanted: Vec<usize>,
     },
+    /// Reading was given up.
+    #[error("was not read to its end")]
+    Stopped,
     /// A tensor's elements are of a type that is not read.
     #[error("has tensor {name} of type {kind}; F32, F16 and BF16 are read")]
     Kind {
@@ -122,10 +128,34 @@ impl TensorFile {
 
     /// Reads a tensor of this shape, in row-major order.
     pub fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, SafetensorsError> {
+        self.read_unless(&|| false, name, shape)
+    }
+
+    /// The same; looks at `stop` before every few megabytes, because tables of words have a gigabyte.
+    ///
+    /// # Errors
+    /// [`SafetensorsError::Stopped`] once `stop` says so.
+    pub fn read_unless(
+        &self,
+        stop: &dyn Fn() -> bool,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Vec<f32>, SafetensorsError> {
         let (entry, kind) = self.find(name, shape)?;
-        let mut raw = vec![0; usize::try_from(entry.bytes).unwrap_or(usize::MAX)];
-        self.file.read_exact_at(&mut raw, entry.offset)?;
-        decode(kind, &raw, shape.iter().product()).map_err(SafetensorsError::Broken)
+        let count: usize = shape.iter().product();
+        let width = entry.bytes / (count as u64).max(1);
+        let mut values = Vec::with_capacity(count);
+        let mut raw = Vec::new();
+        while values.len() < count {
+            if stop() {
+                return Err(SafetensorsError::Stopped);
+            }
+            let piece = PIECE.min(count - values.len());
+            raw.resize(piece * usize::try_from(width).unwrap_or(usize::MAX), 0);
+            self.file.read_exact_at(&mut raw, entry.offset + values.len() as u64 * width)?;
+            values.extend(decode(kind, &raw, piece).map_err(SafetensorsError::Broken)?);
+        }
+        Ok(values)
     }
 
     fn find(&self, name: &str, shape: &[usize]) -> Result<(&Entry, TensorKind), SafetensorsError> {
@@ -201,9 +231,31 @@ mod tests {
         assert_eq!(tensors.read("a", &[2]).unwrap(), [1.5, -2.0]);
         assert_eq!(tensors.read("b", &[1, 2]).unwrap(), [0.25, -8.0]);
         assert_eq!(tensors.read("c", &[1]).unwrap(), [3.0]);
+        let stopped = tensors.read_unless(&|| true, "a", &[2]);
+        assert!(matches!(stopped, Err(SafetensorsError::Stopped)));
         assert!(matches!(tensors.read("a", &[1, 2]), Err(SafetensorsError::Shape { .. })));
         assert!(matches!(tensors.check("ids", &[1]), Err(SafetensorsError::Kind { .. })));
         assert!(matches!(tensors.check("d", &[1]), Err(SafetensorsError::Missing(_))));
+    }
+
+    #[test]
+    fn a_tensor_of_many_pieces_is_read_whole_and_may_be_given_up() {
+        let count = 2 * PIECE + 3;
+        let header =
+            format!(r#"{{"a":{{"dtype":"BF16","shape":[{count}],"data_offsets":[4,{}]}}}}"#, 4 + 2 * count);
+        let value = |index: usize| half::bf16::from_bits(u16::try_from(index % 0x7f00).unwrap());
+        let data: Vec<u8> =
+            [0; 4].into_iter().chain((0..count).flat_map(|index| value(index).to_le_bytes())).collect();
+        let tensors = open(&file(&header, &data)).unwrap();
+        let values = tensors.read("a", &[count]).unwrap();
+        assert!(
+            values.iter().enumerate().all(|(index, read)| read.to_bits() == value(index).to_f32().to_bits())
+        );
+        assert_eq!(values.len(), count);
+        let asked = std::cell::Cell::new(0);
+        let stop = || asked.replace(asked.get() + 1) == 1;
+        assert!(matches!(tensors.read_unless(&stop, "a", &[count]), Err(SafetensorsError::Stopped)));
+        assert_eq!(asked.get(), 2);
     }
 
     #[test]

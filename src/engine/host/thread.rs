@@ -1,4 +1,8 @@
-//! The thread that computes encoders: its queue, the models in memory, one text per turn.
+//! The thread that computes encoders: its queue, one text per turn.
+//!
+//! Requests begin in the order of their arrival, as many as may take turns; the first in line waits where its model finds
+//! no room beside those in use, and those behind it with it. What begins keeps its encoder to its end, so nobody's model
+//! is read again for each text because others want theirs.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -14,18 +18,17 @@ use super::super::embed::{EmbedRequest, Embeddings};
 use super::super::error::EngineError;
 use super::super::keep_alive::KeepAlive;
 use super::super::mailbox::{Mailbox, Place};
-use super::super::resident::{goes_with, same_model};
+use super::memory::Encode;
+use super::residents::{Placed, Resident, Residents};
 use super::{Ends, Shown, ShownModel};
-use crate::encoder::{Encoder, EncoderError};
+use crate::encoder::EncoderError;
 use crate::models::model::Model;
 
-/// Encoders in memory at a time; they have tens to hundreds of megabytes.
-const MOST_MODELS: usize = 3;
 /// Requests that take turns; the others wait for one of them to end. What is computed of each takes memory until it is
 /// complete.
-const MOST_AT_A_TIME: usize = 8;
+pub(super) const MOST_AT_A_TIME: usize = 8;
 /// No answer took no time.
-const LEAST: Duration = Duration::from_nanos(1);
+pub(super) const LEAST: Duration = Duration::from_nanos(1);
 
 /// What the thread is asked for.
 pub(super) enum Command {
@@ -34,11 +37,10 @@ pub(super) enum Command {
     Unload(Arc<Model>, oneshot::Sender<bool>, Place),
 }
 
-/// How the thread is told things. Nobody waits in its line: requests take turns, and those of clients that left are
-/// dropped at each.
+/// How the thread is told things. Nobody waits in its line: those of clients that left are dropped at each turn.
 pub(super) type HostMailbox = Mailbox<Command, Infallible>;
 
-/// A request under way.
+/// A request.
 pub(super) struct Job {
     request: EmbedRequest,
     reply: oneshot::Sender<Result<Embeddings, EngineError>>,
@@ -46,25 +48,24 @@ pub(super) struct Job {
     /// Of the texts computed so far.
     vectors: Vec<Vec<f32>>,
     load: Duration,
-    _place: Place,
+    place: Place,
 }
 
-/// A model in memory.
-struct Resident {
-    model: Arc<Model>,
-    encoder: Encoder,
-    keep_alive: KeepAlive,
-    last_used: Instant,
+/// A request that takes turns, and what computes it.
+struct Running {
+    job: Job,
+    encoder: Arc<dyn Encode>,
 }
 
 /// The state of the thread.
 pub(super) struct HostThread {
-    /// Whose turn it is first; then the others that take turns, then those that wait, in the order of their arrival.
-    jobs: VecDeque<Job>,
-    residents: Vec<Resident>,
+    /// In the order of their turns.
+    running: VecDeque<Running>,
+    /// Those that wait to begin, in the order of their arrival. Empty if none runs.
+    line: VecDeque<Job>,
+    residents: Residents,
     mailbox: Arc<HostMailbox>,
     shown: Arc<Mutex<Shown>>,
-    keep_alive: KeepAlive,
 }
 
 impl Job {
@@ -74,34 +75,44 @@ impl Job {
         arrived: Instant,
         place: Place,
     ) -> Self {
-        Self { request, reply, arrived, vectors: Vec::new(), load: Duration::ZERO, _place: place }
+        Self { request, reply, arrived, vectors: Vec::new(), load: Duration::ZERO, place }
     }
 
     /// Answers, and gives the place back before anyone can look.
     fn end(self, result: Result<(), EngineError>) {
-        let Self { reply, arrived, vectors, load, _place: place, .. } = self;
+        let Self { reply, arrived, vectors, load, place, .. } = self;
         drop(place);
         let total = arrived.elapsed().max(LEAST);
         reply.send(result.map(|()| Embeddings { vectors, load, total })).ok();
     }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
 }
 
 impl HostThread {
-    pub(super) fn new(mailbox: Arc<HostMailbox>, shown: Arc<Mutex<Shown>>, keep_alive: KeepAlive) -> Self {
-        Self { jobs: VecDeque::new(), residents: Vec::new(), mailbox, shown, keep_alive }
+    pub(super) fn new(mailbox: Arc<HostMailbox>, shown: Arc<Mutex<Shown>>, residents: Residents) -> Self {
+        Self { running: VecDeque::new(), line: VecDeque::new(), residents, mailbox, shown }
     }
 
     /// Works until the mailbox is closed, then ends all requests.
     pub(super) fn run(mut self) {
-        while self.turn() {}
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.turn())) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(panic) => {
+                    let what = panic_text(panic.as_ref());
+                    tracing::error!(what, "the encoder thread panicked; all encoders are unloaded");
+                    self.drop_everything(&EngineError::Internal(what));
+                }
+            }
+        }
         for command in self.mailbox.take().commands {
             self.receive(command);
         }
-        for job in std::mem::take(&mut self.jobs) {
-            job.end(Err(EngineError::ShuttingDown));
-        }
-        self.residents.clear();
-        self.publish();
+        self.drop_everything(&EngineError::ShuttingDown);
     }
 
     /// One turn; false when the engine shuts down.
@@ -113,150 +124,133 @@ impl HostThread {
         if mail.closed {
             return false;
         }
-        self.jobs.retain(|job| !job.reply.is_closed());
-        self.expire();
+        self.let_go_of_the_absent();
+        // In this order: a model that the first in line wants is in use again before its time is up.
+        self.admit();
+        self.residents.expire(Instant::now());
         self.publish();
-        match self.jobs.pop_front() {
-            Some(job) => self.step(job),
-            None => self.mailbox.wait(self.next_expiry()),
+        match self.running.pop_front() {
+            Some(running) => self.step(running),
+            None => self.mailbox.wait(self.residents.next_expiry()),
         }
         true
     }
 
+    /// Drops the requests whose clients have left.
+    fn let_go_of_the_absent(&mut self) {
+        let Self { running, residents, line, .. } = self;
+        running.retain(|Running { job, .. }| {
+            let stays = !job.is_abandoned();
+            if !stays {
+                residents.touch(&job.request.model, None);
+            }
+            stays
+        });
+        line.retain(|job| !job.is_abandoned());
+    }
+
     fn receive(&mut self, command: Command) {
         match command {
-            Command::Embed(job) => self.jobs.push_back(*job),
+            Command::Embed(job) => self.line.push_back(*job),
             Command::Unload(model, reply, place) => {
-                self.expire();
-                let mut found = false;
-                let meant = |resident: &&mut Resident| goes_with(&resident.model, &model);
-                for resident in self.residents.iter_mut().filter(meant) {
-                    resident.keep_alive = KeepAlive::NOW;
-                    found = true;
-                }
-                self.expire();
+                self.residents.expire(Instant::now());
+                let found = self.residents.let_go(&model);
                 drop(place);
+                // Visible to whoever asks after the answer, which is why it is published before it.
                 self.publish();
                 reply.send(found).ok();
             }
         }
     }
 
-    /// Computes one text of a request, or loads its model if it has none.
-    fn step(&mut self, mut job: Job) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.advance(&mut job)));
-        let result = outcome.unwrap_or_else(|panic| {
-            let what = panic_text(panic.as_ref());
-            tracing::error!(what, model = %job.request.model.name, "computing a text panicked");
-            Err(EngineError::Internal(what))
-        });
-        self.shown.lock().loading = None;
-        match result {
-            Ok(false) => {
-                let last = self.jobs.len().min(MOST_AT_A_TIME - 1);
-                self.jobs.insert(last, job);
+    /// Lets requests begin until the first in line has to wait.
+    fn admit(&mut self) {
+        while self.running.len() < MOST_AT_A_TIME {
+            let Some(job) = self.line.pop_front() else { return };
+            if let Some(job) = self.begin(job) {
+                self.line.push_front(job);
+                return;
             }
-            Ok(true) => self.end(job, Ok(())),
-            Err(error) => self.end(job, Err(error)),
         }
     }
 
-    /// True when nothing is left to do.
-    fn advance(&mut self, job: &mut Job) -> Result<bool, EngineError> {
+    /// Lets a request begin, or ends it; gives it back if it has to wait.
+    fn begin(&mut self, mut job: Job) -> Option<Job> {
         let EmbedRequest { model, inputs, keep_alive } = &job.request;
         let only_unloads = inputs.is_empty() && keep_alive.is_some_and(KeepAlive::is_now);
-        if only_unloads && !self.residents.iter().any(|resident| same_model(&resident.model, model)) {
-            return Ok(true);
+        if only_unloads && !self.residents.has(model) {
+            self.end(job, Ok(()));
+            return None;
         }
-        let mailbox = Arc::clone(&self.mailbox);
-        let stop = || job.reply.is_closed() || mailbox.is_closed();
-        let (resident, load) = self.place(model, &stop)?;
-        job.load += load;
-        if let Some(keep_alive) = keep_alive {
-            resident.keep_alive = *keep_alive;
-        }
-        if let Some(tokens) = inputs.get(job.vectors.len()) {
-            let vector =
-                resident.encoder.encode(tokens, &stop).map_err(|error| refuse(error, model, &mailbox))?;
-            job.vectors.push(vector);
-        }
-        Ok(job.vectors.len() == inputs.len())
-    }
-
-    /// The model in memory, and how long reading it took.
-    fn place(
-        &mut self,
-        model: &Arc<Model>,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<(&mut Resident, Duration), EngineError> {
-        let known = self.residents.iter().position(|resident| same_model(&resident.model, model));
-        if let Some(index) = known {
-            return Ok((&mut self.residents[index], Duration::ZERO));
-        }
-        // One that was made anew takes the place of what it was.
-        self.residents.retain(|resident| resident.model.name != model.name);
-        while self.residents.len() >= MOST_MODELS {
-            let oldest = self.residents.iter().enumerate().min_by_key(|(_, resident)| resident.last_used);
-            let Some((index, _)) = oldest else { break };
-            let gone = self.residents.swap_remove(index);
-            tracing::info!(model = %gone.model.name, wanted = %model.name, "unloading an encoder");
-        }
-        self.shown.lock().loading = Some(ShownModel {
-            model: Arc::clone(model),
-            size_bytes: model.size,
-            ends: ends(self.keep_alive, None),
-        });
-        let began = Instant::now();
-        let encoder = Encoder::open(model, stop).map_err(|error| refuse(error, model, &self.mailbox))?;
-        let load = began.elapsed().max(LEAST);
-        tracing::info!(model = %model.name, seconds = load.as_secs_f64(), "loaded an encoder");
-        let keep_alive = self.keep_alive;
-        let resident = Resident { model: Arc::clone(model), encoder, keep_alive, last_used: Instant::now() };
-        let index = self.residents.len();
-        self.residents.push(resident);
-        Ok((&mut self.residents[index], load))
-    }
-
-    fn end(&mut self, job: Job, result: Result<(), EngineError>) {
-        let now = Instant::now();
-        let of_job = |resident: &&mut Resident| same_model(&resident.model, &job.request.model);
-        if let Some(resident) = self.residents.iter_mut().find(of_job) {
-            resident.last_used = now;
-        }
-        self.expire();
-        self.publish();
-        job.end(result);
-    }
-
-    fn is_busy(&self, resident: &Resident) -> bool {
-        self.jobs.iter().any(|job| same_model(&job.request.model, &resident.model))
-    }
-
-    /// When a model has to go; `None` while requests want it, or if it stays forever.
-    fn expiry(&self, resident: &Resident) -> Option<Instant> {
-        match resident.keep_alive {
-            KeepAlive::For(duration) if !self.is_busy(resident) => resident.last_used.checked_add(duration),
-            _ => None,
-        }
-    }
-
-    fn next_expiry(&self) -> Option<Instant> {
-        self.residents.iter().filter_map(|resident| self.expiry(resident)).min()
-    }
-
-    /// Lets models go whose keep-alive has run out.
-    fn expire(&mut self) {
-        let now = Instant::now();
-        let over = |resident: &Resident| self.expiry(resident).is_some_and(|end| end <= now);
-        let over: Vec<bool> = self.residents.iter().map(over).collect();
-        let mut over = over.into_iter();
-        self.residents.retain(|resident| {
-            let goes = over.next().unwrap_or(false);
-            if goes {
-                tracing::info!(model = %resident.model.name, "unloading an encoder whose keep-alive has run out");
+        let Self { residents, mailbox, shown, .. } = self;
+        let ends = ends(residents.keep_alive(), None);
+        let announce = || {
+            let (model, size_bytes) = (Arc::clone(model), model.size);
+            shown.lock().loading = Some(ShownModel { model, size_bytes, ends });
+        };
+        let stop = || job.is_abandoned() || mailbox.is_closed();
+        let placed = guarded(model, || residents.place(model, &announce, &stop));
+        self.shown.lock().loading = None;
+        match placed {
+            Ok(Placed::Later) => return Some(job),
+            Ok(Placed::There(encoder, load)) => {
+                job.load = load;
+                self.residents.touch(&job.request.model, job.request.keep_alive);
+                if job.request.inputs.is_empty() {
+                    drop(encoder);
+                    self.end(job, Ok(()));
+                } else {
+                    self.running.push_back(Running { job, encoder });
+                }
             }
-            !goes
-        });
+            Err(error) => self.end(job, Err(error)),
+        }
+        None
+    }
+
+    /// Computes one text of a request.
+    fn step(&mut self, running: Running) {
+        let Running { mut job, encoder } = running;
+        let EmbedRequest { model, inputs, .. } = &job.request;
+        let Some(tokens) = inputs.get(job.vectors.len()) else {
+            drop(encoder);
+            return self.end(job, Ok(()));
+        };
+        let stop = || job.is_abandoned() || self.mailbox.is_closed();
+        let vector = guarded(model, || encoder.encode(tokens, &stop).map_err(|error| refuse(error, model)));
+        let ended = match vector {
+            Ok(vector) => {
+                job.vectors.push(vector);
+                (job.vectors.len() == job.request.inputs.len()).then_some(Ok(()))
+            }
+            Err(error) => Some(Err(error)),
+        };
+        match ended {
+            None => self.running.push_back(Running { job, encoder }),
+            Some(result) => {
+                drop(encoder);
+                self.end(job, result);
+            }
+        }
+    }
+
+    /// Ends a request that holds no encoder any more.
+    fn end(&mut self, job: Job, result: Result<(), EngineError>) {
+        self.residents.touch(&job.request.model, None);
+        self.publish();
+        let stopped = matches!(result, Err(EngineError::Cancelled)) && self.mailbox.is_closed();
+        job.end(if stopped { Err(EngineError::ShuttingDown) } else { result });
+    }
+
+    /// Ends all requests and lets all models go.
+    fn drop_everything(&mut self, error: &EngineError) {
+        let running = std::mem::take(&mut self.running).into_iter().map(|running| running.job);
+        let jobs: Vec<Job> = running.chain(std::mem::take(&mut self.line)).collect();
+        self.residents.clear();
+        *self.shown.lock() = Shown::default();
+        for job in jobs {
+            job.end(Err(error.clone()));
+        }
     }
 
     /// Writes down what is in memory.
@@ -264,10 +258,20 @@ impl HostThread {
         let show = |resident: &Resident| ShownModel {
             model: Arc::clone(&resident.model),
             size_bytes: resident.encoder.memory_bytes(),
-            ends: ends(resident.keep_alive, self.expiry(resident)),
+            ends: ends(resident.keep_alive, resident.expires_at()),
         };
-        self.shown.lock().loaded = self.residents.iter().map(show).collect();
+        let loaded = self.residents.staying(Instant::now()).map(show).collect();
+        self.shown.lock().loaded = loaded;
     }
+}
+
+/// Does what has to do with one request; a panic is its error.
+fn guarded<T>(model: &Model, work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let what = panic_text(panic.as_ref());
+        tracing::error!(what, model = %model.name, "an encoder panicked");
+        Err(EngineError::Internal(what))
+    })
 }
 
 /// When a model goes that has this end, or none yet because it is in use.
@@ -282,11 +286,10 @@ fn ends(keep_alive: KeepAlive, end: Option<Instant>) -> Ends {
     }
 }
 
-/// The answer to a request whose text could not be computed.
-fn refuse(error: EncoderError, model: &Model, mailbox: &HostMailbox) -> EngineError {
+/// The answer to a request whose model could not be read, or whose text could not be computed.
+pub(super) fn refuse(error: EncoderError, model: &Model) -> EngineError {
     let name = model.name.to_string();
     match error {
-        EncoderError::Stopped if mailbox.is_closed() => EngineError::ShuttingDown,
         EncoderError::Stopped => EngineError::Cancelled,
         EncoderError::NotAnEncoder(_) | EncoderError::Weights { .. } => {
             EngineError::ModelLoad { model: name, reason: error.to_string() }
