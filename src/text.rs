@@ -39,6 +39,7 @@ pub use end_of_generation::end_token_ids;
 pub use error::TextError;
 pub use families::Family;
 pub use fill_in_middle::FillInMiddle;
+pub(crate) use fit::{BYTES_PER_TOKEN, text_without_middle, without_middle};
 pub use gguf_vocab::{GgufTokenizer, adds_bos, build_tokenizer};
 pub(crate) use grammar::Vocabulary;
 pub use grammar::{Calls, Constraint, Grammar, GrammarError, GrammarSpec, Thoughts, TokenMask};

@@ -162,10 +162,12 @@ impl From<TextError> for ApiError {
     fn from(error: TextError) -> Self {
         match error {
             TextError::PromptTooLong { .. } => Self::PromptTooLong,
-            TextError::TemplateRefused(_) | TextError::NoMessages | TextError::Encode(_) => {
-                Self::BadRequest(error.to_string())
-            }
-            TextError::Grammar(_) => Self::BadRequest(error.to_string()),
+            // A template that leaves its budget has been given too much, if not by its messages then by its tools.
+            TextError::TemplateRefused(_)
+            | TextError::TemplateBudget
+            | TextError::NoMessages
+            | TextError::Encode(_)
+            | TextError::Grammar(_) => Self::BadRequest(error.to_string()),
             other => Self::Model(other.to_string()),
         }
     }

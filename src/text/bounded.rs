@@ -70,7 +70,7 @@ pub(super) fn encode_within(tokenizer: &Tokenizer, text: &str, limit: usize) -> 
     let fail = |error: tokenizers::Error| TextError::Encode(error.to_string());
     let marks = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
     let room = limit.checked_sub(marks).filter(|&room| room > 0);
-    let room = room.ok_or(TextError::PromptTooLong { tokens: marks, limit })?;
+    let room = room.ok_or(TextError::PromptTooLong { limit })?;
     let most = text.floor_char_boundary(room.saturating_mul(BYTES_PER_TOKEN));
     let mut encoding: Encoding = tokenizer.encode_fast(&text[..most], false).map_err(fail)?;
     let cut = encoding.len() > room || most < text.len();

@@ -61,12 +61,8 @@ pub enum TextError {
     #[error("no messages to render")]
     NoMessages,
     /// The prompt needs more tokens than the context holds.
-    #[error(
-        "the prompt is longer than the context length currently available to the model ({tokens} tokens, limit {limit})"
-    )]
+    #[error("the prompt is longer than the context length currently available to the model ({limit} tokens)")]
     PromptTooLong {
-        /// Tokens of the prompt.
-        tokens: usize,
         /// Tokens that fit.
         limit: usize,
     },

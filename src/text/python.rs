@@ -98,7 +98,7 @@ struct Writer {
 impl Writer {
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
         if depth > MAX_DEPTH {
-            return Err(Error::new(ErrorKind::InvalidOperation, "value is nested too deeply"));
+            return Err(Error::new(ErrorKind::OutOfFuel, "value is nested too deeply"));
         }
         self.check_bytes()?;
         let json = self.dialect == Dialect::Json;
@@ -175,7 +175,7 @@ impl Writer {
             return Ok(());
         }
         let message = format!("value is too large to write: it has more than {MAX_NODES} items");
-        Err(Error::new(ErrorKind::InvalidOperation, message))
+        Err(Error::new(ErrorKind::OutOfFuel, message))
     }
 
     fn check_bytes(&self) -> Result<(), Error> {
@@ -183,7 +183,7 @@ impl Writer {
             return Ok(());
         }
         let message = format!("value is too large to write: it takes more than {MAX_BYTES} bytes");
-        Err(Error::new(ErrorKind::InvalidOperation, message))
+        Err(Error::new(ErrorKind::OutOfFuel, message))
     }
 
     fn items<T>(

@@ -50,3 +50,27 @@ fn values_take_no_more_memory_than_is_set_aside() {
     println!("refused {} MiB, read {} MiB", refused / MIB, read / MIB);
     assert_eq!(server.terminate().0, Some(0));
 }
+
+#[test]
+fn long_prompts_take_what_their_window_takes() {
+    let mut program = Program::new();
+    program.create("tiny");
+    let server = program.serve();
+    let model = r#"{"model":"tiny","stream":false,"options":{"num_predict":1},"#;
+    let ask = |path: &str, input: &str, item: &str, end: &str, bytes: usize| {
+        let body = filled(&[model, input].concat(), item, end, bytes);
+        assert_eq!(post(&program, path, &body), 200, "{input}");
+    };
+    ask("/api/generate", r#""prompt":""#, "word ", r#""}"#, 1000);
+    let before = server.peak_memory();
+    ask("/api/generate", r#""raw":true,"prompt":""#, "word ", r#""}"#, 70 * MIB);
+    ask("/api/generate", r#""prompt":""#, " ", r#""}"#, 70 * MIB);
+    ask("/api/chat", r#""messages":[{"role":"user","content":""#, "a\\n", r#""}]}"#, 70 * MIB);
+    let message = [r#"{"role":"user","content":""#, &"word ".repeat(100_000), r#""},"#].concat();
+    ask("/api/chat", r#""messages":["#, &message, r#"{"role":"user","content":"x"}]}"#, 70 * MIB);
+    let took = server.peak_memory() - before;
+    println!("{} MiB", took / MIB);
+    // The body, its texts as they came and as they are, and little more.
+    assert!(took < 300 * MIB, "{} MiB", took / MIB);
+    assert_eq!(server.terminate().0, Some(0));
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::fixture::start;
+use crate::fixture::{CONTEXT, start};
 
 #[tokio::test]
 async fn the_content_type_is_never_looked_at() {
@@ -71,11 +71,39 @@ async fn a_body_over_the_limit_is_413_and_the_client_hears_it() {
     let answer = server.send("POST", "/api/chat", body).await;
     assert_eq!(answer.status, 413);
     assert!(answer.error().contains("larger than"));
-    // Large, but allowed: pictures make such bodies.
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn large_bodies_are_read_and_cut_to_the_window() {
+    let server = start().await;
     let text = "x".repeat(70 << 20);
-    let answer = server
-        .post("/api/chat", &json!({"model": "nope", "messages": [{"role": "user", "content": text}]}))
-        .await;
-    assert_eq!(answer.status, 404);
+    let turn = |content: &str| json!({"role": "user", "content": content});
+    let few = json!({"num_predict": 1});
+    for messages in [
+        json!([turn(&text)]),
+        json!(vec![turn(&text[..1 << 20]); 4]),
+        json!([{"role": "system", "content": text[..4 << 20]}, turn("x")]),
+        json!(vec![turn("x"); 20_000]),
+    ] {
+        let mut ask = json!({"model": "tiny", "messages": messages, "options": few, "stream": false});
+        let answer = server.post("/api/chat", &ask).await.json();
+        let tokens = answer["prompt_eval_count"].as_u64().unwrap();
+        assert!((CONTEXT as u64 / 3..=CONTEXT as u64).contains(&tokens), "{tokens}");
+        ask["truncate"] = json!(false);
+        let refused = server.post("/api/chat", &ask).await;
+        assert_eq!(refused.status, 400);
+        assert!(refused.error().starts_with("the prompt is longer than the context length"));
+    }
+    for more in [json!({"raw": true}), json!({}), json!({"context": [1, 2, 3]})] {
+        let prompt = &text[..4 << 20];
+        let mut ask = json!({"model": "tiny", "prompt": prompt, "options": few, "stream": false});
+        ask.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let answer = server.post("/api/generate", &ask).await.json();
+        // num_keep (4) tokens of the start, and about half of the rest.
+        assert_eq!(answer["prompt_eval_count"], 4 + (CONTEXT - 4) / 2);
+        ask["shift"] = json!(false);
+        assert_eq!(server.post("/api/generate", &ask).await.status, 400);
+    }
     server.stop().await;
 }

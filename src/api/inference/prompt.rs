@@ -59,7 +59,7 @@ impl Prompt {
         let settings = &ask.settings;
         if ask.raw {
             // Without a template there are no tags, and nothing that marks a gap.
-            let tokens = window.fit_tokens(text.encode_prompt(&ask.prompt)?)?;
+            let tokens = window.fit_tokens(text.encode_prompt(&window.shorten(&ask.prompt)?)?)?;
             return Self::new(tokens, text, settings, None, &[], settings.format.grammar()?);
         }
         let given;
@@ -70,7 +70,7 @@ impl Prompt {
             &given
         };
         let render = settings.render_options(model);
-        if let Some(tokens) = insert(ask, text, &render, model)? {
+        if let Some(tokens) = insert(ask, text, &render, model, window)? {
             // A gap is filled without thoughts.
             let tokens = window.fit_tokens(after_context(ask, model, tokens)?)?;
             return Self::new(tokens, text, settings, None, &[], settings.format.grammar()?);
@@ -79,6 +79,7 @@ impl Prompt {
         let tokens = if ask.context.is_empty() {
             window.fit_chat(text, &messages, &render)?
         } else {
+            let messages = window.shorten_chat(&messages.iter().collect::<Vec<_>>())?;
             let rendered = text.encode(&text.render(&messages, &render)?, false)?;
             window.fit_tokens(after_context(ask, model, rendered)?)?
         };
@@ -133,11 +134,13 @@ fn insert(
     text: &TextModel,
     render: &RenderOptions,
     model: &Model,
+    window: &Window,
 ) -> Result<Option<Vec<TokenId>>, ApiError> {
     if ask.suffix.is_empty() {
         return Ok(None);
     }
-    let rendered = text.render_insert(&ask.prompt, &ask.suffix, render)?;
+    let (prompt, suffix) = (window.shorten(&ask.prompt)?, window.shorten(&ask.suffix)?);
+    let rendered = text.render_insert(&prompt, &suffix, render)?;
     let rendered = rendered
         .ok_or_else(|| ApiError::Unsupported { model: model.name.canonical(), capability: "insert" })?;
     Ok(Some(text.encode_prompt(&rendered)?))

@@ -7,9 +7,14 @@
 //! manner: half of what comes after the first `num_keep` tokens is forgotten, and without `num_predict` it ends after ten
 //! windows. With `shift: false` it ends at `num_ctx`. Either way `done_reason` is "length".
 
+use std::borrow::Cow;
+
 use super::options::Options;
 use crate::api::error::ApiError;
-use crate::text::{Message, RenderOptions, TextError, TextModel, TokenId};
+use crate::text::{
+    BYTES_PER_TOKEN, Message, RenderOptions, TextError, TextModel, TokenId, text_without_middle,
+    without_middle,
+};
 
 /// Upper bound of an answer without `num_predict`, in windows.
 const UNLIMITED_WINDOWS: usize = 10;
@@ -66,11 +71,40 @@ impl Window {
             Err(TextError::PromptTooLong { .. }) if self.truncate && self.shift => {
                 let last = messages.len().saturating_sub(1);
                 let system = messages[..last].iter().filter(|message| message.role == "system");
-                let shortest: Vec<Message> = system.chain(&messages[last..]).cloned().collect();
-                self.fit_tokens(text.fit_chat(&shortest, render, usize::MAX, false)?)
+                let shortest: Vec<&Message> = system.chain(&messages[last..]).collect();
+                let shortest = self.shorten_chat(&shortest)?;
+                self.fit_tokens(text.encode_prompt(&text.render(&shortest, render)?)?)
             }
             fitted => Ok(fitted?),
         }
+    }
+
+    /// A text without that part of its middle that a cut would take out of its tokens anyway. Nothing longer than what
+    /// comes out is worth to be tokenised.
+    ///
+    /// # Errors
+    /// [`ApiError::PromptTooLong`] if it has such a part and must not be cut.
+    pub(crate) fn shorten<'a>(&self, text: &'a str) -> Result<Cow<'a, str>, ApiError> {
+        let Some((head, tail)) = self.ends_of(text.len())? else { return Ok(text.into()) };
+        Ok(text_without_middle(text, head, tail).into())
+    }
+
+    /// As [`Window::shorten`], for the contents of messages.
+    pub(crate) fn shorten_chat(&self, messages: &[&Message]) -> Result<Vec<Message>, ApiError> {
+        let length = messages.iter().map(|message| message.content.len()).sum();
+        match self.ends_of(length)? {
+            Some((head, tail)) => Ok(without_middle(messages, head, tail)),
+            None => Ok(messages.iter().map(|&message| message.clone()).collect()),
+        }
+    }
+
+    /// How many bytes at both ends of a text can survive a cut; `None` if the text may fit as it is.
+    fn ends_of(&self, length: usize) -> Result<Option<(usize, usize)>, ApiError> {
+        if length <= self.limit.saturating_mul(BYTES_PER_TOKEN) {
+            return Ok(None);
+        }
+        let (keep, newest) = self.cut()?;
+        Ok(Some((keep * BYTES_PER_TOKEN, newest * BYTES_PER_TOKEN)))
     }
 
     /// Tokens cut to the window.
@@ -78,13 +112,18 @@ impl Window {
         if tokens.len() <= self.limit {
             return Ok(tokens);
         }
+        let (keep, newest) = self.cut()?;
+        tokens.drain(keep..tokens.len() - newest);
+        Ok(tokens)
+    }
+
+    /// How many of the first and of the newest tokens stay when a prompt is cut.
+    fn cut(&self) -> Result<(usize, usize), ApiError> {
         if !(self.truncate && self.shift) {
             return Err(ApiError::PromptTooLong);
         }
         let keep = self.num_keep.min(self.limit / 2);
-        let newest = (self.limit - keep).div_ceil(2);
-        tokens.drain(keep..tokens.len() - newest);
-        Ok(tokens)
+        Ok((keep, (self.limit - keep).div_ceil(2)))
     }
 }
 
@@ -118,6 +157,23 @@ mod tests {
         for (truncate, shift) in [(false, true), (true, false)] {
             let error = window(99, truncate, shift).fit_tokens(tokens.clone()).unwrap_err();
             assert!(matches!(error, ApiError::PromptTooLong));
+        }
+    }
+
+    #[test]
+    fn what_a_cut_would_take_out_is_not_tokenised() {
+        let (start, end) = ("s".repeat(4 * BYTES_PER_TOKEN), "e".repeat(8 * BYTES_PER_TOKEN));
+        let long = [start.as_str(), &"m".repeat(1 << 20), &end].concat();
+        let wide = window(20, true, true);
+        assert_eq!(wide.shorten(&long).unwrap(), [start.as_str(), &end].concat());
+        assert!(matches!(wide.shorten(&long[..20 * BYTES_PER_TOKEN]).unwrap(), Cow::Borrowed(_)));
+        let messages = [Message::new("system", &start[..100]), Message::new("user", &long[100..])];
+        let kept = wide.shorten_chat(&messages.each_ref()).unwrap();
+        assert_eq!(kept[0], messages[0]);
+        assert_eq!(kept[1].content, [&start[100..], &end].concat());
+        for window in [window(20, false, true), window(20, true, false)] {
+            assert!(matches!(window.shorten(&long), Err(ApiError::PromptTooLong)));
+            assert!(matches!(window.shorten_chat(&messages.each_ref()), Err(ApiError::PromptTooLong)));
         }
     }
 
