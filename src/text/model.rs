@@ -172,6 +172,11 @@ impl TextModel {
         self.table.bytes(id)
     }
 
+    /// Returns the name of a token in the vocabulary, as files of models have it.
+    pub fn token_name(&self, id: TokenId) -> Option<String> {
+        self.tokenizer.id_to_token(id)
+    }
+
     /// Returns one more than the highest token number.
     pub fn vocab_len(&self) -> usize {
         self.table.len()

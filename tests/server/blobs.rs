@@ -122,7 +122,12 @@ async fn a_gguf_file_becomes_a_model() {
         )
         .await;
     assert_eq!(answer.json()["eval_count"], 2, "{}", answer.text);
-    assert_eq!(server.post("/api/show", &json!({"model": "made"})).await.json()["system"], "be");
+    let shown = server.post("/api/show", &json!({"model": "made"})).await.json();
+    assert_eq!((&shown["system"], &shown["model_info"]["tokenizer.ggml.tokens"]), (&json!("be"), &json!([])));
+    let verbose = server.post("/api/show", &json!({"model": "made", "verbose": true})).await.json();
+    let tokens = verbose["model_info"]["tokenizer.ggml.tokens"].as_array().unwrap();
+    assert_eq!(json!(tokens.len()), verbose["model_info"]["llama.vocab_size"]);
+    assert!(tokens.contains(&json!("<|im_end|>")) && tokens.contains(&json!("he")));
 
     // A model made of it has the same files, and so is on the card already.
     server.post("/api/create", &json!({"model": "other", "from": "made", "system": "x"})).await;

@@ -22,6 +22,9 @@ const SHORT_LIST: usize = 5;
 /// Column of the values in the text form of the parameters.
 const PARAMETER_WIDTH: usize = 30;
 
+/// Key of `model_info` with the vocabulary.
+const TOKENS: &str = "tokenizer.ggml.tokens";
+
 /// Keys of `model_info` whose values whoever made the model may have given, and under what names.
 const INFO_KEYS: [(&str, &str); 3] = [
     ("general.basename", "base_name"),
@@ -118,7 +121,9 @@ fn describe(model: &Model, asked: Asked) -> Shown {
             model_info.insert(key.replace("ARCH", &manifest.family), value.clone());
         }
     }
-    if !verbose {
+    if verbose {
+        spell_vocabulary(model, &mut model_info);
+    } else {
         let lists = model_info.values_mut().filter_map(Value::as_array_mut);
         lists.filter(|items| items.len() > SHORT_LIST).for_each(Vec::clear);
     }
@@ -150,6 +155,19 @@ fn template_of(model: &Model) -> String {
             tracing::warn!(model = %model.name, %error, "cannot show the template");
             String::new()
         }
+    }
+}
+
+/// Puts the names of all tokens where an import has left them out, because the tokenizer's own file has them.
+fn spell_vocabulary(model: &Model, model_info: &mut Map<String, Value>) {
+    let tokens = model_info.get_mut(TOKENS).and_then(Value::as_array_mut).filter(|tokens| tokens.is_empty());
+    let Some(tokens) = tokens else { return };
+    match model.text() {
+        Ok(text) => {
+            let names = (0..).take(text.vocab_len()).map(|id| text.token_name(id).unwrap_or_default().into());
+            tokens.extend(names);
+        }
+        Err(error) => tracing::warn!(model = %model.name, %error, "cannot show the vocabulary"),
     }
 }
 
