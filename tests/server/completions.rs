@@ -219,6 +219,9 @@ async fn completions_of_a_prompt() {
         (&empty["choices"][0]["text"], &empty["choices"][0]["finish_reason"]),
         (&json!(""), &json!("stop"))
     );
+    let empty = chunks(&server.post(path, &completion(json!({"prompt": "", "stream": true}))).await);
+    assert_eq!(empty[0]["choices"], json!([{"text": "", "index": 0, "finish_reason": "stop"}]));
+    assert_eq!(empty.len(), 1);
     server.stop().await;
 }
 

@@ -78,7 +78,7 @@ impl Events {
         self.delta(frame, done.last)?;
         self.close(frame)?;
         let stop_reason = stop_reason(done.summary.reason, self.called);
-        let (delta, usage) = (StopDelta { stop_reason, stop_sequence: None }, Usage::from(&done.summary));
+        let (delta, usage) = (StopDelta { stop_reason }, Usage::from(&done.summary));
         write(frame, &Event::MessageDelta { delta, usage })?;
         write(frame, &Event::MessageStop {})
     }
@@ -149,7 +149,7 @@ mod tests {
             start(2, json!({"type": "tool_use", "id": "call_0", "name": "f", "input": {}})),
             delta(2, json!({"type": "input_json_delta", "partial_json": "{\"b\":1,\"a\":[2]}"})),
             stop(2),
-            json!({"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": null}, "usage": usage}),
+            json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": usage}),
             json!({"type": "message_stop"}),
         ];
         assert_eq!(events, expected);

@@ -39,8 +39,8 @@ fn message(
     stop_reason: Option<&'static str>,
     usage: Usage,
 ) -> MessageObject {
-    let (kind, role, stop_sequence) = ("message", "assistant", None);
-    MessageObject { id: id::hex("msg"), kind, role, model, content, stop_reason, stop_sequence, usage }
+    let (kind, role) = ("message", "assistant");
+    MessageObject { id: id::hex("msg"), kind, role, model, content, stop_reason, usage }
 }
 
 /// The prompt's tokens are known before the answer and stand in the first event.

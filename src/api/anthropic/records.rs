@@ -17,8 +17,6 @@ pub(crate) struct MessageObject {
     pub(crate) content: Vec<Block>,
     /// `null` until it is known.
     pub(crate) stop_reason: Option<&'static str>,
-    /// Always `null`: which of the texts ended an answer is not told.
-    pub(crate) stop_sequence: Option<String>,
     pub(crate) usage: Usage,
 }
 
@@ -139,11 +137,10 @@ pub(crate) enum BlockDelta {
     },
 }
 
-/// Why an answer ended.
+/// Why an answer ended. Which of the texts ended it is not told, as upstream.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StopDelta {
     pub(crate) stop_reason: &'static str,
-    pub(crate) stop_sequence: Option<String>,
 }
 
 /// The wire word for why an answer ended.

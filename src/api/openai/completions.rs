@@ -106,6 +106,7 @@ pub(crate) async fn completions(
         Outcome::Answer(pieces) => writer.whole(*pieces).await?,
         Outcome::Rendered(prompt) => writer.single(prompt, None, Usage::default())?,
         // A prompt without text only loads the model; there is nothing to complete.
+        Outcome::Loaded(_) if stream => writer.stream_nothing(include_usage)?,
         Outcome::Loaded(_) => writer.single(String::new(), Some("stop"), Usage::default())?,
     })
 }
@@ -121,6 +122,12 @@ impl Writer {
     fn stream(self, pieces: Answer, include_usage: bool) -> Response {
         let frames = stream::frames(pieces, Vec::new(), move |piece| self.render(piece, include_usage));
         stream::sse(frames)
+    }
+
+    /// A stream of nothing but its end.
+    fn stream_nothing(&self, include_usage: bool) -> Result<Response, ApiError> {
+        let end = self.end(String::new(), "stop", Usage::default(), include_usage)?;
+        Ok(stream::sse(futures_util::stream::iter([end])))
     }
 
     async fn whole(self, pieces: Answer) -> Result<Response, OpenAiError> {
@@ -140,23 +147,35 @@ impl Writer {
 
     /// What a piece looks like on the wire. If the usage is wanted, every chunk has one, and only the last is true.
     fn render(&self, piece: Piece, include_usage: bool) -> Result<Vec<u8>, ApiError> {
-        let no_usage = include_usage.then(Usage::default);
         match piece {
             Piece::Delta(delta) if delta.content.is_empty() => Ok(Vec::new()),
-            Piece::Delta(delta) => stream::event(None, &self.record(Some((delta.content, None)), no_usage)),
+            Piece::Delta(delta) => {
+                let no_usage = include_usage.then(Usage::default);
+                stream::event(None, &self.record(Some((delta.content, None)), no_usage))
+            }
             Piece::Done(done) => {
                 let reason = finish_reason(done.summary.reason, false);
-                let last = self.record(Some((done.last.content, Some(reason))), no_usage);
-                let mut frame = stream::event(None, &last)?;
-                if include_usage {
-                    let usage = Usage::from(&done.summary);
-                    frame.extend(stream::event(None, &self.record(None, Some(usage)))?);
-                }
-                frame.extend(DONE);
-                Ok(frame)
+                self.end(done.last.content, reason, Usage::from(&done.summary), include_usage)
             }
             Piece::Error(error) => stream::event(None, &ErrorEnvelope::from(&error)),
         }
+    }
+
+    /// The chunks at the end.
+    fn end(
+        &self,
+        text: String,
+        reason: &'static str,
+        usage: Usage,
+        include_usage: bool,
+    ) -> Result<Vec<u8>, ApiError> {
+        let no_usage = include_usage.then(Usage::default);
+        let mut frame = stream::event(None, &self.record(Some((text, Some(reason))), no_usage))?;
+        if include_usage {
+            frame.extend(stream::event(None, &self.record(None, Some(usage)))?);
+        }
+        frame.extend(DONE);
+        Ok(frame)
     }
 
     fn record(&self, choice: Option<(String, Option<&'static str>)>, usage: Option<Usage>) -> Completion {
