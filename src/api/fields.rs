@@ -14,12 +14,18 @@ use serde_json::{Map, Value};
 
 use super::error::ApiError;
 
+#[cfg(test)]
+pub(crate) mod record;
+
 /// One JSON object of a request, field names folded to lower case.
 #[derive(Debug)]
 pub(crate) struct Fields {
     /// Name of the request or the object, for error texts (`GenerateRequest`).
     owner: &'static str,
     fields: Map<String, Value>,
+    /// Name under which tests record what is asked for.
+    #[cfg(test)]
+    record: Option<String>,
 }
 
 impl Fields {
@@ -50,12 +56,22 @@ impl Fields {
                 )));
             }
         };
-        let fields = fields.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
-        Ok(Self { owner, fields })
+        let fields: Map<_, _> =
+            fields.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
+        Ok(Self {
+            owner,
+            #[cfg(test)]
+            record: fields.get(record::FIELD).and_then(Value::as_str).map(str::to_owned),
+            fields,
+        })
     }
 
     /// Takes a field out as it is; `None` when it is absent or `null`.
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
+        #[cfg(test)]
+        if let Some(record) = &self.record {
+            record::note(record, name);
+        }
         self.fields.remove(name).filter(|value| !value.is_null())
     }
 

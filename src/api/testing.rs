@@ -38,7 +38,18 @@ pub(super) fn store(root: &Path, guess: usize) -> Arc<Store> {
 
 /// Posts a body to the router.
 pub(super) async fn post(engine: &Engine, store: &Arc<Store>, path: &str, body: &Value) -> Response {
+    send(engine, store, "POST", path, body).await
+}
+
+/// Sends a body to the router.
+pub(super) async fn send(
+    engine: &Engine,
+    store: &Arc<Store>,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Response {
     let state = AppState::new(engine.clone(), Arc::clone(store), Settings::default());
-    let request = Request::post(path).body(Body::from(body.to_string())).unwrap();
+    let request = Request::builder().method(method).uri(path).body(Body::from(body.to_string())).unwrap();
     router(state).oneshot(request).await.unwrap()
 }

@@ -28,6 +28,7 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
 pub(crate) fn operations() -> Vec<Operation> {
     vec![
         Operation::new("ax650", "get", PATH, "What is in use right now")
+            .has_head()
             .gives::<Usage>()
             .fails::<NativeError>(),
     ]

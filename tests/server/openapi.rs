@@ -5,15 +5,17 @@ use serde_json::{Value, json};
 use crate::fixture::{Server, start};
 
 /// Fields whose wrong types are passed over, as upstream does.
-const LENIENT: [(&str, &str); 5] = [
+const LENIENT: [(&str, &str); 7] = [
+    ("/api/chat", "tool_choice"),
     ("/v1/chat/completions", "stop"),
     ("/v1/chat/completions", "tool_choice"),
     ("/v1/completions", "stop"),
     ("/v1/messages", "system"),
     ("/v1/messages", "tool_choice"),
+    ("/v1/responses", "tool_choice"),
 ];
 
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+const METHODS: [&str; 6] = ["get", "head", "post", "put", "patch", "delete"];
 
 async fn description(server: &Server) -> Value {
     let answer = server.get("/openapi.json").await;

@@ -14,15 +14,17 @@ use crate::api::openapi::requests::ollama::{
     ShowRequest, TransferRequest,
 };
 
+const DIGEST: &str = "^sha256[:-][0-9a-fA-F]{64}$";
+
 /// Every path with its methods.
 pub(crate) fn operations() -> Vec<Operation> {
     let of = |method, path, summary| Operation::new("ollama", method, path, summary).fails::<NativeError>();
     let get = |path, summary| of("get", path, summary);
     let post = |path, summary| of("post", path, summary);
     vec![
-        get("/", "Whether the server is there").gives_text(TEXT),
-        get("/api/version", "The version of Ollama whose routes these are").gives::<Version>(),
-        get("/api/tags", "The models of the store").gives::<StoredModels>(),
+        get("/", "Whether the server is there").has_head().gives_text(TEXT),
+        get("/api/version", "The version of Ollama whose routes these are").has_head().gives::<Version>(),
+        get("/api/tags", "The models of the store").has_head().gives::<StoredModels>(),
         get("/api/ps", "The models on the card").gives::<RunningModels>(),
         post("/api/show", "Everything about a model").takes::<ShowRequest>().gives::<Shown>(),
         post("/api/generate", "Continues a prompt")
@@ -48,10 +50,13 @@ pub(crate) fn operations() -> Vec<Operation> {
             .gives::<Record>()
             .streams::<Record>(NDJSON),
         post("/api/blobs/{digest}", "Uploads a file for a model that is to be made")
+            .matches(DIGEST)
             .takes_bytes()
             .gives_nothing("200", "It was there")
             .gives_nothing("201", "It is there now"),
-        of("head", "/api/blobs/{digest}", "Whether a file was uploaded").gives_nothing("200", "It was"),
+        of("head", "/api/blobs/{digest}", "Whether a file was uploaded")
+            .matches(DIGEST)
+            .gives_nothing("200", "It was"),
         post("/api/pull", "Downloads a model")
             .takes::<TransferRequest>()
             .gives::<Record>()

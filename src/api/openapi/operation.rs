@@ -22,6 +22,9 @@ pub(crate) struct Operation {
     summary: &'static str,
     takes: Option<(&'static str, Described)>,
     answers: Vec<Answer>,
+    has_head: bool,
+    /// What the variable part of the path looks like.
+    pattern: Option<&'static str>,
 }
 
 /// What a status means, and the forms of its body.
@@ -99,7 +102,24 @@ impl Operation {
         path: &'static str,
         summary: &'static str,
     ) -> Self {
-        Self { method, path, family, summary, takes: None, answers: Vec::new() }
+        let answers = Vec::new();
+        Self { method, path, family, summary, takes: None, answers, has_head: false, pattern: None }
+    }
+
+    /// The variable part of the path matches this.
+    pub(crate) fn matches(self, pattern: &'static str) -> Self {
+        Self { pattern: Some(pattern), ..self }
+    }
+
+    /// HEAD is answered as well, with the same headers.
+    pub(crate) fn has_head(self) -> Self {
+        Self { has_head: true, ..self }
+    }
+
+    /// The HEAD of this GET, if it has one.
+    pub(crate) fn head(&self) -> Option<Self> {
+        let head = Self::new(self.family, "head", self.path, self.summary);
+        self.has_head.then(|| head.gives_nothing("200", "The headers of the answer"))
     }
 
     /// The request is an object of this type.
@@ -166,13 +186,19 @@ impl Operation {
 
     /// The object of the description; schemas go among the components.
     pub(crate) fn into_json(self, schemas: &mut Map<String, Value>) -> Value {
-        let Self { method, path, family, summary, takes, answers } = self;
+        let Self { method, path, family, summary, takes, answers, has_head: _, pattern } = self;
         let id = format!("{method}{}", path.replace(['/', '{', '}', '.', '-'], "_"));
         let mut operation = json!({"tags": [family], "summary": summary, "operationId": id});
         let parameters: Vec<Value> = path
             .split('/')
             .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-            .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+            .map(|name| {
+                let mut schema = json!({"type": "string"});
+                if let Some(pattern) = pattern {
+                    schema["pattern"] = pattern.into();
+                }
+                json!({"name": name, "in": "path", "required": true, "schema": schema})
+            })
             .collect();
         if !parameters.is_empty() {
             operation["parameters"] = parameters.into();

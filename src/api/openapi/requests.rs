@@ -42,3 +42,31 @@ pub(crate) struct Parameters {
     properties: Option<serde_json::Value>,
     required: Option<Vec<String>>,
 }
+
+/// Whether the model must call a tool, and which.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(crate) enum ToolChoice {
+    Word(ChoiceWord),
+    One(NamedTool),
+}
+
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ChoiceWord {
+    Auto,
+    None,
+    Required,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct NamedTool {
+    #[schema(pattern = "^function$")]
+    r#type: String,
+    function: ToolName,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct ToolName {
+    name: String,
+}

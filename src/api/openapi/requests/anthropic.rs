@@ -22,6 +22,7 @@ pub(crate) struct MessagesRequest {
     tools: Option<Vec<Tool>>,
     tool_choice: Option<ToolChoice>,
     thinking: Option<Thinking>,
+    output_config: Option<OutputConfig>,
 }
 
 /// A text, or blocks of it.
@@ -65,17 +66,45 @@ enum Content {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Block {
     Text { text: String },
+    Thinking { thinking: String },
+    Image { source: ImageSource },
     ToolUse { id: String, name: String, input: BTreeMap<String, serde_json::Value> },
-    ToolResult { tool_use_id: String, content: Option<String>, is_error: Option<bool> },
+    ToolResult { tool_use_id: String, content: Option<ToolResult> },
+}
+
+/// A picture.
+#[derive(ToSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum ImageSource {
+    Base64 { data: String },
+}
+
+/// A text, or blocks.
+#[derive(ToSchema)]
+#[serde(untagged)]
+enum ToolResult {
+    Text(String),
+    Blocks(Vec<ResultBlock>),
+}
+
+#[derive(ToSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum ResultBlock {
+    Text { text: String },
+    Image { source: ImageSource },
 }
 
 /// A function that the model may call.
 #[derive(ToSchema)]
 struct Tool {
+    /// `custom`; what Anthropic itself would do is passed over.
+    r#type: Option<String>,
     #[schema(pattern = "^[a-zA-Z0-9_-]{1,64}$")]
     name: String,
     description: Option<String>,
     input_schema: Parameters,
+    /// Whether arguments must be as `input_schema` has them.
+    strict: Option<bool>,
 }
 
 /// Whether the model must call a tool, and which.
@@ -93,4 +122,20 @@ enum ToolChoice {
 enum Thinking {
     Enabled { budget_tokens: Option<i64> },
     Disabled,
+    Adaptive,
+}
+
+#[derive(ToSchema)]
+struct OutputConfig {
+    /// How much to think before answering.
+    #[schema(example = "low")]
+    effort: Option<String>,
+    format: Option<OutputFormat>,
+}
+
+/// The form of the answer.
+#[derive(ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum OutputFormat {
+    JsonSchema { schema: Parameters },
 }

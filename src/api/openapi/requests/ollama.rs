@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
-use super::{OneOrMore, Tool};
+use super::{OneOrMore, Tool, ToolChoice};
 
 /// How long the model stays loaded: seconds, or a duration such as `5m`; negative is for ever, 0 unloads.
 #[derive(ToSchema)]
@@ -93,6 +94,8 @@ pub(crate) struct GenerateRequest {
     logprobs: Option<bool>,
     #[schema(minimum = 0, maximum = 20)]
     top_logprobs: Option<i64>,
+    /// Show the prompt instead of answering it.
+    _debug_render_only: Option<bool>,
 }
 
 #[derive(ToSchema)]
@@ -101,6 +104,7 @@ pub(crate) struct ChatRequest {
     /// None: the model is loaded, or unloaded if `keep_alive` is 0.
     messages: Option<Vec<Message>>,
     tools: Option<Vec<Tool>>,
+    tool_choice: Option<ToolChoice>,
     stream: Option<bool>,
     format: Option<Format>,
     options: Option<Options>,
@@ -113,6 +117,8 @@ pub(crate) struct ChatRequest {
     logprobs: Option<bool>,
     #[schema(minimum = 0, maximum = 20)]
     top_logprobs: Option<i64>,
+    /// Show the prompt instead of answering it.
+    _debug_render_only: Option<bool>,
 }
 
 /// One message of a conversation.
@@ -164,7 +170,9 @@ pub(crate) struct EmbeddingsRequest {
 
 #[derive(ToSchema)]
 pub(crate) struct ShowRequest {
-    model: String,
+    model: Option<String>,
+    /// In the place of `model`, as older clients have it.
+    name: Option<String>,
     /// With all values, however long.
     verbose: Option<bool>,
     system: Option<String>,
@@ -180,12 +188,16 @@ pub(crate) struct CopyRequest {
 
 #[derive(ToSchema)]
 pub(crate) struct DeleteRequest {
-    model: String,
+    model: Option<String>,
+    /// In the place of `model`, as older clients have it.
+    name: Option<String>,
 }
 
 #[derive(ToSchema)]
 pub(crate) struct CreateRequest {
-    model: String,
+    model: Option<String>,
+    /// In the place of `model`, as older clients have it.
+    name: Option<String>,
     /// The model that the new one is made from.
     from: Option<String>,
     /// Names of files, with the digests of their blobs.
@@ -196,12 +208,37 @@ pub(crate) struct CreateRequest {
     license: Option<OneOrMore>,
     parameters: Option<Options>,
     messages: Option<Vec<Message>>,
+    /// The lowest version of Ollama that can run it.
+    requires: Option<String>,
+    /// What `/api/show` says of it, in the place of what its files say.
+    info: Option<BTreeMap<String, serde_json::Value>>,
+    /// These ask for what is settled here when a model is compiled: they may be empty.
+    adapters: Option<BTreeMap<String, String>>,
+    draft_files: Option<BTreeMap<String, String>>,
+    quantize: Option<String>,
+    quantization: Option<String>,
+    draft_quantize: Option<String>,
+    renderer: Option<String>,
+    parser: Option<String>,
+    remote_host: Option<String>,
     stream: Option<bool>,
 }
 
 #[derive(ToSchema)]
 pub(crate) struct TransferRequest {
-    model: String,
+    model: Option<String>,
+    /// In the place of `model`, as older clients have it.
+    name: Option<String>,
+    /// Ask a registry without encryption.
     insecure: Option<bool>,
+    /// `false` gets the failure that all transfers end with as a status, not as a record.
+    #[schema(schema_with = only_true)]
     stream: Option<bool>,
+}
+
+/// `true`, or nothing.
+fn only_true() -> Schema {
+    let kinds = [Type::Boolean, Type::Null];
+    let values = [Some(serde_json::Value::Bool(true)), None];
+    ObjectBuilder::new().schema_type(SchemaType::from_iter(kinds)).enum_values(Some(values)).into()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 
-use super::{OneOrMore, Parameters, Tool};
+use super::{OneOrMore, Parameters, Tool, ToolChoice};
 
 #[derive(ToSchema)]
 pub(crate) struct ChatCompletionRequest {
@@ -25,9 +25,18 @@ pub(crate) struct ChatCompletionRequest {
     tools: Option<Vec<Tool>>,
     tool_choice: Option<ToolChoice>,
     reasoning_effort: Option<Effort>,
+    /// In the place of `reasoning_effort`.
+    reasoning: Option<ChatReasoning>,
     logprobs: Option<bool>,
     #[schema(minimum = 0, maximum = 20)]
     top_logprobs: Option<i64>,
+    /// Show the prompt instead of answering it.
+    _debug_render_only: Option<bool>,
+}
+
+#[derive(ToSchema)]
+struct ChatReasoning {
+    effort: Option<Effort>,
 }
 
 #[derive(ToSchema)]
@@ -41,7 +50,10 @@ struct StreamOptions {
 struct Message {
     #[schema(example = "user")]
     role: String,
-    content: Content,
+    /// Only whoever calls tools may be silent.
+    content: Option<Content>,
+    /// What was thought before an earlier answer.
+    reasoning: Option<String>,
     name: Option<String>,
     tool_calls: Option<Vec<Call>>,
     tool_call_id: Option<String>,
@@ -59,6 +71,15 @@ enum Content {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Part {
     Text { text: String },
+    ImageUrl { image_url: ImageUrl },
+}
+
+/// A picture.
+#[derive(ToSchema)]
+struct ImageUrl {
+    /// With the picture in it, in base64: nothing is fetched.
+    #[schema(example = "data:image/png;base64,aGk=")]
+    url: String,
 }
 
 #[derive(ToSchema)]
@@ -93,34 +114,6 @@ struct NamedSchema {
     strict: Option<bool>,
 }
 
-/// Whether the model must call a tool, and which.
-#[derive(ToSchema)]
-#[serde(untagged)]
-enum ToolChoice {
-    Word(ChoiceWord),
-    One(NamedTool),
-}
-
-#[derive(ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum ChoiceWord {
-    Auto,
-    None,
-    Required,
-}
-
-#[derive(ToSchema)]
-struct NamedTool {
-    #[schema(pattern = "^function$")]
-    r#type: String,
-    function: ToolName,
-}
-
-#[derive(ToSchema)]
-struct ToolName {
-    name: String,
-}
-
 /// How much to think before answering.
 #[derive(ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -148,6 +141,8 @@ pub(crate) struct CompletionRequest {
     frequency_penalty: Option<f64>,
     presence_penalty: Option<f64>,
     stop: Option<OneOrMore>,
+    /// Show the prompt instead of answering it.
+    _debug_render_only: Option<bool>,
 }
 
 #[derive(ToSchema)]
@@ -180,6 +175,11 @@ pub(crate) struct ResponseRequest {
     reasoning: Option<Reasoning>,
     text: Option<TextOptions>,
     tools: Option<Vec<ResponseTool>>,
+    tool_choice: Option<ToolChoice>,
+    /// Repeated in the answer: what does not fit is always cut.
+    truncation: Option<String>,
+    /// Repeated in the answer, which is always waited for.
+    background: Option<bool>,
 }
 
 /// A text, or items of a conversation.
@@ -195,23 +195,54 @@ enum Input {
 enum Item {
     Message {
         role: String,
-        content: String,
+        content: Said,
+    },
+    /// What was thought before the next item.
+    Reasoning {
+        encrypted_content: Option<String>,
     },
     FunctionCall {
         call_id: String,
         name: String,
+        /// The group of the function.
+        namespace: Option<String>,
         #[schema(pattern = "^\\{\\}$")]
         arguments: String,
     },
     FunctionCallOutput {
         call_id: String,
-        output: String,
+        output: Said,
+    },
+}
+
+/// A text, or parts of one.
+#[derive(ToSchema)]
+#[serde(untagged)]
+enum Said {
+    Text(String),
+    Parts(Vec<SaidPart>),
+}
+
+#[derive(ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum SaidPart {
+    InputText {
+        text: String,
+    },
+    OutputText {
+        text: String,
+    },
+    InputImage {
+        /// With the picture in it, in base64: nothing is fetched.
+        image_url: String,
     },
 }
 
 #[derive(ToSchema)]
 struct Reasoning {
     effort: Option<Effort>,
+    /// Repeated in the answer.
+    summary: Option<String>,
 }
 
 #[derive(ToSchema)]
@@ -223,17 +254,23 @@ struct TextOptions {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum TextFormat {
     Text,
+    JsonObject,
     JsonSchema { name: Option<String>, schema: Parameters },
 }
 
 #[derive(ToSchema)]
 struct ResponseTool {
-    #[schema(pattern = "^function$")]
+    #[schema(pattern = "^(function|namespace)$")]
     r#type: String,
     #[schema(pattern = "^[a-zA-Z0-9_-]{1,64}$")]
     name: String,
     description: Option<String>,
     parameters: Option<BTreeMap<String, serde_json::Value>>,
+    /// Whether arguments must be as `parameters` has them.
+    strict: Option<bool>,
+    /// Of a namespace: its functions.
+    #[schema(no_recursion)]
+    tools: Option<Vec<ResponseTool>>,
 }
 
 /// A form: its fields are parts of the body.
