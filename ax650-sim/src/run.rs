@@ -175,7 +175,11 @@ fn compute(
 
     let mut results: Vec<(Range, &mut [u8])> = outputs.iter().copied().zip(written).collect();
     #[cfg(any(test, feature = "testing"))]
-    mistakes::spoil(call, &model.signature, group, memory, &mut results);
+    {
+        let last = models.iter().rev().find(|(_, model)| mistakes::is_layer(&model.signature));
+        let is_last = last.is_some_and(|(id, _)| *id == run.model);
+        mistakes::spoil(call, &model.signature, (group, is_last), memory, &mut results);
+    }
     for (range, result) in &mut results {
         memory.bytes_mut(range.address, range.len)?.copy_from_slice(result);
     }

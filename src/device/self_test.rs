@@ -2,7 +2,7 @@
 //!
 //! Cards differ by driver and firmware, some do one of the things silently wrong (abi.md section 6), and this program
 //! has never seen most of them. So when a model is first loaded on a card, a few fixed rows go through the plain path
-//! and through each path, and logits, keys and values are compared bit by bit. What differs is not used.
+//! and through each path, and logits, hidden states, keys and values are compared bit by bit. What differs is not used.
 //!
 //! The rows are pseudo-random: any finite input will do, and random ones make every misplaced byte show. Two chunks,
 //! because a chunk that is written to the beginning of the cache instead of its place is right when it is the first;
@@ -20,7 +20,7 @@ use super::model::LoadedModel;
 use super::{CancelFlag, DeviceError, Path, Paths, Sequence, Verdict};
 
 /// Counts the changes of this test: verdicts of another version are not believed.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// Rows of the two chunks, more than a short tail has.
 const CHUNKS: [usize; 2] = [7, 6];
@@ -41,16 +41,18 @@ enum Part {
     Tokens,
     /// The last few tokens of a prompt.
     Tail,
+    /// The hidden states of a chunk, of which the head sees the last one alone: vectors are made of all.
+    Hidden,
 }
 
-const EVERY_PART: [Part; 3] = [Part::Prompt, Part::Tokens, Part::Tail];
+const EVERY_PART: [Part; 4] = [Part::Prompt, Part::Tokens, Part::Tail, Part::Hidden];
 
 fn parts_of(path: Path) -> &'static [Part] {
     match path {
         Path::SharedInputs | Path::AliasedHidden | Path::Pinned | Path::Async => {
-            &[Part::Prompt, Part::Tokens]
+            &[Part::Prompt, Part::Tokens, Part::Hidden]
         }
-        Path::KvInPlacePrefill => &[Part::Prompt],
+        Path::KvInPlacePrefill => &[Part::Prompt, Part::Hidden],
         Path::KvInPlace | Path::SmallestGroup => &[Part::Tokens],
         Path::ShortTail => &[Part::Tail],
     }
@@ -61,6 +63,8 @@ fn parts_of(path: Path) -> &'static [Part] {
 struct Sample {
     /// Logits, `[vocab]` each, in the order in which they were computed.
     logits: Vec<Vec<u16>>,
+    /// Hidden states, `[rows, hidden]`, where the part looks at them.
+    states: Vec<u16>,
     /// The K and V rows of the sequence.
     rows: Vec<u8>,
 }
@@ -70,6 +74,7 @@ struct Reference {
     prompt: Sample,
     tokens: Sample,
     tail: Sample,
+    hidden: Sample,
 }
 
 /// What the test has shown of each path in [`Path::ALL`], and of all that passed at once.
@@ -153,7 +158,8 @@ impl Bench<'_> {
         let prompt = self.prompt()?;
         let tokens = self.tokens(&prompt)?;
         let tail = self.tail(&prompt)?;
-        Ok(Reference { prompt, tokens, tail })
+        let hidden = self.hidden()?;
+        Ok(Reference { prompt, tokens, tail, hidden })
     }
 
     /// Tests one set of paths.
@@ -198,6 +204,7 @@ impl Bench<'_> {
                 Part::Prompt => ("a prompt in chunks", self.prompt()?, &reference.prompt),
                 Part::Tokens => ("single tokens", self.tokens(&reference.prompt)?, &reference.tokens),
                 Part::Tail => ("the tail of a prompt", self.tail(&reference.prompt)?, &reference.tail),
+                Part::Hidden => ("the states of a chunk", self.hidden()?, &reference.hidden),
             };
             if let Some(difference) = sample.difference(expected) {
                 return Ok(Some(format!("{what}: {difference}")));
@@ -211,7 +218,13 @@ impl Bench<'_> {
         let [first, second] = CHUNKS;
         sequence.prefill_before(&self.rows(0, first), &self.rows(first, second), self.cancel)?;
         let logits = self.prefill(&mut sequence, first, second)?;
-        sample(vec![logits], &sequence)
+        sample(vec![logits], Vec::new(), &sequence)
+    }
+
+    fn hidden(&self) -> Result<Sample, DeviceError> {
+        let mut sequence = self.model.new_sequence()?;
+        let states = self.states(&mut sequence, 0, CHUNKS[0])?;
+        sample(Vec::new(), states, &sequence)
     }
 
     fn tokens(&self, prompt: &Sample) -> Result<Sample, DeviceError> {
@@ -224,13 +237,15 @@ impl Bench<'_> {
         for row in 0..TAKEN_BACK {
             logits.push(self.decode(&mut sequence, PROMPT + TOKENS + row)?);
         }
-        sample(logits, &sequence)
+        sample(logits, Vec::new(), &sequence)
     }
 
     fn tail(&self, prompt: &Sample) -> Result<Sample, DeviceError> {
         let mut sequence = self.behind(prompt)?;
+        let states = self.states(&mut sequence, PROMPT, TAIL)?;
+        sequence.truncate(PROMPT);
         let logits = self.prefill(&mut sequence, PROMPT, TAIL)?;
-        sample(vec![logits], &sequence)
+        sample(vec![logits], states, &sequence)
     }
 
     /// A sequence that holds the prompt of the reference.
@@ -246,6 +261,13 @@ impl Bench<'_> {
         Ok(logits)
     }
 
+    /// The hidden states of some rows behind a sequence, `[count, hidden]`.
+    fn states(&self, sequence: &mut Sequence, first: usize, count: usize) -> Result<Vec<u16>, DeviceError> {
+        let mut states = vec![0; count * self.model.hidden()];
+        sequence.prefill_hidden(&self.rows(first, count), &mut states, self.cancel)?;
+        Ok(states)
+    }
+
     fn decode(&self, sequence: &mut Sequence, row: usize) -> Result<Vec<u16>, DeviceError> {
         let mut logits = vec![0; self.model.vocab()];
         sequence.decode(&self.rows(row, 1), &mut logits, self.cancel)?;
@@ -259,8 +281,8 @@ impl Bench<'_> {
     }
 }
 
-fn sample(logits: Vec<Vec<u16>>, sequence: &Sequence) -> Result<Sample, DeviceError> {
-    Ok(Sample { logits, rows: sequence.export(0, sequence.len())? })
+fn sample(logits: Vec<Vec<u16>>, states: Vec<u16>, sequence: &Sequence) -> Result<Sample, DeviceError> {
+    Ok(Sample { logits, states, rows: sequence.export(0, sequence.len())? })
 }
 
 /// A bf16 number between 2^-7 and 2^-3 of either sign, as embeddings have: the same for the same index, always.
@@ -282,7 +304,12 @@ impl Sample {
             let differs = different > 0 || self.rows.len() != expected.rows.len();
             differs.then(|| format!("{different} of {} bytes of keys and values", expected.rows.len()))
         };
-        different_logits(&self.logits, &expected.logits).or_else(rows)
+        let states = || {
+            let different =
+                self.states.iter().zip(&expected.states).filter(|(got, wanted)| got != wanted).count();
+            (different > 0).then(|| format!("{different} of {} hidden values", expected.states.len()))
+        };
+        different_logits(&self.logits, &expected.logits).or_else(states).or_else(rows)
     }
 }
 
@@ -311,6 +338,7 @@ mod tests {
     fn the_first_difference_is_told() {
         let sample = |logits: &[u16], rows: &[u8]| Sample {
             logits: vec![vec![1, 2], logits.into()],
+            states: vec![8, 9],
             rows: rows.into(),
         };
         let expected = sample(&[3, 4], &[5, 6, 7]);
@@ -321,5 +349,7 @@ mod tests {
             "2 of 3 bytes of keys and values"
         );
         assert!(sample(&[3, 4], &[5]).difference(&expected).is_some());
+        let other = Sample { states: vec![8, 7], ..sample(&[3, 4], &[5, 6, 7]) };
+        assert_eq!(other.difference(&expected).unwrap(), "1 of 2 hidden values");
     }
 }

@@ -95,6 +95,14 @@ impl Bench {
         logits
     }
 
+    /// The hidden states of one chunk.
+    fn states(&self, sequence: &mut Sequence, from: usize, to: usize) -> Vec<u16> {
+        let rows = self.text(from, to);
+        let mut states = vec![0; rows.len()];
+        sequence.prefill_hidden(&rows, &mut states, &CancelFlag::new()).unwrap();
+        states
+    }
+
     fn decode(&self, sequence: &mut Sequence, token: usize) -> Vec<u16> {
         let mut logits = vec![0; VOCAB];
         sequence.decode(&self.text(token, token + 1), &mut logits, &CancelFlag::new()).unwrap();

@@ -20,6 +20,8 @@ pub(crate) struct Mistakes {
     active: BTreeSet<(Mistake, Option<usize>)>,
     /// Hidden states by address: before and after the run that wrote them last.
     hidden: BTreeMap<u64, (Vec<u8>, Vec<u8>)>,
+    /// The run that begins reads its hidden states where another run has written them.
+    in_place: bool,
     /// Masks by address.
     masks: BTreeMap<u64, Mask>,
     /// Positions by model, of decode steps since the last run of a head.
@@ -96,9 +98,12 @@ impl Mistakes {
         range: &Range,
         actual: &[u8],
     ) -> Option<Vec<u8>> {
-        if tensor.is(c"input") && self.makes(Mistake::StaleHidden, signature, group) {
-            let (before, after) = self.hidden.get(&range.address)?;
-            return (after == actual).then(|| before.clone());
+        if tensor.is(c"input") {
+            let before = self.hidden.get(&range.address).filter(|(_, after)| after == actual);
+            self.in_place = before.is_some();
+            return before
+                .filter(|_| self.makes(Mistake::StaleHidden, signature, group))
+                .map(|(before, _)| before.clone());
         }
         if tensor.is(c"mask") && self.makes(Mistake::StaleMask, signature, group) {
             let fresh = || Mask { model, now: Vec::new(), before: Vec::new() };
@@ -135,14 +140,14 @@ impl Mistakes {
 
     /// Notes what a run is about to write.
     fn remember(&mut self, tensor: &Tensor, range: &Range, before: &[u8], after: &[u8]) {
-        if tensor.is(c"output") && self.knows(Mistake::StaleHidden) {
+        if tensor.is(c"output") && (self.knows(Mistake::StaleHidden) || self.knows(Mistake::FirstRow)) {
             self.hidden.insert(range.address, (before.to_vec(), after.to_vec()));
         }
     }
 }
 
 /// Whether a model is a layer; a head has no groups.
-fn is_layer(signature: &Signature) -> bool {
+pub(crate) fn is_layer(signature: &Signature) -> bool {
     signature.inputs.iter().any(|tensor| tensor.is(c"indices"))
 }
 
@@ -189,17 +194,20 @@ pub(crate) fn substitute(
         .collect()
 }
 
-/// Spoils the results of a run, and remembers what they replace.
+/// Spoils the results of a run, and remembers what they replace. `is_last` tells the layer that was loaded last.
 pub(crate) fn spoil(
     call: &Call<'_>,
     signature: &Signature,
-    group: usize,
+    (group, is_last): (usize, bool),
     memory: &DeviceMemory,
     results: &mut [(Range, &mut [u8])],
 ) {
     let mut mistakes = call.card.mistakes.lock();
     let small = mistakes.makes(Mistake::SmallGroup, signature, group) && is_small(signature, group);
-    let decodes = rows(signature, group) == Some(1);
+    let rows = rows(signature, group).unwrap_or(1);
+    let decodes = rows == 1;
+    let first_row =
+        is_last && !decodes && mistakes.in_place && mistakes.makes(Mistake::FirstRow, signature, group);
     let rounds = mistakes.makes(Mistake::DecodeRounds, signature, group)
         && (decodes || mistakes.is_limited(Mistake::DecodeRounds, signature, group));
     for (tensor, (range, result)) in signature.outputs.iter().zip(results) {
@@ -208,6 +216,10 @@ pub(crate) fn spoil(
         }
         if small && tensor.is(c"output") {
             result.iter_mut().step_by(2).for_each(|byte| *byte ^= 0x40);
+        }
+        if first_row && tensor.is(c"output") {
+            let row = result.len() / usize::try_from(rows).unwrap_or(1);
+            result.iter_mut().take(row).step_by(2).for_each(|byte| *byte ^= 0x40);
         }
         if call.card.log.lock().injection.is_nan(&tensor.name.to_string_lossy()) {
             result.as_chunks_mut().0.fill(NAN);

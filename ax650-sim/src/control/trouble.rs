@@ -150,11 +150,15 @@ pub enum Mistake {
     /// A decode step that follows another one without a head between them, as in the tail of a prompt, is computed
     /// at the position of that one.
     StalePosition,
+    /// The layer that was loaded last gives a wrong hidden state for the first row of a chunk where it reads its input from
+    /// the buffer that another layer has written. The head reads the last row alone, and no keys and values follow from it:
+    /// only who asks for hidden states can see it.
+    FirstRow,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::KvDecodeAtBase,
         Self::KvPrefillAtBase,
         Self::StaleHidden,
@@ -164,6 +168,7 @@ impl Mistake {
         Self::SmallGroup,
         Self::DecodeRounds,
         Self::StalePosition,
+        Self::FirstRow,
     ];
 
     /// Its name in a text.
@@ -178,6 +183,7 @@ impl Mistake {
             Self::SmallGroup => "small-group",
             Self::DecodeRounds => "decode-rounds",
             Self::StalePosition => "stale-position",
+            Self::FirstRow => "first-row",
         }
     }
 }

@@ -18,6 +18,8 @@ const PIECE: usize = 251;
 struct Sample {
     /// Logits, `[vocab]` each.
     logits: Vec<Vec<u16>>,
+    /// Digest of its hidden states, where it is looked at those of all rows.
+    states: Option<[u8; 32]>,
     /// Digest of its keys and values, which are too many to keep.
     rows: [u8; 32],
 }
@@ -148,20 +150,29 @@ impl<'a> Walk<'a> {
         let bench = self.bench;
         let Probe { at, rows, .. } = *probe;
         sequence.truncate(at);
-        let logits = match probe.step {
+        let (mut logits, mut states) = (Vec::new(), None);
+        match probe.step {
             Step::Tokens => {
-                (at..at + rows).map(|row| bench.decode(sequence, row)).collect::<Result<_, _>>()?
+                for row in at..at + rows {
+                    logits.push(bench.decode(sequence, row)?);
+                }
             }
-            Step::Prompt => vec![bench.prefill(sequence, at, rows)?],
-        };
+            Step::Prompt => logits.push(bench.prefill(sequence, at, rows)?),
+            Step::States => {
+                let bytes: Vec<u8> =
+                    bench.states(sequence, at, rows)?.into_iter().flat_map(u16::to_le_bytes).collect();
+                states = Some(Sha256::digest(bytes).into());
+            }
+        }
         let rows = Sha256::digest(sequence.export(at, rows)?).into();
-        Ok(Sample { logits, rows })
+        Ok(Sample { logits, states, rows })
     }
 }
 
 impl Sample {
     fn difference(&self, expected: &Self) -> Option<String> {
         let rows = || (self.rows != expected.rows).then(|| "keys and values".to_owned());
-        different_logits(&self.logits, &expected.logits).or_else(rows)
+        let states = || (self.states != expected.states).then(|| "hidden states".to_owned());
+        different_logits(&self.logits, &expected.logits).or_else(states).or_else(rows)
     }
 }

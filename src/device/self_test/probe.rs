@@ -19,6 +19,8 @@ pub(super) enum Step {
     Tokens,
     /// In one call, with the logits of the last.
     Prompt,
+    /// In one call, with the hidden states of all.
+    States,
 }
 
 /// Some rows behind a sequence of a length that leads to a certain group.
@@ -59,7 +61,7 @@ impl fmt::Display for Probe {
             (Step::Tokens, Some(history)) => {
                 write!(f, "{rows} tokens behind {at} (decode group of {history})")
             }
-            (Step::Prompt, Some(history)) => {
+            (Step::Prompt | Step::States, Some(history)) => {
                 write!(f, "{rows} rows of a prompt behind {at} (prefill group of {history})")
             }
             (_, None) => write!(f, "{rows} rows of a prompt behind {at} (behind all prefill groups)"),
@@ -72,7 +74,8 @@ impl fmt::Display for Probe {
 ///
 /// Of a decode group the last cells. Of a prefill group a chunk that lacks one row of being full, at the longest history
 /// for which it fits into the cache with its padding, so that its rows can be written in place and lie behind what the
-/// group reads; and a few rows at the shortest, among what it reads.
+/// group reads; and a few rows at the shortest, among what it reads. Of the chunk the hidden states are looked at, from
+/// the last of which the head makes its logits; that it is given the right one, the few rows show.
 pub(super) fn plan(groups: &[ShapeGroup], context: usize, smallest: bool) -> Vec<Probe> {
     let (decode, prefill): (Vec<ShapeGroup>, Vec<_>) = groups.iter().partition(|group| group.rows == 1);
     let largest = decode.len().saturating_sub(1);
@@ -83,8 +86,8 @@ pub(super) fn plan(groups: &[ShapeGroup], context: usize, smallest: bool) -> Vec
         let rows = lengths.end() + 1 - at;
         probes.push(Probe { step: Step::Tokens, at, rows, history: Some(history) });
     }
-    let prompt = |at: usize, rows: usize, history| Probe {
-        step: Step::Prompt,
+    let prompt = |step: Step, at: usize, rows: usize, history| Probe {
+        step,
         at,
         rows: rows.min(context - at),
         history,
@@ -93,11 +96,11 @@ pub(super) fn plan(groups: &[ShapeGroup], context: usize, smallest: bool) -> Vec
     for (history, lengths) in reached(&prefill, context) {
         let bottom = *lengths.start();
         let top = (*lengths.end()).min(context.saturating_sub(chunk)).max(bottom);
-        probes.push(prompt(bottom, TAIL, Some(history)));
-        probes.push(prompt(top, chunk - 1, Some(history)));
+        probes.push(prompt(Step::Prompt, bottom, TAIL, Some(history)));
+        probes.push(prompt(Step::States, top, chunk - 1, Some(history)));
     }
     if let Some(behind) = prefill.last().map(|group| group.history + 1).filter(|at| *at < context) {
-        probes.push(prompt(behind, TAIL, None));
+        probes.push(prompt(Step::Prompt, behind, TAIL, None));
     }
     // At the same place the fewer rows first: where the mask then fails to grow, it shows.
     probes.sort_by_key(|probe| (std::cmp::Reverse(probe.at), probe.rows));
@@ -194,7 +197,7 @@ mod tests {
     fn a_probe_is_computed_on_what_has_to_do_with_it() {
         let probe = |step, rows, history| Probe { step, at: 9, rows, history };
         let short = Paths::from(Path::ShortTail);
-        let chunk = probe(Step::Prompt, 127, Some(128));
+        let chunk = probe(Step::States, 127, Some(128));
         let few = probe(Step::Prompt, 2, Some(128));
         let tokens = probe(Step::Tokens, 2, Some(300));
         let behind = probe(Step::Prompt, 2, None);

@@ -11,7 +11,7 @@ use crate::device::{Path, Verdict, Verdicts};
 const INTERFACES: [&str; 2] = ["software", "software,interface=board"];
 
 /// Each mistake, and the path that meets it.
-const CULPRITS: [(Mistake, Path); 9] = [
+const CULPRITS: [(Mistake, Path); 10] = [
     (Mistake::KvDecodeAtBase, Path::KvInPlace),
     (Mistake::KvPrefillAtBase, Path::KvInPlacePrefill),
     (Mistake::StaleHidden, Path::AliasedHidden),
@@ -21,6 +21,7 @@ const CULPRITS: [(Mistake, Path); 9] = [
     (Mistake::SmallGroup, Path::SmallestGroup),
     (Mistake::DecodeRounds, Path::ShortTail),
     (Mistake::StalePosition, Path::ShortTail),
+    (Mistake::FirstRow, Path::AliasedHidden),
 ];
 
 const QUEUED_RUN: &str = "axclrtEngineExecuteAsync";
@@ -36,7 +37,8 @@ fn bench(device: &str, verdicts: Option<&FilePath>, mistakes: &[Mistake]) -> Ben
     bench
 }
 
-/// What a conversation of two chunks, a short tail and some tokens computes: logits, and the rows at its end.
+/// What a conversation of two chunks, a short tail and some tokens computes: logits, the states of a chunk, and the rows
+/// at its end.
 fn answer(bench: &Bench, model: &LoadedModel) -> (Vec<Vec<u16>>, Vec<u8>) {
     let mut sequence = model.new_sequence().unwrap();
     let mut logits: Vec<_> = [(0, 100), (100, 150), (150, 152)]
@@ -47,6 +49,8 @@ fn answer(bench: &Bench, model: &LoadedModel) -> (Vec<Vec<u16>>, Vec<u8>) {
     logits.extend((120..124).map(|token| bench.decode(&mut sequence, token)));
     assert!(logits.iter().all(|logits| logits.len() == VOCAB));
     let rows = sequence.export(0, sequence.len()).unwrap();
+    sequence.truncate(0);
+    logits.push(bench.states(&mut sequence, 0, 100));
     (logits, rows)
 }
 

@@ -260,6 +260,27 @@ fn a_step_behind_a_step_without_a_head_has_its_position() {
 }
 
 #[test]
+fn the_first_row_behind_an_aliased_hidden_state_is_wrong() {
+    let pair = Pair::new(TinySpec::default(), 2);
+    let row = pair.spec.hidden * 2;
+    let outputs = || [0, 1].map(|layer| pair.run(layer, 2));
+    pair.alias();
+    let right = outputs();
+    pair.wrong(Mistake::FirstRow);
+    let [first, last] = outputs();
+    assert_eq!(first, right[0], "it is not the last layer");
+    assert_ne!(last[..row], right[1][..row]);
+    assert_eq!(last[row..], right[1][row..]);
+    // Copied to another place the hidden state does no harm.
+    let (from, bytes) = pair.layers[0].outputs[OUTPUT];
+    let to = pair.layers[1].inputs[INPUT].0;
+    assert_eq!(axcl!(pair.client.table, axclrtMemcpy(to, from, len(bytes), D2D)), 0);
+    pair.client.rebind_input(&pair.layers[1], INPUT, to, bytes);
+    assert_eq!(pair.run(1, 2), right[1]);
+    pair.end();
+}
+
+#[test]
 fn decode_groups_round_otherwise() {
     let outcomes = [DECODE, 1].map(|group| {
         let pair = Pair::new(TinySpec::default(), group);
