@@ -102,7 +102,7 @@ pub mod schema {
             let bytes: Vec<u8> = (0..=255).collect();
             Vocabulary::new(bytes.chunks(1).chain([&[][..]]), &[END]).expect("a vocabulary of bytes")
         });
-        let grammar = Grammar::new(vocabulary, &GrammarSpec::JsonSchema(schema), None).ok()?;
+        let grammar = Grammar::new(vocabulary, &GrammarSpec::JsonSchema { schema, strict: true }, None).ok()?;
         Some(grammar.start())
     }
 }

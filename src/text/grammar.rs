@@ -10,8 +10,9 @@
 //! the vocabulary. This room makes the trie, checks schemas before they are compiled (they are written by strangers),
 //! and bounds what compiling and following may cost.
 //!
-//! Two things are narrower than a schema asks, so that what comes out can be read everywhere: white space between tokens
-//! is at most two line ends and an indentation, and whole numbers without bounds fit 64 bits.
+//! Some things are narrower than a schema asks, so that what comes out can be read everywhere: white space between tokens
+//! is at most two line ends and an indentation, numbers without bounds have no exponents and fit 64 bits, and values of
+//! which the schema says nothing nest two dozen levels deep at most.
 
 mod calls;
 mod error;
@@ -41,8 +42,14 @@ use super::{CallPart, TokenId, Tool, ToolFormat};
 pub enum GrammarSpec {
     /// One JSON object, whatever is in it.
     JsonObject,
-    /// JSON that this schema accepts. The properties of objects come in the order in which the schema names them.
-    JsonSchema(Value),
+    /// JSON that a schema accepts. The properties of objects come in the order in which the schema names them.
+    JsonSchema {
+        /// The schema.
+        schema: Value,
+        /// What of it cannot be enforced is an error. Otherwise that is left to the model where it only narrows, such as
+        /// `uniqueItems`.
+        strict: bool,
+    },
     /// Calls of tools.
     Calls(Calls),
 }
@@ -72,8 +79,8 @@ impl Grammar {
         thoughts: Option<Thoughts<'_>>,
     ) -> Result<Self, GrammarError> {
         let matcher = match spec {
-            GrammarSpec::JsonObject => Self::json(vocabulary, &json!({ "type": "object" }), thoughts)?,
-            GrammarSpec::JsonSchema(schema) => Self::json(vocabulary, schema, thoughts)?,
+            GrammarSpec::JsonObject => Self::json(vocabulary, &json!({ "type": "object" }), true, thoughts)?,
+            GrammarSpec::JsonSchema { schema, strict } => Self::json(vocabulary, schema, *strict, thoughts)?,
             GrammarSpec::Calls(calls) => Self::calls(vocabulary, calls, thoughts)?,
         };
         let grammar = Self(Arc::new(Mutex::new(matcher)));
@@ -85,9 +92,10 @@ impl Grammar {
     fn json(
         vocabulary: &Vocabulary,
         schema: &Value,
+        strict: bool,
         thoughts: Option<Thoughts<'_>>,
     ) -> Result<Matcher, GrammarError> {
-        vocabulary.compile(lark::json_after(schema::prepare(schema)?, thoughts))
+        vocabulary.compile(lark::json_after(schema::prepare(schema, strict)?, thoughts))
     }
 
     fn calls(

@@ -101,25 +101,13 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// The JSON of an answer. Exponents that no float can hold are legal there, and cut down here.
+/// The JSON of an answer.
 fn parse(text: &str) -> Value {
-    let mut legible = String::new();
-    let (mut in_string, mut escaped, mut exponent) = (false, false, 0);
-    for character in text.chars() {
-        exponent = match character {
-            'e' | 'E' if !in_string && legible.ends_with(|c: char| c.is_ascii_digit()) => 1,
-            '0'..='9' if exponent > 0 => exponent + 1,
-            '+' | '-' if exponent == 1 => 1,
-            _ => 0,
-        };
-        if exponent > 3 {
-            continue;
-        }
-        legible.push(character);
-        in_string ^= character == '"' && !escaped;
-        escaped = character == '\\' && !escaped;
-    }
-    serde_json::from_str(&legible).unwrap_or_else(|error| panic!("{error}: {text}"))
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn strictly(schema: &Value) -> GrammarSpec {
+    GrammarSpec::JsonSchema { schema: schema.clone(), strict: true }
 }
 
 /// Schemas of every kind.
@@ -168,6 +156,41 @@ fn schemas() -> Map<String, Value> {
             "^n_": { "type": "number" }, "^s_": { "type": "string" }
         } },
         "names": { "type": "object", "propertyNames": { "enum": ["x", "y"] }, "additionalProperties": { "type": "integer" } },
+        "names by reference": {
+            "type": "object", "propertyNames": { "$ref": "#/$defs/color" }, "additionalProperties": { "type": "integer" },
+            "$defs": { "color": { "enum": ["red", "green"], "type": "string", "title": "Color" } }
+        },
+        "no names": { "type": "object", "propertyNames": { "type": "integer" } },
+        "names and properties": {
+            "type": "object", "properties": { "a": { "type": "null" }, "z": true }, "minProperties": 1,
+            "allOf": [{ "propertyNames": { "enum": ["a", "b", "c"] } }, { "propertyNames": { "enum": ["c", "a"] } }],
+            "additionalProperties": { "type": "boolean" }
+        },
+        "option with more than a reference": {
+            "oneOf": [
+                { "$ref": "#/$defs/cat", "anyOf": [{ "required": ["lives"] }, { "properties": { "kind": false } }] },
+                { "$ref": "#/$defs/dog", "allOf": [{ "required": ["name"] }] }
+            ],
+            "$defs": {
+                "cat": { "type": "object", "properties": { "kind": { "const": "cat" }, "lives": { "type": "integer" } } },
+                "dog": { "type": "object", "properties": { "kind": { "const": "dog" }, "name": { "type": "string" } } }
+            }
+        },
+        "option that opens what it refers to": {
+            "oneOf": [
+                { "$ref": "#/$defs/point", "properties": { "z": { "type": "integer" } } },
+                { "type": "object", "properties": { "w": { "type": "integer" } }, "required": ["w"] }
+            ],
+            "$defs": { "point": { "type": "object", "properties": { "x": { "type": "integer" } }, "required": ["x"] } }
+        },
+        "extended tree": { "$ref": "#/$defs/node", "$defs": {
+            "base": { "type": "object", "properties": { "id": { "type": "integer" } }, "required": ["id"] },
+            "node": { "allOf": [{ "$ref": "#/$defs/base" }, { "properties": { "next": { "anyOf": [{ "$ref": "#/$defs/node" }, { "type": "null" }] } } }] }
+        } },
+        "what is left open": { "allOf": [
+            { "required": ["a", "b"], "properties": { "a": true } },
+            { "properties": { "b": { "items": { "maxLength": 3 } } }, "additionalProperties": true }
+        ], "type": "object" },
         "few properties": { "type": "object", "additionalProperties": { "type": "boolean" }, "maxProperties": 2 },
         "some property": { "type": "object", "additionalProperties": { "type": "boolean" }, "minProperties": 1 },
         "tuple": { "type": "array", "prefixItems": [{ "type": "string" }, { "type": "integer" }], "items": { "type": "null" }, "minItems": 2 },
@@ -221,7 +244,7 @@ fn schemas() -> Map<String, Value> {
 fn try_all(model: &TextModel, tastes: &[Taste], seeds: std::ops::Range<i64>) {
     let (mut complete, mut cut) = (0, 0);
     for (name, schema) in schemas() {
-        let grammar = model.grammar(&GrammarSpec::JsonSchema(schema.clone()), None).unwrap();
+        let grammar = model.grammar(&strictly(&schema), None).unwrap();
         for &taste in tastes {
             for seed in seeds.clone() {
                 let answer = Answer::new(model, &grammar, taste, seed).run(LIMIT);
@@ -299,7 +322,7 @@ fn json_mode_gives_an_object() {
 fn what_is_cut_can_be_completed() {
     with_bytes(|model| {
         for (name, schema) in schemas() {
-            let grammar = model.grammar(&GrammarSpec::JsonSchema(schema.clone()), None).unwrap();
+            let grammar = model.grammar(&strictly(&schema), None).unwrap();
             for limit in [1, 2, 5, 13] {
                 let answer = Answer::new(model, &grammar, Taste::Chance, 3).run(limit);
                 let cut = answer.text();
@@ -318,10 +341,8 @@ fn answers_side_by_side_are_those_made_alone() {
     with_bytes(|model| {
         let chosen = ["formats", "tree", "open", "bounds", "tree"];
         let schemas = schemas();
-        let grammars: Vec<Grammar> = chosen
-            .iter()
-            .map(|name| model.grammar(&GrammarSpec::JsonSchema(schemas[*name].clone()), None).unwrap())
-            .collect();
+        let grammars: Vec<Grammar> =
+            chosen.iter().map(|name| model.grammar(&strictly(&schemas[*name]), None).unwrap()).collect();
         let start = |index: usize| Answer::new(model, &grammars[index], Taste::Chance, 7);
         let alone: Vec<Vec<TokenId>> =
             (0..chosen.len()).map(|index| start(index).run(LIMIT).tokens).collect();
@@ -340,7 +361,7 @@ fn thoughts_are_free_and_the_rest_is_not() {
     with_model("qwen3-tiny", |model| {
         let thoughts = Thoughts { open: "<think>", close: "</think>", begun: false };
         let schema = json!({ "enum": ["yes", "no"] });
-        let grammar = model.grammar(&GrammarSpec::JsonSchema(schema), Some(thoughts)).unwrap();
+        let grammar = model.grammar(&strictly(&schema), Some(thoughts)).unwrap();
         let follow = |text: &str| {
             let mut constraint = grammar.start();
             model.encode(text, false).unwrap().into_iter().try_fold(false, |_, token| {

@@ -257,7 +257,7 @@ mod tests {
         }
         let schema = json!({"type": "object"});
         let format = json!({"output_config": {"format": {"type": "json_schema", "schema": schema}}});
-        assert_eq!(parse(&format).unwrap().format, Format::Schema(schema));
+        assert_eq!(parse(&format).unwrap().format, Format::Schema { schema, strict: false });
     }
 
     #[test]

@@ -13,22 +13,34 @@ pub(crate) enum Format {
     None,
     /// One JSON object.
     Json,
-    /// A JSON value that fits this schema.
-    Schema(Value),
+    /// A JSON value that fits a schema.
+    Schema {
+        schema: Value,
+        /// What of the schema cannot be enforced is refused, and not left to the model.
+        strict: bool,
+    },
     /// What is no format, as JSON. It is refused where it would be applied, after everything that goes before: a load
     /// without input, a model that is not there.
     Invalid(String),
 }
 
 impl Format {
-    /// Reads the field; absent and `""` say nothing.
+    /// Reads the field; absent and `""` say nothing. Schemas are not strict: see [`Format::strictly`].
     pub(crate) fn parse(value: Option<Value>) -> Self {
         match value {
             None => Self::None,
             Some(Value::String(word)) if word.is_empty() => Self::None,
             Some(Value::String(word)) if word == "json" => Self::Json,
-            Some(schema @ Value::Object(_)) => Self::Schema(schema),
+            Some(schema @ Value::Object(_)) => Self::Schema { schema, strict: false },
             Some(other) => Self::Invalid(other.to_string()),
+        }
+    }
+
+    /// The same, with the strictness that is asked of a schema.
+    pub(crate) fn strictly(self, strict: bool) -> Self {
+        match self {
+            Self::Schema { schema, .. } => Self::Schema { schema, strict },
+            other => other,
         }
     }
 
@@ -40,7 +52,9 @@ impl Format {
         match self {
             Self::None => Ok(None),
             Self::Json => Ok(Some(GrammarSpec::JsonObject)),
-            Self::Schema(schema) => Ok(Some(GrammarSpec::JsonSchema(schema.clone()))),
+            Self::Schema { schema, strict } => {
+                Ok(Some(GrammarSpec::JsonSchema { schema: schema.clone(), strict: *strict }))
+            }
             Self::Invalid(text) => Err(ApiError::InvalidFormat(text.clone())),
         }
     }
@@ -58,7 +72,15 @@ mod tests {
         assert_eq!(Format::parse(Some(json!(""))), Format::None);
         assert_eq!(Format::parse(Some(json!("json"))), Format::Json);
         let schema = json!({"type": "object"});
-        assert_eq!(Format::parse(Some(schema.clone())), Format::Schema(schema));
+        assert_eq!(
+            Format::parse(Some(schema.clone())),
+            Format::Schema { schema: schema.clone(), strict: false }
+        );
+        assert_eq!(
+            Format::parse(Some(schema.clone())).strictly(true),
+            Format::Schema { schema, strict: true }
+        );
+        assert_eq!(Format::Json.strictly(true), Format::Json);
         for (value, shown) in
             [(json!("xml"), r#""\"xml\"""#), (json!([1, "a"]), r#""[1,\"a\"]""#), (json!(true), r#""true""#)]
         {

@@ -228,7 +228,7 @@ mod tests {
     fn formats() {
         let schema = json!({"type": "object"});
         assert_eq!(format(" JSON_Object ", None), Format::Json);
-        assert_eq!(format("json_schema", Some(schema.clone())), Format::Schema(schema));
+        assert_eq!(format("json_schema", Some(schema.clone())), Format::Schema { schema, strict: false });
         for (kind, schema) in [("text", None), ("", None), ("xml", None), ("json_schema", None)] {
             assert_eq!(format(kind, schema), Format::None, "{kind}");
         }

@@ -32,7 +32,8 @@ impl Form {
         // One more, without text, to end with.
         let end = TokenId::try_from(words.len())?;
         let vocabulary = Vocabulary::new(words.iter().map(Vec::as_slice).chain([&[][..]]), &[end])?;
-        let grammar = Grammar::new(&vocabulary, &GrammarSpec::JsonSchema(schema()), None)?;
+        let grammar =
+            Grammar::new(&vocabulary, &GrammarSpec::JsonSchema { schema: schema(), strict: true }, None)?;
         Ok(Self { grammar, tokens: tokens_of_answer(&words, count) })
     }
 }
@@ -117,7 +118,9 @@ mod tests {
     fn the_answer_follows_the_grammar_in_a_made_up_vocabulary() {
         let words = made_up(5_000);
         let vocabulary = Vocabulary::new(words.iter().map(Vec::as_slice), &[]).unwrap();
-        let grammar = Grammar::new(&vocabulary, &GrammarSpec::JsonSchema(schema()), None).unwrap();
+        let grammar =
+            Grammar::new(&vocabulary, &GrammarSpec::JsonSchema { schema: schema(), strict: true }, None)
+                .unwrap();
         let tokens = tokens_of_answer(&words, 600);
         assert_eq!(tokens.len(), 600);
         let mut constraint = grammar.start();

@@ -15,7 +15,12 @@ use crate::text::{Grammar, GrammarSpec, TokenId, Vocabulary};
 fn grammar(schema: Value) -> Grammar {
     let bytes: Vec<u8> = (0..u8::try_from(VOCAB).unwrap()).collect();
     let words = bytes.chunks(1).map(|word| if word == [0] { &[] } else { word });
-    Grammar::new(&Vocabulary::new(words, &[END]).unwrap(), &GrammarSpec::JsonSchema(schema), None).unwrap()
+    Grammar::new(
+        &Vocabulary::new(words, &[END]).unwrap(),
+        &GrammarSpec::JsonSchema { schema, strict: true },
+        None,
+    )
+    .unwrap()
 }
 
 fn with_grammar(request: Request, schema: Value) -> Request {

@@ -130,9 +130,9 @@ impl Rules {
 
     fn json(&mut self, schema: &Value, fitting: bool, strict: bool) -> Result<String, GrammarError> {
         let open = json!({ "type": "object" });
-        let prepared = match schema::prepare(if fitting { schema } else { &open }) {
+        let prepared = match schema::prepare(if fitting { schema } else { &open }, strict) {
             Err(GrammarError::Unsupported { .. } | GrammarError::TooLarge(_)) if !strict => {
-                schema::prepare(&open)?
+                schema::prepare(&open, strict)?
             }
             other => other?,
         };

@@ -104,9 +104,11 @@ fn response_format(fields: &mut Fields) -> Result<Format, ApiError> {
         return Ok(Format::None);
     };
     let kind = format.string("type")?;
-    let schema: Option<Value> =
-        format.nested("json_schema", "JsonSchema")?.and_then(|mut schema| schema.take("schema"));
-    Ok(content::format(&kind, schema))
+    let Some(mut named) = format.nested("json_schema", "JsonSchema")? else {
+        return Ok(content::format(&kind, None));
+    };
+    let is_strict = named.take("strict") == Some(Value::Bool(true));
+    Ok(content::format(&kind, named.take("schema")).strictly(is_strict))
 }
 
 fn top_logprobs(fields: &mut Fields) -> Result<Option<usize>, ApiError> {
@@ -140,7 +142,7 @@ mod tests {
         assert_eq!((ask.model.as_str(), ask.messages[0].role.as_str()), ("m", "developer"));
         assert_eq!(ask.settings.options["num_predict"], 9);
         assert_eq!(ask.settings.logprobs, Some(2));
-        assert_eq!(ask.settings.format, Format::Schema(json!({"type": "object"})));
+        assert_eq!(ask.settings.format, Format::Schema { schema: json!({"type": "object"}), strict: false });
         assert_eq!(ask.settings.think.level.as_deref(), Some("low"));
         assert!(ask.tools[0].strict && ask.tool_choice == ToolChoice::Required);
     }

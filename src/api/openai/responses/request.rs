@@ -109,7 +109,8 @@ fn text_format(fields: &mut Fields) -> Result<(Format, Value), ApiError> {
     let echo = format.clone();
     let mut format = Fields::from_value("ResponsesTextFormat", format)?;
     let (kind, schema) = (format.string("type")?, format.take("schema"));
-    Ok((content::format(&kind, schema), echo))
+    let is_strict = format.take("strict") == Some(Value::Bool(true));
+    Ok((content::format(&kind, schema).strictly(is_strict), echo))
 }
 
 #[cfg(test)]
@@ -132,7 +133,7 @@ mod tests {
         let settings = &request.ask.settings;
         assert_eq!(Value::Object(settings.options.clone()), json!({"temperature": 1.0, "num_predict": 7}));
         assert_eq!(settings.think.level.as_deref(), Some("high"));
-        assert_eq!(settings.format, Format::Schema(json!({"type": "object"})));
+        assert_eq!(settings.format, Format::Schema { schema: json!({"type": "object"}), strict: true });
         assert_eq!(request.ask.tool_choice, ToolChoice::Named("f".into()));
         assert_eq!(request.ask.messages.len(), 2);
         assert_eq!(request.echo.reasoning, Some(json!({"effort": "high", "summary": "auto"})));

@@ -1,55 +1,80 @@
-//! `oneOf`: exactly one of several schemas.
+//! `anyOf` and `oneOf`: some or exactly one of several schemas.
 //!
-//! A grammar can offer several schemas, but not refuse what more than one of them accepts. So it has to be seen beforehand
-//! that no answer made for one option is accepted by another one. Generators of schemas make this easy: options differ in
-//! type, in a constant, in a property that tells them apart, or in a property that only one of them knows. A property
-//! that tells options apart becomes required, if it is not.
+//! A grammar can offer several schemas, but not refuse what more than one of them accepts. So for `oneOf` it has to be
+//! seen beforehand that no answer made for one option is accepted by another one. Generators of schemas make this easy:
+//! options differ in type, in a constant, in a property that tells them apart, or in a property that only one of them
+//! knows. A property that tells options apart becomes required, if it is not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{GrammarError, Walk, close};
+use super::objects::Objects;
+use super::parts::{Choice, Parts};
+use super::types::Types;
+use super::{GrammarError, Walk, constants};
 
-/// Steps along references before they are taken for a circle.
-const MAX_REFERENCES: usize = 32;
 /// Most options of a `oneOf`: each is compared with each.
 const MAX_EXCLUSIVE: usize = 400;
 
-/// Prepares the options of a `oneOf`.
-pub(super) fn prepare<'a>(
-    walk: &mut Walk<'a>,
-    options: &'a Value,
-    open: bool,
-    prepared: &mut Map<String, Value>,
-) -> Result<(), GrammarError> {
-    let options = walk.list(options)?;
-    if options.len() > MAX_EXCLUSIVE {
-        return Err(GrammarError::TooLarge(format!("a oneOf has more than {MAX_EXCLUSIVE} options")));
-    }
-    let seen: Vec<&Value> = options.iter().map(|option| follow(walk, option)).collect();
-    let mut schemas = Vec::with_capacity(options.len());
-    for (index, option) in options.iter().enumerate() {
-        walk.path.push(index.to_string());
-        let mut required = BTreeSet::new();
-        for (other_index, other) in seen.iter().enumerate().filter(|(other, _)| *other != index) {
-            match apart(seen[index], other, open) {
-                Some(Apart::As) => {}
-                Some(Apart::With(property)) => {
-                    required.insert(property);
-                }
-                None => {
-                    let what =
-                        format!("that only one of options {index} and {other_index} holds (anyOf can be)");
-                    return Err(walk.unsupported(&what));
-                }
+impl<'a> Walk<'a> {
+    /// Prepares what holds at a place where a choice is to be made: every option together with all else that holds.
+    pub(super) fn choose(&mut self, parts: &Parts<'a>, choice: &Choice<'a>) -> Result<Value, GrammarError> {
+        if choice.exclusive && choice.options.len() > MAX_EXCLUSIVE {
+            let reason = format!("a oneOf has more than {MAX_EXCLUSIVE} options");
+            return Err(GrammarError::TooLarge(reason));
+        }
+        let mut branches = Vec::with_capacity(choice.options.len());
+        for (index, option) in choice.options.iter().enumerate() {
+            self.spend(1 + parts.seen.len())?;
+            let mut branch = Parts { choices: parts.choices[1..].to_vec(), shared: false, ..parts.clone() };
+            self.gather(option, &choice.path.item(index), &mut choice.trail.clone(), &mut branch)?;
+            branches.push(branch);
+        }
+        if choice.exclusive {
+            self.keep_apart(choice, &mut branches)?;
+        }
+        let mut options = Vec::with_capacity(branches.len());
+        for branch in branches {
+            let option = self.place(branch)?;
+            if option != Value::Bool(false) {
+                options.push(option);
             }
         }
-        schemas.push(walk.requiring(option, open, &required.into_iter().collect::<Vec<_>>())?);
-        walk.path.pop();
+        Ok(match options.pop() {
+            None => Value::Bool(false),
+            Some(only) if options.is_empty() => only,
+            Some(last) => {
+                options.push(last);
+                json!({ "anyOf": options })
+            }
+        })
     }
-    super::add_part(prepared, json!({ "anyOf": schemas }));
-    Ok(())
+
+    /// Sees to it that what is made for one option is accepted by no other one.
+    fn keep_apart(&mut self, choice: &Choice<'a>, branches: &mut [Parts<'a>]) -> Result<(), GrammarError> {
+        let profiles = branches.iter().map(|branch| Profile::of(self, branch));
+        let profiles = profiles.collect::<Result<Vec<_>, _>>()?;
+        for (index, (branch, made)) in branches.iter_mut().zip(&profiles).enumerate() {
+            let mut required = BTreeSet::new();
+            for (other_index, other) in profiles.iter().enumerate().filter(|(other, _)| *other != index) {
+                match made.apart(other) {
+                    Some(Apart::As) => {}
+                    Some(Apart::With(property)) => {
+                        required.insert(property);
+                    }
+                    None => {
+                        let what = format!(
+                            "that only one of options {index} and {other_index} holds (anyOf can be)"
+                        );
+                        self.cannot(&choice.path.item(index), what)?;
+                    }
+                }
+            }
+            branch.required.extend(required);
+        }
+        Ok(())
+    }
 }
 
 /// Why an answer made for one schema is not accepted by another.
@@ -60,97 +85,64 @@ enum Apart<'a> {
     With(&'a str),
 }
 
-fn apart<'a>(made: &'a Value, other: &'a Value, open: bool) -> Option<Apart<'a>> {
-    if *made == Value::Bool(false) || *other == Value::Bool(false) {
-        return Some(Apart::As);
+/// What tells a schema from others.
+struct Profile<'a> {
+    types: Types,
+    /// The values that it lists.
+    constants: Option<HashSet<String>>,
+    /// Its named properties, and the values that are listed for them.
+    named: Vec<(&'a str, Option<HashSet<String>>)>,
+    /// Where in `named` they are.
+    places: HashMap<&'a str, usize>,
+    required: Vec<&'a str>,
+    /// Its objects have no properties but the named ones.
+    is_closed: bool,
+}
+
+impl<'a> Profile<'a> {
+    fn of(walk: &mut Walk<'a>, parts: &Parts<'a>) -> Result<Self, GrammarError> {
+        let types = if parts.impossible { Types::NONE } else { Types::of_all(&parts.sources)? };
+        let values = constants::of(walk, &parts.sources, types)?;
+        let listed = |values: Vec<&Value>| values.into_iter().map(constants::canonical).collect();
+        let objects = Objects::of(walk, parts)?;
+        let is_closed = objects.are_closed() && parts.choices.is_empty();
+        let mut named = Vec::with_capacity(objects.named.len());
+        for (name, parts) in &objects.named {
+            let values = constants::of(walk, &parts.sources, Types::ALL)?;
+            named.push((*name, values.map(listed)));
+        }
+        Ok(Self {
+            types: values.iter().flatten().map(|value| Types::of(value)).reduce(Types::or).unwrap_or(types),
+            constants: values.map(listed),
+            places: named.iter().enumerate().map(|(place, (name, _))| (*name, place)).collect(),
+            named,
+            required: objects.required,
+            is_closed,
+        })
     }
-    if let (Some(made), Some(other)) = (types(made), types(other))
-        && made.is_disjoint(&other)
-    {
-        return Some(Apart::As);
-    }
-    if let (Some(made), Some(other)) = (constants(made), constants(other))
-        && differ(made, other)
-    {
-        return Some(Apart::As);
-    }
-    let is_object = made["type"] == "object";
-    let (made_properties, other_properties) =
-        (made["properties"].as_object(), other["properties"].as_object());
-    if is_object && let (Some(mine), Some(theirs)) = (made_properties, other_properties) {
-        let tells = mine.iter().find(|(name, schema)| {
-            let constants = (constants(schema), theirs.get(*name).and_then(constants));
-            matches!(constants, (Some(mine), Some(theirs)) if differ(mine, theirs))
-        });
+
+    fn apart(&self, other: &Self) -> Option<Apart<'a>> {
+        let common = self.types.and(other.types);
+        if common == Types::NONE || differ(self.constants.as_ref(), other.constants.as_ref()) {
+            return Some(Apart::As);
+        }
+        if common != Types::OBJECT {
+            return None;
+        }
+        let of_other = |name| other.places.get(name).and_then(|place| other.named[*place].1.as_ref());
+        let tells = self.named.iter().find(|(name, values)| differ(values.as_ref(), of_other(name)));
         if let Some((name, _)) = tells {
             return Some(Apart::With(name));
         }
-    }
-    let known = |name: &str| made_properties.is_some_and(|properties| properties.contains_key(name));
-    let mut needs = other["required"].as_array()?.iter().filter_map(Value::as_str);
-    (is_object && is_closed(made, open) && needs.any(|name| !known(name))).then_some(Apart::As)
-}
-
-/// Whether objects made for this schema have no properties but the named ones.
-fn is_closed(schema: &Value, open: bool) -> bool {
-    let Value::Object(map) = schema else { return false };
-    if ["patternProperties", "$ref", "allOf", "anyOf", "oneOf"].iter().any(|key| map.contains_key(*key)) {
-        return false;
-    }
-    let mut map = map.clone();
-    if !open {
-        close(&mut map);
-    }
-    map.get("additionalProperties") == Some(&Value::Bool(false))
-}
-
-/// The schema itself, if it is nothing but a reference.
-fn follow<'a>(walk: &Walk<'a>, mut schema: &'a Value) -> &'a Value {
-    for _ in 0..MAX_REFERENCES {
-        let Some(next) = schema["$ref"].as_str().and_then(|reference| walk.resolve(reference).ok()) else {
-            break;
-        };
-        schema = next;
-    }
-    schema
-}
-
-/// The types that a schema accepts, whole numbers as numbers; `None` if it does not say.
-fn types(schema: &Value) -> Option<BTreeSet<&str>> {
-    let names = match &schema["type"] {
-        Value::String(name) => vec![name.as_str()],
-        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
-        _ => constants(schema)?.iter().map(type_of).collect(),
-    };
-    Some(names.into_iter().map(|name| if name == "integer" { "number" } else { name }).collect())
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
+        let is_unknown = |name: &&str| !self.places.contains_key(name);
+        (self.is_closed && other.required.iter().any(is_unknown)).then_some(Apart::As)
     }
 }
 
-/// The values that a schema lists; `None` if it lists none.
-fn constants(schema: &Value) -> Option<&[Value]> {
-    match (schema.get("const"), schema.get("enum")) {
-        (Some(constant), _) => Some(std::slice::from_ref(constant)),
-        (None, Some(Value::Array(constants))) => Some(constants),
-        _ => None,
+/// Whether both list values, and no value is in both lists.
+fn differ(left: Option<&HashSet<String>>, right: Option<&HashSet<String>>) -> bool {
+    match (left, right) {
+        (Some(left), Some(right)) => left.is_disjoint(right),
+        _ => false,
     }
-}
-
-/// Whether no value of one list is in the other.
-fn differ(left: &[Value], right: &[Value]) -> bool {
-    // As numbers, 1 and 1.0 are the same.
-    let same = |left: &Value, right: &Value| match (left.as_f64(), right.as_f64()) {
-        (Some(left), Some(right)) => left.total_cmp(&right).is_eq(),
-        _ => left == right,
-    };
-    left.iter().all(|left| right.iter().all(|right| !same(left, right)))
 }

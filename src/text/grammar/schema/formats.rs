@@ -3,27 +3,19 @@
 //! The standard leaves it to the reader whether formats are checked, and says nothing about unknown ones: those are left
 //! out. Those that readers do check are enforced such that a strict reader is content: no 30 February, no leap seconds.
 
-use serde_json::{Map, Value, json};
-
-use super::{GrammarError, Walk};
+use serde_json::{Value, json};
 
 /// Formats that the compiler enforces by itself, and how long their texts may be.
 const BUILT_IN: &[(&str, u64)] =
     &[("duration", 64), ("hostname", 253), ("ipv4", 15), ("ipv6", 45), ("uuid", 36), ("uri", 2000)];
 
-/// Prepares the format that `value` names.
-pub(super) fn prepare(
-    walk: &Walk<'_>,
-    value: &Value,
-    prepared: &mut Map<String, Value>,
-) -> Result<(), GrammarError> {
-    let Value::String(name) = value else { return Err(walk.invalid("expected a string")) };
+/// What a string of this format has to be; `None` if it may be any.
+pub(super) fn schema(name: &str) -> Option<Value> {
     if let Some(pattern) = pattern(name) {
-        super::add_part(prepared, json!({ "pattern": format!("^(?:{pattern})$") }));
-    } else if let Some((_, longest)) = BUILT_IN.iter().find(|(known, _)| known == name) {
-        super::add_part(prepared, json!({ "format": name, "maxLength": longest }));
+        return Some(json!({ "pattern": format!("^(?:{pattern})$") }));
     }
-    Ok(())
+    let (_, longest) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
+    Some(json!({ "format": name, "maxLength": longest }))
 }
 
 fn pattern(name: &str) -> Option<String> {

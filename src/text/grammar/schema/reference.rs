@@ -1,11 +1,13 @@
 //! References and what they lead to.
 //!
-//! Every place that is referred to becomes a definition with a name of its own, whatever its pointer looked like: the
-//! compiler knows pointers of the simplest kind only.
+//! What is referred to becomes a definition with a name of its own, whatever its pointer looked like: the compiler knows
+//! pointers of the simplest kind only.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{GrammarError, Walk, is_about_values};
+use super::parts::Parts;
+use super::path::Path;
+use super::{GrammarError, Walk};
 
 /// Where definitions are in a prepared schema.
 pub(super) const DEFINITIONS: &str = "#/$defs/";
@@ -13,92 +15,38 @@ pub(super) const DEFINITIONS: &str = "#/$defs/";
 /// A definition that is referred to and not prepared yet.
 pub(super) struct Definition<'a> {
     pub(super) name: String,
-    pub(super) pointer: String,
-    pub(super) schema: &'a Value,
-    pub(super) open: bool,
-    /// Properties that it needs beside those that it says it does.
-    pub(super) required: Vec<&'a str>,
+    pub(super) parts: Parts<'a>,
 }
 
 impl<'a> Walk<'a> {
-    /// Prepares a schema whose values have certain properties.
-    pub(super) fn requiring(
-        &mut self,
-        schema: &'a Value,
-        open: bool,
-        required: &[&'a str],
-    ) -> Result<Value, GrammarError> {
-        if required.is_empty() {
-            return self.schema(schema, open);
+    /// Prepares what holds at a place, in itself or as a definition that several places refer to.
+    pub(super) fn place(&mut self, parts: Parts<'a>) -> Result<Value, GrammarError> {
+        if parts.are_free() {
+            return Ok(self.any());
         }
-        match schema.as_object() {
-            // Combined with others, it could not be followed where it refers to itself.
-            Some(map) if map.contains_key("$ref") && !map.keys().any(|key| is_about_values(key)) => {
-                Ok(json!({ "$ref": self.reference(&map["$ref"], open, required)? }))
-            }
-            _ => {
-                let mut prepared = self.schema(schema, open)?;
-                let names =
-                    prepared.as_object_mut().map(|map| map.entry("required").or_insert_with(|| json!([])));
-                if let Some(names) = names.and_then(Value::as_array_mut) {
-                    names.extend(required.iter().map(|name| json!(name)));
-                }
-                Ok(prepared)
-            }
+        if !parts.shared || parts.impossible {
+            return self.all(&parts);
         }
-    }
-
-    /// Returns where the prepared definition will be.
-    pub(super) fn reference(
-        &mut self,
-        value: &Value,
-        open: bool,
-        required: &[&'a str],
-    ) -> Result<String, GrammarError> {
-        let Value::String(reference) = value else { return Err(self.invalid("expected a string")) };
-        let schema = self.resolve(reference)?;
-        let key = (reference.clone(), open, required.to_vec());
-        if let Some(name) = self.names.get(&key) {
-            return Ok(format!("{DEFINITIONS}{name}"));
-        }
-        let name = format!("d{}", self.names.len());
-        self.names.insert(key, name.clone());
-        let (pointer, required) = (reference.clone(), required.to_vec());
-        self.waiting.push(Definition { name: name.clone(), pointer, schema, open, required });
-        Ok(format!("{DEFINITIONS}{name}"))
+        let identity = parts.identity();
+        let next = format!("d{}", self.names.len());
+        let name = self.names.entry(identity).or_insert_with(|| {
+            self.waiting.push(Definition { name: next.clone(), parts });
+            next
+        });
+        Ok(json!({ "$ref": format!("{DEFINITIONS}{name}") }))
     }
 
     /// Returns what a reference points to.
-    pub(super) fn resolve(&self, reference: &str) -> Result<&'a Value, GrammarError> {
+    pub(super) fn resolve(&self, reference: &str, path: &Path<'_>) -> Result<&'a Value, GrammarError> {
         let Some(pointer) =
             reference.strip_prefix('#').filter(|rest| rest.is_empty() || rest.starts_with('/'))
         else {
-            return Err(self.unsupported("a $ref to outside of the schema; it must be of the form #/..."));
+            return Err(path.unsupported("a $ref to outside of the schema; it must be of the form #/..."));
         };
         let pointer = decode_percent(pointer);
         let target = if pointer == "/" { Some(self.root) } else { self.root.pointer(&pointer) };
-        target.ok_or_else(|| self.invalid("nothing is there"))
+        target.ok_or_else(|| path.invalid("nothing is there"))
     }
-}
-
-/// Refuses definitions that are nothing but references to each other.
-pub(super) fn check_cycles(definitions: &Map<String, Value>) -> Result<(), GrammarError> {
-    for name in definitions.keys() {
-        let mut current = name.as_str();
-        for _ in 0..=definitions.len() {
-            let target = definitions
-                .get(current)
-                .filter(|schema| schema.as_object().is_some_and(|map| map.len() == 1));
-            let target = target.and_then(|schema| schema["$ref"].as_str());
-            let Some(next) = target.and_then(|target| target.strip_prefix(DEFINITIONS)) else { break };
-            if next == name {
-                let reason = "a $ref leads back to itself and nothing else".into();
-                return Err(GrammarError::Invalid { path: "#".into(), reason });
-            }
-            current = next;
-        }
-    }
-    Ok(())
 }
 
 /// Undoes the escapes of a URI fragment. What is no escape stays.

@@ -1,19 +1,32 @@
 use serde_json::json;
 
+use super::strings::MAX_PATTERN_BYTES;
 use super::*;
 
-fn prepared(schema: &Value) -> Value {
-    let mut prepared = prepare(schema).unwrap();
+/// A prepared schema, without definitions of any value.
+fn shaped(schema: &Value, strict: bool) -> Value {
+    let mut prepared = prepare(schema, strict).unwrap();
     let map = prepared.as_object_mut().unwrap();
     map.shift_remove("x-guidance").unwrap();
-    if map["$defs"].as_object().unwrap().is_empty() {
+    let definitions = map["$defs"].as_object_mut().unwrap();
+    definitions.retain(|name, _| !name.starts_with("any"));
+    if definitions.is_empty() {
         map.shift_remove("$defs");
     }
     prepared
 }
 
+fn prepared(schema: &Value) -> Value {
+    shaped(schema, true)
+}
+
 fn refusal(schema: &Value) -> String {
-    prepare(schema).unwrap_err().to_string()
+    prepare(schema, true).unwrap_err().to_string()
+}
+
+/// What stands for any value.
+fn any() -> Value {
+    json!({ "$ref": format!("#/$defs/any{}", any::LEVELS) })
 }
 
 #[test]
@@ -34,13 +47,43 @@ fn objects_have_the_named_properties_and_no_others() {
     assert_eq!(names, ["b", "a"]);
     for open in [
         json!({ "type": "object" }),
-        json!({ "properties": { "a": true }, "additionalProperties": { "type": "string" } }),
-        json!({ "properties": { "a": true }, "patternProperties": { "^x": true } }),
-        json!({ "properties": { "a": true }, "required": ["b"] }),
-        json!({ "allOf": [schema, { "properties": { "c": true } }] }),
-        json!({ "properties": { "a": { "properties": { "x": true } } }, "anyOf": [{ "required": ["b"] }, true] }),
+        json!({ "type": "object", "properties": { "a": true }, "additionalProperties": { "type": "string" } }),
+        json!({ "type": "object", "properties": { "a": true }, "patternProperties": { "^x": true } }),
+        json!({ "type": "object", "properties": { "a": true }, "required": ["b"] }),
+        json!({ "type": "object", "minProperties": 2, "properties": { "a": true }, "required": ["a"] }),
     ] {
         assert!(!prepared(&open).to_string().contains(r#""additionalProperties":false"#), "{open}");
+    }
+}
+
+#[test]
+fn what_several_schemas_say_of_an_object_is_one_object() {
+    let text = json!({ "type": "string" });
+    let schema = json!({
+        "allOf": [{ "$ref": "#/$defs/base" }, { "properties": { "b": true, "a": { "maxLength": 3 } } }],
+        "properties": { "c": { "type": "null" } }, "required": ["c"],
+        "$defs": { "base": { "type": "object", "required": ["a"], "properties": { "a": text } } }
+    });
+    let expected = json!({
+        "type": "object", "required": ["a", "c"], "additionalProperties": false,
+        "properties": { "a": { "type": "string", "maxLength": 3 }, "b": any(), "c": { "type": "null" } }
+    });
+    assert_eq!(prepared(&schema), expected);
+    let rest = json!({ "allOf": [
+        { "type": "object", "properties": { "a": { "minLength": 1 } }, "additionalProperties": { "type": "string" } },
+        { "properties": { "b": { "maxLength": 2 } } }
+    ] });
+    let properties = &prepared(&rest)["properties"];
+    assert_eq!(properties["b"], json!({ "type": "string", "maxLength": 2 }));
+    assert_eq!(prepared(&rest)["additionalProperties"], text);
+    // Options come with all else that holds.
+    let options = json!({
+        "type": "object", "properties": { "a": text, "b": text }, "anyOf": [{ "required": ["a"] }, { "required": ["b"] }]
+    });
+    for (option, required) in prepared(&options)["anyOf"].as_array().unwrap().iter().zip(["a", "b"]) {
+        assert_eq!(option["required"], json!([required]));
+        assert_eq!(option["properties"], options["properties"]);
+        assert_eq!(option["additionalProperties"], false);
     }
 }
 
@@ -59,10 +102,10 @@ fn references_are_followed_wherever_they_point() {
         prepared["$defs"][name].clone()
     };
     assert_eq!(target(&prepared["properties"]["x"]), json!({ "type": "string" }));
-    assert_eq!(target(&target(&prepared["properties"]["y"])), json!({ "type": "string" }));
+    assert_eq!(target(&prepared["properties"]["y"]), json!({ "type": "string" }));
     assert_eq!(target(&prepared["properties"]["z"])["properties"], prepared["properties"]);
     assert_eq!(prepared["properties"]["x"], prepared["properties"]["x2"]);
-    assert_eq!(prepared["$defs"].as_object().unwrap().len(), 3);
+    assert_eq!(prepared["$defs"].as_object().unwrap().len(), 2);
 }
 
 #[test]
@@ -80,7 +123,7 @@ fn options_of_one_of_must_exclude_each_other() {
     ] {
         let schema = json!({ "oneOf": apart, "$defs": { "cat": tagged("cat"), "dog": tagged("dog") } });
         let prepared = prepared(&schema);
-        assert_eq!(prepared["allOf"][0]["anyOf"].as_array().unwrap().len(), 2);
+        assert_eq!(prepared["anyOf"].as_array().unwrap().len(), 2);
         for definition in prepared["$defs"].as_object().into_iter().flat_map(Map::values) {
             assert_eq!(definition["required"], json!(["kind"]));
         }
@@ -102,18 +145,35 @@ fn options_of_one_of_must_exclude_each_other() {
 
 #[test]
 fn names_of_properties_become_properties() {
-    let listed =
-        json!({ "propertyNames": { "enum": ["a", "b"] }, "additionalProperties": { "type": "null" } });
-    let expected = json!({
-        "properties": { "a": { "type": "null" }, "b": { "type": "null" } }, "additionalProperties": false
-    });
-    assert_eq!(prepared(&listed), expected);
+    let names = json!({ "enum": ["a", "b"], "type": "string" });
+    for rule in
+        [names.clone(), json!({ "$ref": "#/$defs/names" }), json!({ "allOf": [{ "$ref": "#/$defs/names" }] })]
+    {
+        let listed = json!({
+            "type": "object", "propertyNames": rule, "additionalProperties": { "type": "null" },
+            "$defs": { "names": names }
+        });
+        let prepared = prepared(&listed);
+        assert_eq!(prepared["properties"]["a"], prepared["properties"]["b"]);
+        assert_eq!(prepared["properties"].as_object().unwrap().len(), 2);
+        assert_eq!(prepared["$defs"].as_object().unwrap().values().next(), Some(&json!({ "type": "null" })));
+        assert_eq!(prepared["additionalProperties"], false);
+    }
     let patterned = json!({ "type": "object", "propertyNames": { "type": "string", "pattern": "^a" } });
     let expected =
-        json!({ "type": "object", "patternProperties": { "^a": true }, "additionalProperties": false });
+        json!({ "type": "object", "patternProperties": { "^a": any() }, "additionalProperties": false });
     assert_eq!(prepared(&patterned), expected);
-    let any = json!({ "type": "object", "propertyNames": { "type": "string" } });
-    assert_eq!(prepared(&any), json!({ "type": "object" }));
+    let free = json!({ "type": "object", "propertyNames": { "type": "string" } });
+    assert_eq!(prepared(&free), json!({ "type": "object", "additionalProperties": any() }));
+    let none = json!({ "type": "object", "propertyNames": { "type": "integer" } });
+    assert_eq!(prepared(&none), json!({ "type": "object", "additionalProperties": false }));
+    for unclear in [
+        json!({ "anyOf": [{ "const": "a" }, { "pattern": "^b" }] }),
+        json!({ "maxLength": 3 }),
+        json!({ "enum": ["a", "b"], "pattern": "^b" }),
+    ] {
+        assert!(refusal(&json!({ "propertyNames": unclear })).contains("follow no pattern"));
+    }
 }
 
 #[test]
@@ -121,7 +181,13 @@ fn numbers_get_bounds_that_can_be_kept() {
     let whole = prepared(&json!({ "type": ["integer", "null"], "minimum": 0 }));
     assert_eq!(whole["minimum"], json!(0.0));
     assert!(whole["maximum"].as_f64().unwrap() < 9.3e18);
-    assert_eq!(prepared(&json!({ "type": "number" })), json!({ "type": "number" }));
+    let free = prepared(&json!({ "type": "number" }));
+    assert!(free["minimum"].as_f64().unwrap() < -9.2e18 && free["maximum"].as_f64().unwrap() > 9.2e18);
+    // Of what may be a number, too.
+    let untyped = prepared(&json!({ "minLength": 1 }));
+    assert_eq!((&untyped["minimum"], &untyped["maximum"]), (&free["minimum"], &free["maximum"]));
+    assert_eq!((&untyped["items"], &untyped["additionalProperties"]), (&any(), &any()));
+    assert_eq!(prepared(&json!({ "description": "what you like" })), any());
     let sharp =
         prepared(&json!({ "type": "number", "minimum": 1, "exclusiveMinimum": true, "exclusiveMaximum": 2 }));
     assert!(sharp["minimum"].as_f64().unwrap() > 1.0 && sharp["maximum"].as_f64().unwrap() < 2.0);
@@ -161,7 +227,10 @@ fn what_cannot_be_enforced_is_named_with_its_place() {
             json!({ "type": "text" }),
             "invalid JSON schema at #/type: \"text\" is not one of null, boolean, integer, number, string, array, object",
         ),
-        (json!({ "properties": [] }), "invalid JSON schema at #/properties: expected an object of schemas"),
+        (
+            json!({ "properties": [] }),
+            "invalid JSON schema at #/properties: expected an object of schemas, got an array",
+        ),
         (
             json!({ "maxLength": -1 }),
             "invalid JSON schema at #/maxLength: expected a whole number, at least 0",
@@ -201,13 +270,92 @@ fn size_is_bounded() {
 }
 
 #[test]
-fn what_would_grow_with_its_rewriting_is_refused() {
+fn what_would_grow_with_its_rewriting_does_not() {
     let names: Vec<String> = (0..500).map(|name| format!("a{name}")).collect();
     let each: Vec<usize> = (0..500).collect();
     let schema = json!({
         "type": "object", "propertyNames": { "enum": names }, "additionalProperties": { "enum": each }
     });
-    assert!(refusal(&schema).contains("more than"), "{}", refusal(&schema));
+    assert!(prepared(&schema).to_string().len() < 20_000);
+    let names: Vec<String> = (0..=MAX_PROPERTIES).map(|name| format!("a{name}")).collect();
+    assert!(refusal(&json!({ "propertyNames": { "enum": names } })).contains("more than 1000 properties"));
+    let patterns: Map<String, Value> = (0..70).map(|n| (format!("^{n}$"), true.into())).collect();
+    assert!(refusal(&json!({ "patternProperties": patterns })).contains("more than 64 patterns"));
     let options: Vec<Value> = (0..2_000).map(|value| json!({ "const": value })).collect();
     assert!(refusal(&json!({ "oneOf": options })).contains("oneOf"));
+}
+
+#[test]
+fn what_cannot_be_enforced_is_left_to_the_model_unless_strict() {
+    for (schema, expected) in [
+        (json!({ "not": { "type": "string" } }), any()),
+        (
+            json!({ "type": "array", "items": { "type": "null" }, "uniqueItems": true, "contains": {} }),
+            json!({ "type": "array", "items": { "type": "null" } }),
+        ),
+        (
+            json!({ "type": "string", "pattern": "^(?!a)", "minLength": 1 }),
+            json!({ "type": "string", "minLength": 1 }),
+        ),
+        (
+            json!({ "type": "object", "properties": { "a": true }, "dependentRequired": { "a": ["b"] }, "minProperties": 1,
+                "maxProperties": 7, "if": {}, "then": false }),
+            json!({ "type": "object", "minProperties": 1, "properties": { "a": any() }, "additionalProperties": false }),
+        ),
+        (
+            json!({ "type": "object", "additionalProperties": { "type": "null" }, "minProperties": 3 }),
+            json!({ "type": "object", "additionalProperties": { "type": "null" } }),
+        ),
+        (
+            json!({ "oneOf": [{ "type": "string" }, { "type": "string", "minLength": 2 }] }),
+            json!({ "anyOf": [{ "type": "string" }, { "type": "string", "minLength": 2 }] }),
+        ),
+    ] {
+        assert!(matches!(prepare(&schema, true), Err(GrammarError::Unsupported { .. })), "{schema}");
+        assert_eq!(shaped(&schema, false), expected);
+    }
+    // What does not only narrow, and what is no schema.
+    for schema in [
+        json!({ "const": 9_007_199_254_740_993_i64 }),
+        json!({ "$ref": "other.json" }),
+        json!({ "minLength": "" }),
+    ] {
+        assert!(prepare(&schema, false).is_err(), "{schema}");
+    }
+}
+
+#[test]
+fn what_is_shared_is_written_once() {
+    // Each option takes the definition with a property of its own: that many copies.
+    let names: Vec<String> = (0..300).map(|name| format!("k{name}")).collect();
+    let big: Map<String, Value> =
+        names.iter().map(|name| (name.clone(), json!({ "const": "big" }))).collect();
+    let options: Vec<Value> = names
+        .iter()
+        .map(|name| json!({ "oneOf": [{ "$ref": "#/$defs/big" }, { "type": "object", "properties": { name: { "const": 1 } } }] }))
+        .collect();
+    let schema =
+        json!({ "prefixItems": options, "$defs": { "big": { "type": "object", "properties": big } } });
+    assert!(refusal(&schema).contains("it comes to more than 100000 values"), "{}", refusal(&schema));
+    // Every level doubles the one below.
+    let mut definitions = json!({ "l0": { "type": "string" } });
+    for level in 1..40 {
+        let below = json!({ "$ref": format!("#/$defs/l{}", level - 1) });
+        definitions[format!("l{level}")] = json!({ "allOf": [below, below], "anyOf": [below, below] });
+    }
+    assert!(refusal(&json!({ "$ref": "#/$defs/l39", "$defs": definitions })).contains("choices"));
+}
+
+#[test]
+fn long_ways_are_refused_at_once() {
+    let chain: Map<String, Value> =
+        (0..9_000).map(|at| (at.to_string(), json!({ "$ref": format!("#/$defs/{}", at + 1) }))).collect();
+    let schema = json!({ "$ref": "#/$defs/0", "$defs": chain });
+    assert!(refusal(&schema).contains("more than 96 times"), "{}", refusal(&schema));
+    for circle in [
+        json!({ "$ref": "#/$defs/a", "$defs": { "a": { "allOf": [{ "$ref": "#/$defs/b" }] }, "b": { "$ref": "#/$defs/a" } } }),
+        json!({ "type": "object", "anyOf": [{ "type": "null" }, { "$ref": "#" }] }),
+    ] {
+        assert!(refusal(&circle).contains("leads back to itself"), "{}", refusal(&circle));
+    }
 }
