@@ -52,6 +52,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use api_key::{ApiKeyError, ApiKeys};
 pub use body::MAX_BODY_BYTES;
 pub use cors::{OriginError, Origins};
+use ollama::Imports;
 pub use ollama::{COMPATIBLE_VERSION, describe_model};
 pub use serve::{ServeError, bind, serve};
 
@@ -67,8 +68,6 @@ use crate::models::store::Store;
 
 /// Files that may be uploaded at a time; each has a thread that writes it.
 const UPLOADS: usize = 8;
-/// Files that may be converted at a time: one takes all cores.
-const IMPORTS: usize = 1;
 
 /// What every handler may use. Cheap to clone.
 #[derive(Clone)]
@@ -81,14 +80,14 @@ pub struct AppState {
     /// The right to upload a file.
     pub(crate) uploads: Arc<Semaphore>,
     /// The right to convert a file.
-    pub(crate) imports: Arc<Semaphore>,
+    pub(crate) imports: Arc<Imports>,
 }
 
 impl AppState {
     /// Puts the parts together.
     pub fn new(engine: Engine, store: Arc<Store>, settings: Settings) -> Self {
         let intake = Arc::new(Intake::new(settings.max_queue));
-        let (uploads, imports) = (Arc::new(Semaphore::new(UPLOADS)), Arc::new(Semaphore::new(IMPORTS)));
+        let (uploads, imports) = (Arc::new(Semaphore::new(UPLOADS)), Arc::default());
         let traffic = Arc::default();
         Self { engine, store, settings: Arc::new(settings), intake, traffic, uploads, imports }
     }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::error::ApiError;
 use super::intake::{Intake, Memory, Turn};
+use super::lookup;
 use super::weight::Weight;
 
 /// Largest request body in bytes. Pictures in base64 make chat requests of tens of megabytes normal.
@@ -121,6 +122,24 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result<Response, ApiError> {
 /// A JSON answer with status 200 whose content type says no more than that.
 pub(crate) fn bare_json<T: Serialize>(value: &T) -> Result<Response, ApiError> {
     Ok(([BARE_JSON], bytes(value)?).into_response())
+}
+
+/// A JSON answer that takes longer than a moment to write, of that content type. It is written off the async threads;
+/// `memory` is what has been set aside for it.
+pub(crate) async fn long_json<T>(
+    kind: (HeaderName, &'static str),
+    memory: Memory,
+    make: impl FnOnce() -> T + Send + 'static,
+) -> Result<Response, ApiError>
+where
+    T: Serialize,
+{
+    let write = move || {
+        let text = bytes(&make());
+        drop(memory);
+        text
+    };
+    Ok(([kind], lookup::blocking(write).await?).into_response())
 }
 
 /// The JSON text of an answer.

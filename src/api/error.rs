@@ -2,16 +2,19 @@
 //!
 //! Rooms below know nothing of status codes; handlers return [`ApiError`] and nothing else. A variant exists per case
 //! whose status or text differs on the wire. Texts are Ollama's where clients or its own tests match on them. What an
-//! owner must see but a stranger should not (paths, driver texts of faults in this program) goes to the log.
+//! owner must see but a stranger should not (directories, causes of faults in this program) goes to the log.
 //!
 //! [`ApiError::status`] and `Display` are the table; [`IntoResponse`] is its native rendering, `{"error":"..."}`. Other
 //! API families render the same two in their own envelope.
+
+mod places;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use self::places::without_directories;
 use crate::engine::{EngineError, KeepAliveError};
 use crate::models::import::ImportError;
 use crate::models::model::ModelError;
@@ -147,6 +150,11 @@ impl From<EngineError> for ApiError {
                 tracing::error!(cause, "the engine failed");
                 Self::fault()
             }
+            EngineError::ModelLoad { model, reason } => {
+                tracing::warn!(model, reason, "a model cannot be loaded");
+                let reason = without_directories(&reason).into_owned();
+                Self::Engine(EngineError::ModelLoad { model, reason })
+            }
             other => Self::Engine(other),
         }
     }
@@ -154,7 +162,7 @@ impl From<EngineError> for ApiError {
 
 impl From<ModelError> for ApiError {
     fn from(error: ModelError) -> Self {
-        Self::Model(error.to_string())
+        Self::model(error)
     }
 }
 
@@ -168,7 +176,7 @@ impl From<TextError> for ApiError {
             | TextError::NoMessages
             | TextError::Encode(_)
             | TextError::Grammar(_) => Self::BadRequest(error.to_string()),
-            other => Self::Model(other.to_string()),
+            other => Self::model(other),
         }
     }
 }
@@ -188,11 +196,21 @@ impl ApiError {
         Self::Internal("the request could not be handled; the server's log has the cause".into())
     }
 
+    /// What is wrong with the files of a model; the log tells where they are.
+    pub(crate) fn model(error: impl ToString) -> Self {
+        let whole = error.to_string();
+        let shown = without_directories(&whole);
+        if shown != whole {
+            tracing::warn!(error = whole, "a model cannot be used");
+        }
+        Self::Model(shown.into_owned())
+    }
+
     /// An error of the store, with the model named as the route shows it.
     pub(crate) fn from_store(error: StoreError, shown: &str) -> Self {
         match error {
             StoreError::NotFound(_) => Self::ModelNotFound(shown.to_owned()),
-            other => Self::Model(other.to_string()),
+            other => Self::model(other),
         }
     }
 
@@ -203,7 +221,7 @@ impl ApiError {
             ImportError::Store(error) => Self::from_store(error, shown),
             ImportError::Source { reason, .. } => Self::BadRequest(reason.to_string()),
             ImportError::Cancelled => Self::Engine(EngineError::Cancelled),
-            other => Self::Model(other.to_string()),
+            other => Self::model(other),
         }
     }
 

@@ -133,7 +133,7 @@ where
 /// # Errors
 /// The table of [`ApiError`].
 pub(crate) async fn chat(state: &AppState, turn: Turn, ask: ChatAsk) -> Result<Outcome, ApiError> {
-    if ask.model.is_empty() {
+    if ask.model.trim().is_empty() {
         return Err(ApiError::ModelRequired);
     }
     let model = lookup::model(state, &ask.model).await?;
@@ -155,8 +155,8 @@ pub(crate) async fn chat(state: &AppState, turn: Turn, ask: ChatAsk) -> Result<O
 /// # Errors
 /// The table of [`ApiError`].
 pub(crate) async fn generate(state: &AppState, turn: Turn, ask: GenerateAsk) -> Result<Outcome, ApiError> {
-    if ask.model.is_empty() {
-        return Err(ApiError::ModelNotFound(String::new()));
+    if ask.model.trim().is_empty() {
+        return Err(ApiError::ModelNotFound(ask.model));
     }
     let model = lookup::model(state, &ask.model).await?;
     let is_empty = ask.prompt.is_empty();
@@ -190,6 +190,17 @@ async fn load(
 }
 
 impl ChatAsk {
+    /// Refuses a request without messages, in these words: what loads a model on the native routes is a mistake on others.
+    pub(crate) fn require_messages(&self, refusal: &str) -> Result<(), ApiError> {
+        if self.model.trim().is_empty() {
+            return Err(ApiError::ModelRequired);
+        }
+        if self.messages.is_empty() {
+            return Err(ApiError::BadRequest(refusal.to_owned()));
+        }
+        Ok(())
+    }
+
     /// Refuses what the model cannot do: thinking first, as upstream.
     fn check(&self, model: &Model) -> Result<(), ApiError> {
         self.settings.think.check(&self.model, model)?;

@@ -22,6 +22,7 @@ mod show;
 mod tests;
 mod transfer;
 
+pub(crate) use create::Imports;
 pub(crate) use operations::operations;
 pub(crate) use records::Logprob;
 pub use show::describe_model;

@@ -149,6 +149,8 @@ async fn what_is_refused() {
         let answer = server.post(PATH, &ask(&more)).await;
         assert_eq!((answer.status, error(&answer)["message"].as_str()), (status, Some(message)), "{more}");
     }
+    let loaded = server.get("/api/ps").await.json();
+    assert_eq!(loaded["models"], json!([]), "what is refused loads nothing");
     let empty = server.send("POST", PATH, "").await;
     assert_eq!((empty.status, error(&empty)["message"].as_str()), (400, Some("EOF")));
     server.stop().await;

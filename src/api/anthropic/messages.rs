@@ -22,14 +22,13 @@ pub(super) async fn messages(
         Ok((request.into_ask(), stream))
     };
     let ((ask, is_streamed), turn) = inference::receive(&state, request, parse).await?;
+    // A turn may consist of nothing but what is passed over.
+    ask.require_messages("messages have no content that this server understands")?;
     let model = ask.model.clone();
     match inference::chat(&state, turn, ask).await? {
         Outcome::Answer(answer) if is_streamed => Ok(stream(model, *answer)?),
         Outcome::Answer(answer) => Ok(whole(model, *answer).await?),
-        // A turn may consist of nothing but what is passed over; then the model was only loaded.
-        Outcome::Loaded(_) | Outcome::Rendered(_) => {
-            Err(ApiError::BadRequest("messages have no content that this server understands".into()).into())
-        }
+        Outcome::Loaded(_) | Outcome::Rendered(_) => Err(ApiError::fault().into()),
     }
 }
 

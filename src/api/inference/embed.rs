@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::learn_context;
 use super::options::Options;
 use crate::api::error::{ApiError, EmbedError};
-use crate::api::intake::Turn;
+use crate::api::intake::{Memory, Turn};
 use crate::api::{AppState, lookup};
 use crate::engine::{EmbedRequest, EngineError, KeepAlive};
 use crate::models::model::Model;
@@ -21,6 +21,9 @@ use crate::text::{EncoderTokenizer, Fitted, TextError, TextModel, TokenId};
 /// Most values of all vectors of one request: 64 MiB, or some thousand texts. Beyond that a small body would take memory
 /// without bound.
 const MAX_VALUES: usize = 16 << 20;
+
+/// Bytes of a value of a vector, as a number and as text with room to grow.
+const ANSWER_BYTES: usize = 32;
 
 /// Texts that are to become vectors.
 #[derive(Debug, Default)]
@@ -51,6 +54,8 @@ pub(crate) struct Embedded {
     pub(crate) load: Duration,
     /// From the arrival of the request. Never zero.
     pub(crate) total: Duration,
+    /// Set aside for the vectors and their text.
+    pub(crate) memory: Memory,
 }
 
 /// The texts of a field that holds one, several, or none. For everything else, tokens among it, upstream has one text.
@@ -76,8 +81,8 @@ pub(crate) fn texts(input: Option<Value>) -> Result<Vec<String>, ApiError> {
 /// The table of [`ApiError`]; [`ApiError::Embed`] for what lies with the texts.
 pub(crate) async fn embed(state: &AppState, turn: Turn, ask: EmbedAsk) -> Result<Embedded, ApiError> {
     let arrived = Instant::now();
-    if ask.model.is_empty() {
-        return Err(ApiError::ModelNotFound(String::new()));
+    if ask.model.trim().is_empty() {
+        return Err(ApiError::ModelNotFound(ask.model));
     }
     let model = lookup::model(state, &ask.model).await.map_err(|error| match error {
         ApiError::ModelNotFound(name) => ApiError::ModelAbsent(name),
@@ -95,8 +100,9 @@ pub(crate) async fn embed(state: &AppState, turn: Turn, ask: EmbedAsk) -> Result
     let EmbedAsk { inputs: texts, truncate, dimensions, keep_alive, normalise, .. } = ask;
     let reader = Arc::clone(&model);
     let inputs = turn.run(move || tokens(&reader, &texts, limit, truncate)).await?;
-    // Held until the answer is there: many texts are much memory while they wait.
-    let memory = turn.pause();
+    // Held until the answer is written: many texts are much memory while they wait, and so are their vectors.
+    let mut memory = turn.pause();
+    state.intake.reserve(&mut memory, inputs.len() * model.hidden() * ANSWER_BYTES)?;
     let prompt_tokens = inputs.iter().map(Vec::len).sum();
     let request = EmbedRequest { model, inputs, keep_alive };
     let embeddings = state.engine.embed(request).await.map_err(|error| match error {
@@ -107,8 +113,8 @@ pub(crate) async fn embed(state: &AppState, turn: Turn, ask: EmbedAsk) -> Result
     })?;
     let load = (loaded_in + embeddings.load).max(Duration::from_nanos(1));
     let vectors = lookup::blocking(move || finish(embeddings.vectors, dimensions, normalise)).await?;
-    drop(memory);
-    Ok(Embedded { vectors, prompt_tokens, load, total: arrived.elapsed().max(Duration::from_nanos(1)) })
+    let total = arrived.elapsed().max(Duration::from_nanos(1));
+    Ok(Embedded { vectors, prompt_tokens, load, total, memory })
 }
 
 fn check_count(ask: &EmbedAsk, model: &Model) -> Result<(), ApiError> {

@@ -119,7 +119,7 @@ fn write(mut upload: Upload, mut pieces: mpsc::Receiver<Piece>) -> Result<(), Ap
 fn failed(error: BlobError) -> ApiError {
     match error {
         BlobError::Mismatch { .. } => ApiError::BadRequest(error.to_string()),
-        other => ApiError::Model(other.to_string()),
+        other => ApiError::model(other),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A client names models and digests, never places: what it calls a file says nothing but how the file is called.
 
+mod imports;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -14,11 +15,11 @@ use std::time::{Duration, Instant};
 use axum::extract::{Request, State};
 use axum::response::Response;
 
+pub(crate) use self::imports::Imports;
 use self::request::{CreateRequest, Material};
 use super::progress::{self, Record, Reporter};
 use crate::api::error::ApiError;
 use crate::api::{AppState, body, lookup};
-use crate::engine::EngineError;
 use crate::models::blobs::Digest;
 use crate::models::changes::Changes;
 use crate::models::import::{ImportOptions, Wishes};
@@ -45,10 +46,9 @@ pub(super) async fn create(State(state): State<AppState>, request: Request) -> R
                 .await
         }
         Material::File(file, digest) => {
-            // Converting takes all cores and a lot of disk: one at a time.
-            let place = state.imports.clone().acquire_owned().await.map_err(|_| EngineError::ShuttingDown)?;
+            let place = state.imports.line_up()?;
             let work = move |reporter: &Reporter| {
-                let _place = place;
+                let _turn = place.wait(reporter)?;
                 convert(&store, &name, (&file, &digest), changes, reporter)
             };
             progress::answer(streamed, work).await
@@ -140,7 +140,7 @@ fn check_kind(path: &Path, file: &str) -> Result<(), ApiError> {
     let mut first = Vec::new();
     File::open(path)
         .and_then(|blob| blob.take(GGUF.len() as u64).read_to_end(&mut first))
-        .map_err(|error| ApiError::Model(format!("cannot read the uploaded file: {error}")))?;
+        .map_err(|error| ApiError::model(format!("cannot read the uploaded file: {error}")))?;
     let has_end = |end: &str| file.len() > end.len() && file.to_ascii_lowercase().ends_with(end);
     if first == GGUF {
         Ok(())

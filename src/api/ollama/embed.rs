@@ -44,19 +44,26 @@ pub(super) async fn embed(State(state): State<AppState>, request: Request) -> Re
     let (ask, turn) = inference::receive(&state, request, parse).await?;
     let model = ask.model.clone();
     let computes = !ask.inputs.is_empty();
-    let Embedded { vectors, prompt_tokens, load, total } = inference::embed(&state, turn, ask).await?;
-    let shown = |duration: Duration| computes.then(|| time::nanos(duration));
-    body::json(&EmbedResponse {
+    let Embedded { vectors, prompt_tokens, load, total, memory } =
+        inference::embed(&state, turn, ask).await?;
+    let shown = move |duration: Duration| computes.then(|| time::nanos(duration));
+    let answer = move || EmbedResponse {
         model,
         embeddings: vectors,
         total_duration: shown(total),
         load_duration: shown(load),
         prompt_eval_count: computes.then_some(prompt_tokens),
-    })
+    };
+    body::long_json(body::JSON, memory, answer).await
 }
 
 fn parse(body: &[u8]) -> Result<EmbedAsk, ApiError> {
     let mut fields = Fields::parse("EmbedRequest", body)?;
+    let common = common(&mut fields)?;
+    if common.model.trim().is_empty() {
+        // Upstream looks for the model before it looks at the texts.
+        return Err(ApiError::ModelNotFound(common.model));
+    }
     let inputs = match fields.take("input") {
         // Nothing to compute: the model is loaded.
         Some(Value::String(text)) if text.is_empty() => Vec::new(),
@@ -68,7 +75,7 @@ fn parse(body: &[u8]) -> Result<EmbedAsk, ApiError> {
         truncate: fields.boolean("truncate")?.unwrap_or(true),
         dimensions: usize::try_from(dimensions).unwrap_or(0),
         normalise: true,
-        ..common(&mut fields)?
+        ..common
     })
 }
 
@@ -87,15 +94,17 @@ pub(super) async fn embeddings(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (ask, turn) = inference::receive(&state, request, parse_one).await?;
-    if ask.model.is_empty() {
+    if ask.model.trim().is_empty() {
         return Err(ApiError::ModelRequired);
     }
     let embedded = inference::embed(&state, turn, ask).await.map_err(|error| match error {
         ApiError::Embed(error) => ApiError::EmbedFailed(error),
         other => other,
     })?;
-    let embedding = embedded.vectors.into_iter().flatten().map(f64::from).collect();
-    body::json(&EmbeddingsResponse { embedding })
+    let Embedded { vectors, memory, .. } = embedded;
+    let answer =
+        move || EmbeddingsResponse { embedding: vectors.into_iter().flatten().map(f64::from).collect() };
+    body::long_json(body::JSON, memory, answer).await
 }
 
 fn parse_one(body: &[u8]) -> Result<EmbedAsk, ApiError> {
@@ -128,6 +137,14 @@ mod tests {
         {
             let error = parsed(input).unwrap_err();
             assert_eq!((error.status().as_u16(), error.to_string().as_str()), (400, "invalid input type"));
+        }
+    }
+
+    #[test]
+    fn without_a_model_nothing_else_is_looked_at() {
+        for body in [json!({"input": 1}), json!({"model": " ", "input": [1]}), json!({})] {
+            let error = parse(body.to_string().as_bytes()).unwrap_err();
+            assert_eq!(error.status().as_u16(), 404, "{body}");
         }
     }
 

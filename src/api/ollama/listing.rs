@@ -122,7 +122,7 @@ impl From<&Model> for Stored {
 /// Handler of `/api/tags`. A broken model is left out and logged: it must not hide the others.
 pub(super) async fn tags(State(state): State<AppState>) -> Result<Response, ApiError> {
     let models = lookup::with_store(&state, |store| {
-        let entries = store.list().map_err(|error| ApiError::Model(error.to_string()))?;
+        let entries = store.list().map_err(ApiError::model)?;
         let mut models = Vec::with_capacity(entries.len());
         for entry in entries {
             match entry.model {

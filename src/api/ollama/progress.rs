@@ -58,6 +58,18 @@ impl Reporter {
         }
     }
 
+    /// One for tests, with what hears it: the records, and what cancels the work when it is dropped.
+    #[cfg(test)]
+    pub(super) fn heard() -> (Self, mpsc::Receiver<Result<Record, ApiError>>) {
+        let (records, heard) = mpsc::channel(WAITING);
+        (Self { records, cancel: Arc::default() }, heard)
+    }
+
+    /// Whether nobody listens any more.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
     /// Set when nobody listens any more.
     pub(super) fn cancel(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.cancel)

@@ -1,7 +1,7 @@
 //! `POST /v1/embeddings`: texts to vectors.
 
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use super::error::OpenAiError;
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::api::inference::{self, EmbedAsk, Embedded};
-use crate::api::{AppState, body, lookup};
+use crate::api::{AppState, body};
 
 /// The answer.
 #[derive(Debug, Serialize, ToSchema)]
@@ -109,19 +109,18 @@ pub(super) async fn create(State(state): State<AppState>, request: Request) -> R
     let (request, turn) = inference::receive(&state, request, EmbeddingsRequest::parse).await?;
     let EmbeddingsRequest { ask, encoding } = request;
     let model = ask.model.clone();
-    let Embedded { vectors, prompt_tokens, .. } = inference::embed(&state, turn, ask).await?;
-    let render = move || {
+    let Embedded { vectors, prompt_tokens, memory, .. } = inference::embed(&state, turn, ask).await?;
+    let answer = move || {
         let item =
             |(index, vector)| EmbeddingItem { object: "embedding", embedding: encoding.write(vector), index };
-        body::bytes(&EmbeddingList {
+        EmbeddingList {
             object: "list",
             data: vectors.into_iter().enumerate().map(item).collect(),
             model,
             usage: EmbeddingUsage { prompt_tokens, total_tokens: prompt_tokens },
-        })
+        }
     };
-    let bytes = lookup::blocking(render).await?;
-    Ok(([body::BARE_JSON], bytes).into_response())
+    Ok(body::long_json(body::BARE_JSON, memory, answer).await?)
 }
 
 #[cfg(test)]

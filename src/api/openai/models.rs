@@ -40,7 +40,7 @@ impl ModelObject {
 /// The stored models, newest first. A broken one is left out and logged: it must not hide the others.
 pub(crate) async fn list(State(state): State<AppState>) -> Result<Response, OpenAiError> {
     let data = lookup::with_store(&state, |store| {
-        let entries = store.list().map_err(|error| ApiError::Model(error.to_string()))?;
+        let entries = store.list().map_err(ApiError::model)?;
         let mut data = Vec::with_capacity(entries.len());
         for entry in entries {
             match entry.model {

@@ -30,13 +30,12 @@ pub(crate) async fn responses(
     let unfold: Option<body::Unfold> = if is_zstd { Some(zstd::decompress) } else { None };
     let (request, turn) = inference::receive_folded(&state, request, unfold, ResponsesRequest::parse).await?;
     let ResponsesRequest { ask, stream: is_streamed, grouped, echo } = request;
+    ask.require_messages("input is empty: there is nothing to respond to")?;
     let items = Items::new(echo, grouped);
     match inference::chat(&state, turn, ask).await? {
         Outcome::Answer(answer) if is_streamed => Ok(stream(items, *answer)?),
         Outcome::Answer(answer) => Ok(whole(items, *answer).await?),
-        Outcome::Loaded(_) | Outcome::Rendered(_) => {
-            Err(ApiError::BadRequest("input is empty: there is nothing to respond to".into()).into())
-        }
+        Outcome::Loaded(_) | Outcome::Rendered(_) => Err(ApiError::fault().into()),
     }
 }
 
