@@ -6,12 +6,14 @@
 //!
 //! | file | what it owns |
 //! |---|---|
-//! | `settings` | what a request may say besides its input; `think`, `format`, `options`: parts of it |
+//! | `ask` | what a request may ask for; `think`, `format`: parts of it |
+//! | `settings`, `options` | what of that applies to a model |
 //! | `prompt`, `window` | from messages or a prompt to tokens, cut to the window |
 //! | `embed` | from texts to vectors |
 //! | `answer` | from the events of the engine to pieces of an answer |
 
 mod answer;
+mod ask;
 mod embed;
 mod format;
 mod options;
@@ -26,9 +28,9 @@ use std::time::Duration;
 use axum::extract::Request;
 
 pub(crate) use self::answer::{Answer, AnswerCall, Delta, Done, Piece, Whole};
+pub(crate) use self::ask::{AskSettings, ChatAsk, GenerateAsk};
 pub(crate) use self::embed::{EmbedAsk, Embedded, embed, texts};
 pub(crate) use self::format::Format;
-pub(crate) use self::settings::AskSettings;
 pub(crate) use self::think::Think;
 
 use self::options::Options;
@@ -40,45 +42,7 @@ use super::intake::Turn;
 use super::{AppState, body, lookup};
 use crate::engine;
 use crate::models::model::Model;
-use crate::text::{Message, TextModel, TokenId, Tool, ToolChoice};
-
-/// A conversation and a request for its next message.
-#[derive(Debug)]
-pub(crate) struct ChatAsk {
-    /// The model's name as requested.
-    pub(crate) model: String,
-    /// The conversation; none at all asks to load or unload the model. Pictures stand in `extra["images"]`.
-    pub(crate) messages: Vec<Message>,
-    /// What the model may call.
-    pub(crate) tools: Vec<Tool>,
-    /// Whether it must.
-    pub(crate) tool_choice: ToolChoice,
-    /// Everything else.
-    pub(crate) settings: AskSettings,
-}
-
-/// One prompt and a request for its continuation.
-#[derive(Debug, Default)]
-pub(crate) struct GenerateAsk {
-    /// The model's name as requested.
-    pub(crate) model: String,
-    /// The prompt; an empty one asks to load or unload the model.
-    pub(crate) prompt: String,
-    /// What stands after the gap that is to be filled; empty for a plain continuation.
-    pub(crate) suffix: String,
-    /// In the place of the model's own system message, unless it is empty.
-    pub(crate) system: String,
-    /// In the place of the model's own template, unless it is empty.
-    pub(crate) template: String,
-    /// Tokens of an earlier exchange, which go before the prompt.
-    pub(crate) context: Vec<TokenId>,
-    /// The prompt goes to the model as it is.
-    pub(crate) raw: bool,
-    /// Whether pictures came with the prompt.
-    pub(crate) has_images: bool,
-    /// Everything else.
-    pub(crate) settings: AskSettings,
-}
+use crate::text::{Message, TextModel, ToolChoice};
 
 /// What became of a request.
 #[derive(Debug)]

@@ -1,49 +1,11 @@
-//! What a request may say besides its input.
-
-use serde_json::{Map, Value};
+//! What a request says, applied to a model.
 
 use super::options::Options;
-use super::{Format, Think};
+use super::{AskSettings, Think, need, quoted};
 use crate::api::error::ApiError;
 use crate::engine::KeepAlive;
 use crate::models::model::Model;
 use crate::text::RenderOptions;
-
-/// Everything but the input. The default is what Ollama's own routes take where nothing is said.
-#[derive(Debug)]
-pub(crate) struct AskSettings {
-    /// Options by their native names, unmerged: the model's own parameters go below them.
-    pub(crate) options: Map<String, Value>,
-    /// How long the model stays loaded; `None` leaves it as it is.
-    pub(crate) keep_alive: Option<KeepAlive>,
-    /// Whether and how hard the model thinks.
-    pub(crate) think: Think,
-    /// What form the answer must have.
-    pub(crate) format: Format,
-    /// Cut a prompt that does not fit instead of refusing it.
-    pub(crate) truncate: bool,
-    /// Whether the window may slide; see [`super::window`] for what that means on a compiled context.
-    pub(crate) shift: bool,
-    /// Log-probabilities: `None` for none, else how many alternatives.
-    pub(crate) logprobs: Option<usize>,
-    /// Show the prompt instead of answering it.
-    pub(crate) render_only: bool,
-}
-
-impl Default for AskSettings {
-    fn default() -> Self {
-        Self {
-            options: Map::new(),
-            keep_alive: None,
-            think: Think::default(),
-            format: Format::None,
-            truncate: true,
-            shift: true,
-            logprobs: None,
-            render_only: false,
-        }
-    }
-}
 
 impl AskSettings {
     /// Whether a request without input asks to unload the model.
@@ -65,5 +27,24 @@ impl AskSettings {
             think_level: self.think.template_level().map(str::to_owned),
             ..RenderOptions::default()
         }
+    }
+}
+
+impl Think {
+    /// Refuses thinking where the model, requested as `asked`, cannot.
+    pub(super) fn check(&self, asked: &str, model: &Model) -> Result<(), ApiError> {
+        if self.enabled != Some(true) || self.lenient {
+            return Ok(());
+        }
+        need(model, "thinking", "thinking", || quoted(asked))
+    }
+
+    /// Whether the model thinks aloud for this request: what the request says, else what the model's package says, else
+    /// yes. `None` for a model that cannot.
+    pub(super) fn applies(&self, model: &Model) -> Option<bool> {
+        model
+            .capabilities()
+            .contains(&"thinking")
+            .then(|| self.enabled.unwrap_or_else(|| model.manifest.thinks_by_default()))
     }
 }

@@ -2,9 +2,7 @@
 
 use serde_json::Value;
 
-use super::{need, quoted};
 use crate::api::error::ApiError;
-use crate::models::model::Model;
 
 const LEVELS: [&str; 4] = ["low", "medium", "high", "max"];
 
@@ -38,23 +36,6 @@ impl Think {
                     .into(),
             )),
         }
-    }
-
-    /// Refuses thinking where the model, requested as `asked`, cannot.
-    pub(super) fn check(&self, asked: &str, model: &Model) -> Result<(), ApiError> {
-        if self.enabled != Some(true) || self.lenient {
-            return Ok(());
-        }
-        need(model, "thinking", "thinking", || quoted(asked))
-    }
-
-    /// Whether the model thinks aloud for this request: what the request says, else what the model's package says, else
-    /// yes. `None` for a model that cannot.
-    pub(super) fn applies(&self, model: &Model) -> Option<bool> {
-        model
-            .capabilities()
-            .contains(&"thinking")
-            .then(|| self.enabled.unwrap_or_else(|| model.manifest.thinks_by_default()))
     }
 
     /// The level in the words that templates know; none of them has one above `high`.
