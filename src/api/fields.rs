@@ -6,7 +6,7 @@
 //!
 //! Rules kept here: only the first JSON value of the body counts; unknown fields are ignored; `null` is the same as
 //! absent; of two equal names the last wins; a float where an integer is expected is cut toward zero; half of a surrogate
-//! pair is U+FFFD. Type errors carry the decoder's own wording, because some tools show it to people who then search for it.
+//! pair is U+FFFD. Errors carry the decoder's own wording, because some tools show it to people who then search for it.
 
 use std::borrow::Cow;
 
@@ -16,6 +16,7 @@ use super::error::ApiError;
 
 #[cfg(test)]
 pub(crate) mod record;
+mod syntax;
 
 /// One JSON object of a request, field names folded to lower case.
 #[derive(Debug)]
@@ -39,8 +40,7 @@ impl Fields {
         match values.next() {
             None => Err(ApiError::MissingBody),
             Some(Ok(value)) => Self::from_value(owner, value),
-            Some(Err(error)) if error.is_eof() => Err(ApiError::BadRequest("unexpected EOF".into())),
-            Some(Err(error)) => Err(ApiError::BadRequest(format!("invalid JSON: {error}"))),
+            Some(Err(error)) => Err(ApiError::BadRequest(syntax::message(&text, &error))),
         }
     }
 
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(error(b""), "missing request body");
         assert_eq!(error(b" \r\n\t"), "missing request body");
         assert_eq!(error(b"{\"model\":\"a\""), "unexpected EOF");
-        assert!(error(b"{model}").starts_with("invalid JSON: "));
+        assert_eq!(error(b"{model}"), "invalid character 'm' looking for beginning of object key string");
         assert_eq!(error(b"[1]"), "json: cannot unmarshal array into Go value of type api.GenerateRequest");
         assert_eq!(
             fields(r#"{"stream":"yes"}"#).boolean("stream").unwrap_err().to_string(),
