@@ -95,7 +95,7 @@ async fn nothing_is_pulled_or_pushed_yet() {
         assert_eq!((lines.len(), &lines[0]), (2, &json!({"status": first})));
         assert!(lines[1]["error"].as_str().unwrap().starts_with(start), "{}", answer.text);
         let answer = server.post(path, &json!({"model": "tiny", "stream": false})).await;
-        assert_eq!(answer.status, 500);
+        assert_eq!((answer.status, answer.header("content-type")), (500, "application/json"));
         assert!(answer.error().starts_with(start));
         for stream in [true, false] {
             let plain = server.post(path, &json!({"model": "http://host/a/b", "stream": stream})).await;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -88,6 +88,12 @@ impl Drop for Listening {
     }
 }
 
+/// An error in the place of records, of the same content type as one record.
+fn refused(error: &ApiError) -> Response {
+    error.log();
+    (error.status(), [body::BARE_JSON], error.to_json()).into_response()
+}
+
 /// Does `work` on a thread made for that and answers with what it tells, at last `success`.
 pub(super) async fn answer<F>(streamed: bool, work: F) -> Result<Response, ApiError>
 where
@@ -106,12 +112,15 @@ where
     if !streamed {
         let mut last = Record::default();
         while let Some(record) = listening.records.recv().await {
-            last = record?;
+            match record {
+                Ok(record) => last = record,
+                Err(error) => return Ok(refused(&error)),
+            }
         }
         return body::bare_json(&Record::new(last.status));
     }
     let first = match listening.records.recv().await {
-        Some(Err(error)) => return Err(error),
+        Some(Err(error)) => return Ok(refused(&error)),
         Some(first) => first,
         None => return Err(ApiError::Internal("the work ended without a result".into())),
     };
