@@ -3,8 +3,12 @@
 //! A [`Tool`] comes out of a request's JSON and goes into the chat template; a [`ToolCall`] comes out of the model's
 //! text and goes into the answer. Both are plain: which family writes calls in which way is a matter of its format.
 
+mod argument;
 mod format;
+mod number;
 mod parser;
+
+use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
@@ -138,6 +142,12 @@ impl Tool {
         }
         let strict = function.remove("strict").or_else(|| tool.remove("strict"));
         Ok(Self::of_function(name, function, strict == Some(Value::Bool(true))))
+    }
+
+    /// Returns the first tool of each name: a call names a tool, and can mean one only.
+    pub(crate) fn distinct(tools: &[Self]) -> impl Iterator<Item = &Self> {
+        let mut names = HashSet::new();
+        tools.iter().filter(move |tool| names.insert(tool.name.as_str()))
     }
 
     /// Returns what chat templates get as `tools`; `None` without tools.

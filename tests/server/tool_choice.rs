@@ -91,3 +91,40 @@ async fn tools_that_are_not_to_be_called_are_not_shown() {
     }
     server.stop().await;
 }
+
+/// A template that shows tools and no marks: calls are a list of objects, and nothing but a bracket tells them from text.
+const PLAIN: &str = "{{ messages[-1].content }}{% if tools %}[{{ tools | length }}]{% endif %}";
+
+#[tokio::test]
+async fn strict_tools_are_followed_also_where_nothing_demands_a_call() {
+    let server = start().await;
+    write_model(server.root.path(), "plain", PLAIN);
+    let ask = |seed: i64, limit: i64| {
+        json!({
+            "model": "plain", "messages": [{"role": "user", "content": "x"}], "tools": tools(true), "stream": false,
+            "options": {"num_predict": limit, "temperature": 5, "top_k": 0, "top_p": 1, "seed": seed}
+        })
+    };
+    let (mut calls, mut texts) = (0, 0);
+    for seed in 0..3000 {
+        // Most random answers begin as text does.
+        let first = server.post("/api/chat", &ask(seed, 1)).await.json();
+        match first["message"]["content"].as_str().unwrap().trim_start().chars().next() {
+            Some('[') => {
+                let answer = server.post("/api/chat", &ask(seed, 600)).await.json();
+                assert_calls(&answer["message"], &["weather", "time"]);
+                calls += 1;
+            }
+            Some(first) => {
+                assert_ne!(first, '{', "seed {seed}");
+                texts += 1;
+            }
+            None => {}
+        }
+        if calls > 0 && texts > 20 {
+            break;
+        }
+    }
+    assert!(calls > 0 && texts > 20, "{calls} calls, {texts} texts");
+    server.stop().await;
+}

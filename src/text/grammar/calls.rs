@@ -3,6 +3,7 @@
 //! A family's [`ToolFormat`] says of what parts a call is made. All of it is text here, marks that are tokens of their own
 //! as well: the model may cut it into tokens as it likes.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use llguidance::api::{GrammarWithLexer, TopLevelGrammar};
@@ -13,6 +14,8 @@ use super::{CallPart, GrammarError, Thoughts, Tool, ToolFormat, schema};
 
 /// Most calls of one turn.
 const MAX_CALLS: usize = 32;
+/// Most values in all schemas of a grammar together, as they are given and as they are prepared.
+const MAX_VALUES: usize = 100_000;
 
 /// The calls that an answer is to hold.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +24,8 @@ pub struct Calls {
     pub format: &'static ToolFormat,
     /// What may be called.
     pub tools: Vec<Tool>,
-    /// Text may stand before the calls and instead of them; else the answer is one call or more.
+    /// Text may stand before the calls and instead of them; else the answer is one call or more. It holds nothing that the
+    /// [`ToolParser`](crate::text::ToolParser) takes for a call.
     pub text: bool,
     /// There may be several calls.
     pub many: bool,
@@ -36,18 +40,38 @@ pub(super) enum Fit {
     Strict,
 }
 
+/// How the arguments of one tool are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// As the schema says, or not at all.
+    Strict,
+    /// As the schema says, as far as it can be enforced.
+    Fitting,
+    /// Whatever the schema says.
+    Open,
+}
+
 /// Returns the grammar of calls.
 ///
 /// # Errors
 ///
-/// Those of a strict tool's schema. A schema of another tool that cannot be enforced is left to the model.
+/// Those of a strict tool's schema. A schema of another tool that cannot be enforced is left to the model. Names that the
+/// format has no room for.
 pub(super) fn calls(
     calls: &Calls,
     fit: Fit,
     thoughts: Option<Thoughts<'_>>,
 ) -> Result<TopLevelGrammar, GrammarError> {
-    let mut rules = Rules { lark: String::new(), schemas: Vec::new(), count: 0, format: calls.format };
-    let names = calls.tools.iter().map(|tool| rules.call(tool, fit)).collect::<Result<Vec<_>, _>>()?;
+    let mut rules = Rules {
+        lark: String::new(),
+        schemas: Vec::new(),
+        names: HashMap::new(),
+        count: 0,
+        values: 0,
+        format: calls.format,
+    };
+    let names =
+        Tool::distinct(&calls.tools).map(|tool| rules.call(tool, fit)).collect::<Result<Vec<_>, _>>()?;
     if names.is_empty() {
         return Err(GrammarError::Refused("a call is demanded, but there are no tools".into()));
     }
@@ -56,11 +80,8 @@ pub(super) fn calls(
     let more = if calls.many { more } else { String::new() };
     let turn = |begin: &str, end: &str| format!("{begin} call {more}{end}");
     let end = literal(end);
-    let start = if calls.text {
-        rules.with_text(begin, |begin| turn(begin, &end))
-    } else {
-        turn(&literal(begin), &end)
-    };
+    let start =
+        if calls.text { rules.with_text(|begin| turn(begin, &end)) } else { turn(&literal(begin), &end) };
     let thoughts = thoughts
         .map_or_else(Default::default, |thoughts| (before_answer(thoughts), thoughts_rules(thoughts)));
     let Rules { lark: rules, schemas, .. } = rules;
@@ -79,17 +100,44 @@ pub(super) fn calls(
 struct Rules {
     lark: String,
     schemas: Vec<GrammarWithLexer>,
+    /// Names of these by what they are.
+    names: HashMap<String, String>,
     /// Rules that have a number for a name.
     count: usize,
+    /// Values in the schemas so far.
+    values: usize,
     format: &'static ToolFormat,
 }
 
 impl Rules {
     /// Adds the rule of a call and returns its name.
     fn call(&mut self, tool: &Tool, fit: Fit) -> Result<String, GrammarError> {
-        let fitting = tool.strict || fit == Fit::Schema;
-        let body = self.parts(&self.format.call(tool), fitting, tool.strict)?;
+        if let Some(name) = self.format.unwritable(tool) {
+            return Err(GrammarError::Name(name.to_owned()));
+        }
+        let way = match fit {
+            _ if tool.strict => Way::Strict,
+            // A schema as large as that is not looked at any further.
+            Fit::Schema if self.count(&tool.parameters).is_ok() => Way::Fitting,
+            Fit::Schema | Fit::Strict => Way::Open,
+        };
+        if way == Way::Strict {
+            self.count(&tool.parameters)?;
+        }
+        let body = self.parts(&self.format.call(tool), way)?;
         Ok(self.rule("", &body))
+    }
+
+    /// Counts the values of a schema, unless there are too many by then.
+    fn count(&mut self, schema: &Value) -> Result<(), GrammarError> {
+        let values = self.values + values_of(schema);
+        if values > MAX_VALUES {
+            return Err(GrammarError::TooLarge(format!(
+                "with all tools it has more than {MAX_VALUES} values"
+            )));
+        }
+        self.values = values;
+        Ok(())
     }
 
     fn rule(&mut self, attributes: &str, body: &str) -> String {
@@ -100,26 +148,31 @@ impl Rules {
         name
     }
 
-    /// The parts of a call, one after the other. Schemas are followed if `fitting`, and have to be if `strict`.
-    fn parts(&mut self, parts: &[CallPart], fitting: bool, strict: bool) -> Result<String, GrammarError> {
+    /// The parts of a call, one after the other.
+    fn parts(&mut self, parts: &[CallPart<'_>], way: Way) -> Result<String, GrammarError> {
         let mut body = String::new();
         let mut rest = parts.iter().peekable();
         while let Some(part) = rest.next() {
             let item = match part {
                 CallPart::Literal(text) => literal(text),
-                CallPart::Json(schema) => self.json(schema, fitting, strict)?,
+                CallPart::Arguments(schema) => {
+                    self.json(schema, schema, &json!({ "type": "object" }), way)?
+                }
+                CallPart::Argument { schema, root } => self.json(schema, root, &json!({}), way)?,
                 CallPart::OneOf(texts) => {
                     let texts: Vec<String> =
                         texts.iter().map(|text| Value::from(text.as_str()).to_string()).collect();
                     format!("({})", texts.join(" | "))
                 }
-                CallPart::Optional(parts) => format!("({})?", self.parts(parts, fitting, strict)?),
-                CallPart::Text => {
+                CallPart::Optional(parts) => format!("({})?", self.parts(parts, way)?),
+                CallPart::Text { without } => {
                     // The text and what ends it are one: where it ends is seen only then.
                     let end = rest.next_if(|part| matches!(part, CallPart::Literal(_)));
                     let end =
                         end.map_or("", |part| if let CallPart::Literal(text) = part { text } else { "" });
-                    self.rule("[lazy]", &format!("/(?s:.*){}/", regex_of(end)))
+                    let end = regex_of(end);
+                    let without = any_of(without.iter().copied());
+                    self.rule("[lazy]", &format!("/(?s:.*){end}/ & ~/(?s:.*){without}(?s:.*){end}/"))
                 }
             };
             body.push_str(&item);
@@ -128,38 +181,88 @@ impl Rules {
         Ok(body)
     }
 
-    fn json(&mut self, schema: &Value, fitting: bool, strict: bool) -> Result<String, GrammarError> {
-        let open = json!({ "type": "object" });
-        let prepared = match schema::prepare(if fitting { schema } else { &open }, strict) {
-            Err(GrammarError::Unsupported { .. } | GrammarError::TooLarge(_)) if !strict => {
-                schema::prepare(&open, strict)?
+    /// The rule of JSON that fits a schema, whose references lead into `root`, or else one that accepts more.
+    fn json(&mut self, schema: &Value, root: &Value, open: &Value, way: Way) -> Result<String, GrammarError> {
+        let followed = match way {
+            Way::Open => None,
+            Way::Strict | Way::Fitting => {
+                let prepared = schema::prepare_in(schema, root, way == Way::Strict);
+                Some(prepared.and_then(|prepared| self.schema(prepared, true)))
             }
-            other => other?,
         };
+        match followed {
+            Some(Err(error)) if way == Way::Strict => Err(error),
+            Some(Ok(rule)) => Ok(rule),
+            _ => self.schema(schema::prepare(open, false)?, false),
+        }
+    }
+
+    /// The rule of JSON that fits a prepared schema. Those that are the same share it.
+    fn schema(&mut self, prepared: Value, counted: bool) -> Result<String, GrammarError> {
+        let text = prepared.to_string();
+        if let Some(known) = self.names.get(&text) {
+            return Ok(format!("@{known}"));
+        }
+        if counted {
+            self.count(&prepared)?;
+        }
         let name = format!("s{}", self.schemas.len());
+        self.names.insert(text, name.clone());
         let mut grammar = GrammarWithLexer::from_json_schema(prepared);
         grammar.name = Some(name.clone());
         self.schemas.push(grammar);
         Ok(format!("@{name}"))
     }
 
-    /// A turn of calls, after some text or not at all.
-    fn with_text(&mut self, begin: &str, turn: impl Fn(&str) -> String) -> String {
-        let marks = self.format.marks().filter(|mark| begin.starts_with(*mark));
+    /// A turn of calls, after some text or not at all. The text holds nothing that could be read as a call: no mark, and at
+    /// its beginning no bracket and no word that begins one.
+    fn with_text(&mut self, turn: impl Fn(&str) -> String) -> String {
+        let format = self.format;
+        let begin = format.begin();
+        let first = any_of(format.read_at_beginning());
+        let without = |marks: &mut dyn Iterator<Item = &'static str>| {
+            let marks = any_of(marks);
+            let marks = if marks == NOTHING { String::new() } else { format!(" & ~/(?s:.*){marks}(?s:.*)/") };
+            format!(" & ~/\\s*{first}(?s:.*)/{marks}")
+        };
+        let text = without(&mut format.read_anywhere());
+        writeln!(self.lark, "TEXT: /(?s:.+)/{text}").ok();
+        let marks = format.marks().filter(|mark| begin.starts_with(*mark));
         let Some(mark) = marks.max_by_key(|mark| mark.len()) else {
             // Nothing but how it begins tells a call from text.
-            writeln!(self.lark, "TEXT: /[^{{\\[](?s:.*)/").ok();
             return format!("TEXT? | {}", turn(&literal(begin)));
         };
         let rest = &begin[mark.len()..];
+        let before = without(&mut format.read_anywhere().filter(|other| *other != mark));
         let mark = regex_of(mark);
-        writeln!(self.lark, "TEXT: /(?s:.+)/ & ~/(?s:.*){mark}(?s:.*)/").ok();
-        let before = self.rule("[lazy]", &format!("/(?s:.*){mark}/"));
-        format!("TEXT? | {}", turn(&format!("{before} {}", literal(rest))))
+        let before = self.rule("[lazy]", &format!("/(?s:.*){mark}/{before}"));
+        // The mark itself may begin with a bracket.
+        let blank = self.rule("[lazy]", &format!("/\\s*{mark}/"));
+        format!("TEXT? | {}", turn(&format!("({before} | {blank}) {}", literal(rest))))
     }
+}
+
+/// How many values a value consists of.
+fn values_of(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(values_of).sum::<usize>(),
+        Value::Object(fields) => fields.values().map(values_of).sum(),
+        _ => 0,
+    }
+}
+
+/// A regular expression that matches nothing.
+const NOTHING: &str = "()";
+
+/// A regular expression of these texts.
+fn any_of<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    format!("({})", texts.map(regex_of).collect::<Vec<_>>().join("|"))
 }
 
 /// A text as a literal of a rule; nothing if it is empty.
 fn literal(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("{} ", Value::from(text)) }
 }
+
+#[cfg(test)]
+mod tests;

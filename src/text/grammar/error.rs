@@ -25,6 +25,11 @@ pub enum GrammarError {
     /// The schema is larger than any sensible one.
     #[error("JSON schema is too large: {0}")]
     TooLarge(String),
+    /// A tool, or one of its arguments, has a name that a call of this model could not hold.
+    #[error(
+        "the name {0:?} cannot stand in a tool call as this model writes it; rename the tool or argument"
+    )]
+    Name(String),
     /// The compiler of grammars refuses the schema: it is contradictory or too complex.
     #[error("JSON schema cannot be enforced: {0}")]
     Refused(String),
@@ -52,6 +57,8 @@ impl GrammarError {
         let text = essence(&error.to_string());
         match reason {
             StopReason::LexerTooComplex | StopReason::ParserTooComplex => Self::TooComplex(text),
+            // Of a lexer that has given up only the text tells, where it was met while a token was taken.
+            _ if text.starts_with("lexer error") => Self::TooComplex(text),
             _ => Self::DeadEnd(text),
         }
     }

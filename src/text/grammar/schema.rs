@@ -62,19 +62,18 @@ const ESCAPES: &str = "nrbtf\\\"";
 ///
 /// [`GrammarError::Invalid`], [`GrammarError::Unsupported`] and [`GrammarError::TooLarge`].
 pub(super) fn prepare(schema: &Value, strict: bool) -> Result<Value, GrammarError> {
+    prepare_in(schema, schema, strict)
+}
+
+/// Does so for a schema whose references lead into `root`.
+pub(super) fn prepare_in(schema: &Value, root: &Value, strict: bool) -> Result<Value, GrammarError> {
     check_size(schema, 0, &mut 0)?;
-    let mut walk = Walk {
-        root: schema,
-        strict,
-        names: HashMap::new(),
-        waiting: Vec::new(),
-        is_any_used: false,
-        produced: 0,
-    };
-    let root = Path::default();
-    let parts = walk.parts_of(schema, &root)?;
+    let mut walk =
+        Walk { root, strict, names: HashMap::new(), waiting: Vec::new(), is_any_used: false, produced: 0 };
+    let place = Path::default();
+    let parts = walk.parts_of(schema, &place)?;
     let prepared = if parts.are_free() { walk.any() } else { walk.all(&parts)? };
-    let Value::Object(mut prepared) = prepared else { return Err(root.invalid("no value is accepted")) };
+    let Value::Object(mut prepared) = prepared else { return Err(place.invalid("no value is accepted")) };
     let mut definitions = Map::new();
     while let Some(Definition { name, parts }) = walk.waiting.pop() {
         let definition = walk.all(&parts)?;

@@ -8,6 +8,10 @@
 use serde_json::{Map, Value, json};
 
 use super::Tool;
+use super::argument::{self, Writing};
+
+/// Longest text between a mark and the arguments: a name, and what stands around it.
+pub(super) const MAX_NAME_BYTES: usize = 256;
 
 /// How one family writes calls.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,17 +51,27 @@ enum Form {
 
 /// A part of a call that a model is made to write.
 #[derive(Debug, Clone, PartialEq)]
-pub enum CallPart {
+pub enum CallPart<'a> {
     /// Exactly this text. It may hold marks that are special tokens of the vocabulary.
     Literal(String),
-    /// A JSON value that fits this schema; `$defs` that it refers to are in it.
-    Json(Value),
-    /// Any text in which the literal after it does not occur.
-    Text,
+    /// The object of all arguments, as JSON that fits this schema.
+    Arguments(Value),
+    /// One argument, as JSON that fits a schema; the references of `schema` lead into `root`.
+    Argument {
+        /// What it must fit.
+        schema: &'a Value,
+        /// The schema of all arguments.
+        root: &'a Value,
+    },
+    /// Any text in which neither the literal after it occurs nor any of these.
+    Text {
+        /// What would be taken for the end of the text.
+        without: &'static [&'static str],
+    },
     /// One of these texts.
     OneOf(Vec<String>),
     /// These parts, or nothing.
-    Optional(Vec<CallPart>),
+    Optional(Vec<CallPart<'a>>),
 }
 
 const BASE: ToolFormat = ToolFormat {
@@ -249,8 +263,32 @@ impl ToolFormat {
         self.end
     }
 
+    /// Returns the first name in a call of `tool` that could not be told from what stands around it: the tool's, or one of
+    /// its arguments. Objects take any.
+    pub fn unwritable<'a>(&self, tool: &'a Tool) -> Option<&'a str> {
+        let is_apart = |name: &&str| {
+            name.trim() == *name
+                && !name.is_empty()
+                && !name.contains(['>', '\n'])
+                && name.len() <= MAX_NAME_BYTES
+        };
+        match self.form {
+            Form::Object { .. } => None,
+            Form::Named { before, after_name, .. } => {
+                let len = before.len() + tool.name.len() + after_name.len();
+                let is_plain = is_apart(&tool.name.as_str())
+                    && !tool.name.contains(|c: char| "<>[]{}`".contains(c) || c.is_control());
+                (!is_plain || len > MAX_NAME_BYTES).then_some(&tool.name)
+            }
+            Form::Elements => {
+                let arguments = tool.parameters["properties"].as_object().into_iter().flat_map(Map::keys);
+                std::iter::once(&tool.name).chain(arguments).map(String::as_str).find(|name| !is_apart(name))
+            }
+        }
+    }
+
     /// Returns what stands in a call of `tool`, between the texts above.
-    pub fn call(&self, tool: &Tool) -> Vec<CallPart> {
+    pub fn call<'a>(&self, tool: &'a Tool) -> Vec<CallPart<'a>> {
         let literal = |text: &str| CallPart::Literal(text.to_owned());
         let parts = match self.form {
             Form::Object { arguments } => vec![
@@ -258,17 +296,27 @@ impl ToolFormat {
                     "{{\"name\": {}, \"{arguments}\": ",
                     Value::from(tool.name.as_str())
                 )),
-                CallPart::Json(arguments_schema(tool)),
+                CallPart::Arguments(arguments_schema(tool)),
                 literal("}"),
             ],
             Form::Named { before, after_name, after } => vec![
                 CallPart::Literal(format!("{before}{}{after_name}", tool.name)),
-                CallPart::Json(arguments_schema(tool)),
+                CallPart::Arguments(arguments_schema(tool)),
                 literal(after),
             ],
             Form::Elements => elements(tool),
         };
         parts.into_iter().filter(|part| *part != literal("")).collect()
+    }
+
+    /// All marks that the parser takes for the beginning or the end of a call, wherever they stand.
+    pub(crate) fn read_anywhere(&self) -> impl Iterator<Item = &'static str> {
+        [self.opens, self.elements, self.closes].into_iter().flatten().copied()
+    }
+
+    /// What the parser takes for the beginning of a call where nothing stands before it.
+    pub(crate) fn read_at_beginning(&self) -> impl Iterator<Item = &'static str> {
+        ["{", "["].into_iter().chain(self.words.iter().copied())
     }
 
     /// All marks that a vocabulary may have as special tokens, and whose text the parser needs.
@@ -293,17 +341,16 @@ fn arguments_schema(tool: &Tool) -> Value {
 }
 
 /// A call in elements. Texts stand bare, everything else as JSON.
-fn elements(tool: &Tool) -> Vec<CallPart> {
-    let empty = Map::new();
-    let properties = tool.parameters["properties"].as_object().unwrap_or(&empty);
+fn elements(tool: &Tool) -> Vec<CallPart<'_>> {
+    let properties = tool.parameters["properties"].as_object();
     let required = |name: &str| {
         tool.parameters["required"].as_array().is_some_and(|names| names.iter().any(|other| other == name))
     };
     let mut parts = vec![CallPart::Literal(format!("<function={}>\n", tool.name))];
-    for (name, schema) in properties {
+    for (name, schema) in properties.into_iter().flatten() {
         let element = vec![
             CallPart::Literal(format!("<parameter={name}>\n")),
-            value(schema, &tool.parameters),
+            value(schema, tool),
             CallPart::Literal("\n</parameter>\n".to_owned()),
         ];
         if required(name) { parts.extend(element) } else { parts.push(CallPart::Optional(element)) }
@@ -312,25 +359,14 @@ fn elements(tool: &Tool) -> Vec<CallPart> {
     parts
 }
 
-/// The value of one argument in an element; `root` is the schema that references of `schema` lead into.
-fn value(schema: &Value, root: &Value) -> CallPart {
-    let texts =
-        schema["enum"].as_array().map(|list| list.iter().map(|value| value.as_str().map(str::to_owned)));
-    if let Some(Some(texts)) = texts.map(Iterator::collect::<Option<Vec<_>>>) {
-        return CallPart::OneOf(texts);
+/// The value of one argument in an element.
+fn value<'a>(schema: &'a Value, tool: &'a Tool) -> CallPart<'a> {
+    let root = &tool.parameters;
+    match Writing::of(schema, root, tool.strict) {
+        Writing::Text => CallPart::Text { without: argument::ENDS },
+        Writing::OneOf(texts) => CallPart::OneOf(texts),
+        Writing::Json => CallPart::Argument { schema, root },
     }
-    if schema["type"] == "string" {
-        return CallPart::Text;
-    }
-    let mut schema = schema.clone();
-    if let Some(schema) = schema.as_object_mut() {
-        for definitions in ["$defs", "definitions"] {
-            if let Some(found) = root.get(definitions) {
-                schema.entry(definitions).or_insert_with(|| found.clone());
-            }
-        }
-    }
-    CallPart::Json(schema)
 }
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ mod body;
 mod elements;
 mod json;
 
-use serde_json::Value;
+use std::sync::Arc;
 
-use self::body::{Body, Outcome};
+use self::body::{Body, Outcome, Source};
 use super::{Tool, ToolCall, ToolFormat};
 
 /// Longest text of a call; a longer one is content.
@@ -30,8 +30,8 @@ const MAX_SPACE_BYTES: usize = 256;
 #[derive(Debug, Clone)]
 pub struct ToolParser {
     format: &'static ToolFormat,
-    /// Names and schemas of the request's tools.
-    tools: Vec<(String, Value)>,
+    /// The request's tools, one of each name.
+    tools: Arc<[Tool]>,
     /// Text that came; what lies before `at` is dealt with, except while a call is under way.
     held: String,
     /// The first byte that was not looked at.
@@ -106,7 +106,7 @@ impl ToolParser {
     pub fn new(format: &'static ToolFormat, tools: &[Tool]) -> Self {
         Self {
             format,
-            tools: tools.iter().map(|tool| (tool.name.clone(), tool.parameters.clone())).collect(),
+            tools: Tool::distinct(tools).cloned().collect(),
             held: String::new(),
             at: 0,
             space: String::new(),
@@ -154,7 +154,8 @@ impl ToolParser {
         };
         let limit = self.held.floor_char_boundary(from.saturating_add(MAX_CALL_BYTES));
         let text = &self.held[..limit];
-        match body.advance(text, &mut self.at, marked, self.format, &self.tools) {
+        let source = Source { text, over, marked, format: self.format, tools: &self.tools };
+        match body.advance(&source, &mut self.at) {
             Outcome::More if limit == self.held.len() => {
                 self.place = Place::Call { from, marked, body };
                 return false;

@@ -12,15 +12,13 @@ fn tool() -> Tool {
 
 /// A call of `tool` as the parts describe it, with an example in the place of what is left open.
 fn example(format: &ToolFormat, tool: &Tool) -> String {
-    fn write(parts: &[CallPart], out: &mut String) {
+    fn write(parts: &[CallPart<'_>], out: &mut String) {
         for part in parts {
             match part {
                 CallPart::Literal(text) => out.push_str(text),
-                CallPart::Json(schema) if schema["type"] == "object" => {
-                    out.push_str("{\"city\": \"Paris\", \"days\": 2}");
-                }
-                CallPart::Json(_) => out.push('2'),
-                CallPart::Text => out.push_str("Paris"),
+                CallPart::Arguments(_) => out.push_str("{\"city\": \"Paris\", \"days\": 2}"),
+                CallPart::Argument { .. } => out.push('2'),
+                CallPart::Text { .. } => out.push_str("Paris"),
                 CallPart::OneOf(texts) => out.push_str(&texts[0]),
                 CallPart::Optional(parts) => write(parts, out),
             }
@@ -59,19 +57,21 @@ fn what_is_forced_is_what_is_read() {
 
 #[test]
 fn parts_of_a_call() {
-    let parts = |name: &str| ToolFormat::named(name).unwrap().call(&tool());
+    let tool = tool();
+    let parts = |name: &str| ToolFormat::named(name).unwrap().call(&tool);
     assert_eq!(parts("hermes")[0], CallPart::Literal(r#"{"name": "get \"it\"", "arguments": "#.into()));
     assert_eq!(parts("llama3")[0], CallPart::Literal(r#"{"name": "get \"it\"", "parameters": "#.into()));
-    let CallPart::Json(schema) = &parts("json")[1] else { panic!() };
+    let CallPart::Arguments(schema) = &parts("json")[1] else { panic!() };
     assert_eq!((&schema["additionalProperties"], &schema["required"][0]), (&json!(false), &json!("city")));
     let elements = parts("elements");
-    assert_eq!(elements[2], CallPart::Text);
+    assert_eq!(elements[2], CallPart::Text { without: argument::ENDS });
     let CallPart::Optional(unit) = &elements[4] else { panic!("{elements:?}") };
     assert_eq!(unit[1], CallPart::OneOf(vec!["C".into(), "F".into()]));
     let CallPart::Optional(days) = &elements[5] else { panic!("{elements:?}") };
-    assert_eq!(days[1], CallPart::Json(json!({"$ref": "#/$defs/N", "$defs": {"N": {"type": "integer"}}})));
+    let root = &tool.parameters;
+    assert_eq!(days[1], CallPart::Argument { schema: &root["properties"]["days"], root });
     let none = Tool::new("f", "", Value::Null, false);
-    let CallPart::Json(schema) = &JSON.call(&none)[1] else { panic!() };
+    let CallPart::Arguments(schema) = &JSON.call(&none)[1] else { panic!() };
     assert_eq!(schema, &json!({"type": "object", "properties": {}, "additionalProperties": false}));
     assert_eq!(ToolFormat::named("deepseek").unwrap().call(&none).len(), 2, "no empty literal");
 }
@@ -116,5 +116,30 @@ fn no_mark_is_the_beginning_of_another() {
             let others = marks.iter().enumerate().filter(|(other, _)| *other != index);
             assert!(others.into_iter().all(|(_, other)| !other.starts_with(mark)), "{}: {mark}", format.name);
         }
+    }
+}
+
+#[test]
+fn names_that_a_call_could_not_hold() {
+    let unwritable = |format: &str, name: &str, argument: &str| {
+        let schema = json!({"type": "object", "properties": {"ok": {}, argument: {}}});
+        let tool = Tool::new(name, "", schema, false);
+        ToolFormat::named(format).unwrap().unwritable(&tool).map(str::to_owned)
+    };
+    let long = "x".repeat(300);
+    for name in ["a>b", "a\nb", " a", &long] {
+        assert_eq!(unwritable("elements", name, "a"), Some(name.to_owned()));
+        assert_eq!(unwritable("elements", "a", name), Some(name.to_owned()));
+        assert_eq!(unwritable("mistral-named", name, "a"), Some(name.to_owned()));
+        assert_eq!(unwritable("mistral-named", "a", name), None);
+        assert_eq!(unwritable("hermes", name, name), None);
+    }
+    assert_eq!(unwritable("elements", "a", ""), Some(String::new()));
+    for name in ["a{b", "[a", "a<b", "a\u{1}"] {
+        assert_eq!(unwritable("deepseek", name, "a"), Some(name.to_owned()));
+        assert_eq!(unwritable("elements", name, "a[]"), None);
+    }
+    for format in ToolFormat::all() {
+        assert_eq!(unwritable(format.name(), "mcp.server/get-It_2", "first argument"), None);
     }
 }

@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::elements::Elements;
 use super::json::{self, Scan, Step};
 use super::{Match, ToolFormat};
-use crate::text::ToolCall;
+use crate::text::tool::format::MAX_NAME_BYTES;
+use crate::text::tool::number;
+use crate::text::{Tool, ToolCall};
 
-/// Longest text between a mark and the arguments: a name, and what stands around it.
-pub(super) const MAX_NAME_BYTES: usize = 256;
 /// Beginning of a call in elements.
 pub(super) const FUNCTION: &str = "<function=";
 
@@ -27,6 +27,17 @@ pub(super) enum Body {
     Elements(Elements),
 }
 
+/// What a call is read from.
+pub(super) struct Source<'a> {
+    pub(super) text: &'a str,
+    /// Whether no more text comes.
+    pub(super) over: bool,
+    /// Whether a mark stood before the call.
+    pub(super) marked: bool,
+    pub(super) format: &'static ToolFormat,
+    pub(super) tools: &'a [Tool],
+}
+
 /// What became of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
@@ -39,15 +50,9 @@ pub(super) enum Outcome {
 }
 
 impl Body {
-    /// Reads on in `text`, from byte `at`.
-    pub(super) fn advance(
-        &mut self,
-        text: &str,
-        at: &mut usize,
-        marked: bool,
-        format: &ToolFormat,
-        tools: &[(String, Value)],
-    ) -> Outcome {
+    /// Reads on from byte `at`.
+    pub(super) fn advance(&mut self, source: &Source<'_>, at: &mut usize) -> Outcome {
+        let &Source { text, marked, format, tools, .. } = source;
         loop {
             let next = match self {
                 Self::Lead => match lead(text, at, marked, format) {
@@ -63,13 +68,13 @@ impl Body {
                     return complete(text, at, *from, scan, marked, found);
                 }
                 Self::Arguments { name, from, scan } => {
-                    let found = |json: &str| {
-                        let arguments = serde_json::from_str(json).ok()?;
-                        Some(vec![ToolCall { name: name.clone(), arguments }])
+                    let found = |json: &str| match number::parse(json)? {
+                        Value::Object(arguments) => Some(vec![ToolCall { name: name.clone(), arguments }]),
+                        _ => None,
                     };
                     return complete(text, at, *from, scan, marked, found);
                 }
-                Self::Elements(elements) => return elements.advance(text, at, format, tools),
+                Self::Elements(elements) => return elements.advance(source, at),
             };
             *self = next;
         }

@@ -1,18 +1,18 @@
 //! Calls in elements: `<function=NAME>`, `<parameter=KEY>` with a value on lines of its own, their ends.
 //!
-//! Values stand bare, so their types come from the tool's schema.
+//! How values stand there, and so what they are, follows from the tool's schema.
 
 use serde_json::{Map, Value};
 
 use super::Match;
-use super::body::{MAX_NAME_BYTES, Outcome, skip_space};
-use crate::text::{ToolCall, ToolFormat};
+use super::body::{Outcome, Source, skip_space};
+use crate::text::tool::argument::{self, Writing};
+use crate::text::tool::format::MAX_NAME_BYTES;
+use crate::text::{Tool, ToolCall, ToolFormat};
 
 const FUNCTION_END: &str = "</function>";
 const PARAMETER: &str = "<parameter=";
 const PARAMETER_END: &str = "</parameter>";
-/// Schemas in schemas that are looked at for the types of a value; they may refer to each other in circles.
-const MAX_SCHEMAS: usize = 100;
 
 /// A call under way.
 #[derive(Debug, Clone)]
@@ -31,8 +31,19 @@ enum Place {
     Between,
     /// In the key that begins here.
     Key(usize),
-    /// In the value of `key` that begins at `from`.
-    Value { key: String, from: usize },
+    /// In the value of `key` that begins at `from`; `quotes` if it is JSON.
+    Value { key: String, from: usize, quotes: Option<Quotes> },
+}
+
+/// The strings of a JSON value: what stands in them does not end it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Quotes {
+    /// Whether the value has begun, and with what strings can stand in.
+    begun: bool,
+    open: bool,
+    escaped: bool,
+    /// Where the value ends if the string that is open is none: the first end that stands in it.
+    end: Option<usize>,
 }
 
 impl Elements {
@@ -41,32 +52,32 @@ impl Elements {
         Self { name: String::new(), arguments: Map::new(), place: Place::Name(from) }
     }
 
-    /// Reads on in `text`, from byte `at`.
-    pub(super) fn advance(
-        &mut self,
-        text: &str,
-        at: &mut usize,
-        format: &ToolFormat,
-        tools: &[(String, Value)],
-    ) -> Outcome {
+    /// Reads on from byte `at`.
+    pub(super) fn advance(&mut self, source: &Source<'_>, at: &mut usize) -> Outcome {
+        let &Source { text, over, format, tools, .. } = source;
         loop {
-            let step = match &self.place {
+            let tool = || tools.iter().find(|tool| tool.name == self.name);
+            let step = match &mut self.place {
                 Place::Name(from) => name(text, at, *from).map(|name| {
                     name.clone_into(&mut self.name);
                     Place::Between
                 }),
-                Place::Key(from) => {
-                    name(text, at, *from).map(|key| Place::Value { key: key.to_owned(), from: *at })
-                }
+                Place::Key(from) => name(text, at, *from).map(|key| {
+                    let is_json = writing(key, tool()) == Writing::Json;
+                    Place::Value { key: key.to_owned(), from: *at, quotes: is_json.then(Quotes::default) }
+                }),
                 Place::Between => match between(text, at, format) {
                     Ok(place) => Ok(place),
                     Err(Outcome::Calls(_)) => return Outcome::Calls(vec![self.take()]),
                     Err(outcome) => Err(outcome),
                 },
-                Place::Value { key, from } => value(text, at).map(|end| {
-                    let schema = tools.iter().find(|(name, _)| *name == self.name).map(|(_, schema)| schema);
-                    let value = convert(bare(&text[*from..end]), key, schema);
-                    self.arguments.insert(key.clone(), value);
+                Place::Value { key, from, quotes } => value(text, at, quotes, over).map(|end| {
+                    let text = bare(&text[*from..end]);
+                    let value = match tool().filter(|_| writing(key, tool()) == Writing::Json) {
+                        Some(tool) => argument::read(text, schema(key, tool), &tool.parameters),
+                        None => Value::from(text),
+                    };
+                    self.arguments.insert(std::mem::take(key), value);
                     Place::Between
                 }),
             };
@@ -79,6 +90,24 @@ impl Elements {
 
     fn take(&mut self) -> ToolCall {
         ToolCall { name: std::mem::take(&mut self.name), arguments: std::mem::take(&mut self.arguments) }
+    }
+}
+
+impl Quotes {
+    /// Takes the next byte; `false` if it cannot stand there.
+    fn take(&mut self, byte: u8) -> bool {
+        match (self.open, byte) {
+            (true, _) if self.escaped => self.escaped = false,
+            (true, b'\\') => self.escaped = true,
+            (true, b'"') => *self = Self { begun: true, ..Self::default() },
+            // No string of JSON goes on in another line.
+            (true, b'\n') => return false,
+            (false, b'"') => *self = Self { begun: true, open: true, ..Self::default() },
+            (false, b'[' | b'{' | b' ' | b'\t' | b'\r' | b'\n') => self.begun |= matches!(byte, b'[' | b'{'),
+            (false, _) => return self.begun,
+            (true, _) => {}
+        }
+        true
     }
 }
 
@@ -129,101 +158,64 @@ fn name<'a>(text: &'a str, at: &mut usize, from: usize) -> Result<&'a str, Outco
     Err(if *at < text.len() { Outcome::Nothing } else { Outcome::More })
 }
 
-/// Reads up to the end of a value and returns where it ends.
-fn value(text: &str, at: &mut usize) -> Result<usize, Outcome> {
-    while let Some(offset) = text[*at..].find('<') {
-        *at += offset;
-        let rest = &text[*at..];
-        let end = *at;
-        match Match::of(rest, PARAMETER_END) {
-            Match::Full => {
-                *at += PARAMETER_END.len();
-                return Ok(end);
+/// The schema of an argument.
+fn schema<'a>(key: &str, tool: &'a Tool) -> &'a Value {
+    &tool.parameters["properties"][key]
+}
+
+/// How the value of an argument is written.
+fn writing(key: &str, tool: Option<&Tool>) -> Writing {
+    tool.map_or(Writing::Text, |tool| Writing::of(schema(key, tool), &tool.parameters, tool.strict))
+}
+
+/// Reads up to the end of a value, and returns where it ends.
+fn value(text: &str, at: &mut usize, quotes: &mut Option<Quotes>, over: bool) -> Result<usize, Outcome> {
+    while let Some(&byte) = text.as_bytes().get(*at) {
+        let inside = quotes.as_mut().filter(|quotes| quotes.open);
+        if byte == b'<' {
+            match (Match::of(&text[*at..], PARAMETER_END), inside) {
+                (Match::Partial, _) => break,
+                (Match::Full, None) => return Ok(past(at, *at)),
+                (found, Some(inside)) => {
+                    inside.escaped = false;
+                    inside.end = inside.end.or((found == Match::Full).then_some(*at));
+                }
+                (Match::No, None) => match ends_function(text, *at) {
+                    Match::Full => return Ok(*at),
+                    Match::Partial => break,
+                    Match::No => {}
+                },
             }
-            Match::Partial => return Err(Outcome::More),
-            Match::No => {}
-        }
-        // A model that forgets the end of its last parameter.
-        if text[..end].ends_with('\n') {
-            match Match::of(rest, FUNCTION_END) {
-                Match::Full => return Ok(end),
-                Match::Partial => return Err(Outcome::More),
-                Match::No => {}
+        } else if !quotes.as_mut().is_none_or(|quotes| quotes.take(byte)) {
+            // It is no JSON after all.
+            if let Some(Quotes { end: Some(end), .. }) = quotes.take() {
+                return Ok(past(at, end));
             }
         }
         *at += 1;
     }
-    *at = text.len();
-    Err(Outcome::More)
+    match quotes {
+        Some(Quotes { end: Some(end), .. }) if over => Ok(past(at, *end)),
+        _ => Err(Outcome::More),
+    }
+}
+
+/// The place `end` where a value ends; reading goes on after its tag.
+fn past(at: &mut usize, end: usize) -> usize {
+    *at = end + PARAMETER_END.len();
+    end
+}
+
+/// Whether a function ends at `at`, before its last parameter does: models forget that.
+fn ends_function(text: &str, at: usize) -> Match {
+    if text[..at].ends_with('\n') { Match::of(&text[at..], FUNCTION_END) } else { Match::No }
 }
 
 /// A value without the line ends that only set it apart.
 fn bare(text: &str) -> &str {
-    let text = text.strip_prefix("\r\n").or_else(|| text.strip_prefix('\n')).unwrap_or(text);
-    text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(text)
-}
-
-/// The value that a text stands for, by the schema of the tool: a text where that allows one and nothing else fits.
-fn convert(text: &str, key: &str, tool: Option<&Value>) -> Value {
-    let (mut types, mut budget) = (Vec::new(), MAX_SCHEMAS);
-    if let Some(tool) = tool {
-        collect_types(&tool["properties"][key], tool, &mut budget, &mut types);
-    }
-    let other = types.iter().any(|name| *name != "string");
-    if !other {
-        return Value::from(text);
-    }
-    let trimmed = text.trim();
-    let written = match trimmed {
-        "True" => "true",
-        "False" => "false",
-        "None" => "null",
-        other => other,
+    let (text, line_end) = match text.strip_prefix("\r\n") {
+        Some(rest) => (rest, "\r\n"),
+        None => (text.strip_prefix('\n').unwrap_or(text), "\n"),
     };
-    let value = serde_json::from_str::<Value>(written).ok();
-    value.filter(|value| types.iter().any(|name| is_of(value, name))).unwrap_or_else(|| Value::from(text))
-}
-
-/// Collects the types that a schema allows.
-fn collect_types<'a>(schema: &'a Value, root: &'a Value, budget: &mut usize, types: &mut Vec<&'a str>) {
-    let Some(rest) = budget.checked_sub(1) else { return };
-    *budget = rest;
-    match &schema["type"] {
-        Value::String(name) => types.push(name),
-        Value::Array(names) => types.extend(names.iter().filter_map(Value::as_str)),
-        _ => {}
-    }
-    for key in ["anyOf", "oneOf", "allOf"] {
-        for inner in schema[key].as_array().into_iter().flatten() {
-            collect_types(inner, root, budget, types);
-        }
-    }
-    let target = schema["$ref"].as_str().and_then(|reference| root.pointer(reference.strip_prefix('#')?));
-    if let Some(target) = target {
-        collect_types(target, root, budget, types);
-    }
-    for value in schema["enum"].as_array().into_iter().flatten().chain(schema.get("const")) {
-        types.push(type_of(value));
-    }
-}
-
-/// Whether a value is of a type, in JSON schema's words.
-fn is_of(value: &Value, name: &str) -> bool {
-    match name {
-        "integer" => {
-            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
-        }
-        name => type_of(value) == name,
-    }
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
+    text.strip_suffix(line_end).unwrap_or(text)
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::text::ToolCall;
+use crate::text::tool::number;
+use crate::text::{Tool, ToolCall};
 
 /// Brackets that may be open at once; arguments that deep are no arguments.
 const MAX_DEPTH: usize = 100;
@@ -93,14 +94,14 @@ impl Scan {
 
 /// The calls that a JSON text is: one object or a list of them. `None` if it is anything else. Without a mark before it,
 /// each must name one of `tools` and have no other fields than calls have.
-pub(super) fn calls(json: &str, tools: &[(String, Value)], marked: bool) -> Option<Vec<ToolCall>> {
-    let list = match serde_json::from_str(json).ok()? {
+pub(super) fn calls(json: &str, tools: &[Tool], marked: bool) -> Option<Vec<ToolCall>> {
+    let list = match number::parse(json)? {
         Value::Array(list) if marked || !list.is_empty() => list,
         object @ Value::Object(_) => vec![object],
         _ => return None,
     };
     let check = |(call, plain): (ToolCall, bool)| {
-        let known = || tools.iter().any(|(name, _)| *name == call.name);
+        let known = || tools.iter().any(|tool| tool.name == call.name);
         (marked || (plain && known())).then_some(call)
     };
     list.into_iter().map(|value| call(value).and_then(check)).collect()
@@ -124,7 +125,10 @@ fn call(value: Value) -> Option<(ToolCall, bool)> {
         Value::Null => Map::new(),
         Value::Object(arguments) => arguments,
         Value::String(text) if text.trim().is_empty() => Map::new(),
-        Value::String(text) => serde_json::from_str(&text).ok()?,
+        Value::String(text) => match number::parse(&text)? {
+            Value::Object(arguments) => arguments,
+            _ => return None,
+        },
         _ => return None,
     };
     (!name.is_empty()).then_some((ToolCall { name, arguments }, plain))

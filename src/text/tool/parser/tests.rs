@@ -1,7 +1,7 @@
 //! What models write, and what becomes of it.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -128,7 +128,7 @@ fn elements() {
         <parameter=tags>[\"a\"]</parameter><parameter=unit>C</parameter><parameter=other>1</parameter>\
         <parameter=city>12</parameter><parameter=loop>1</parameter></function>";
     let expected =
-        r#"weather{"days":3,"exact":true,"tags":["a"],"unit":"C","other":"1","city":"12","loop":"1"}"#;
+        r#"weather{"days":3,"exact":true,"tags":["a"],"unit":"C","other":"1","city":"12","loop":1}"#;
     check("elements", typed, "", &[expected]);
     let odd = "<function=weather><parameter=days>soon</parameter><parameter=unit>null</parameter>\
         <parameter=city>\n\na <b>\n</div>\n\n</parameter></function>";
