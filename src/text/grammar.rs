@@ -83,10 +83,7 @@ impl Grammar {
             GrammarSpec::JsonSchema { schema, strict } => Self::json(vocabulary, schema, *strict, thoughts)?,
             GrammarSpec::Calls(calls) => Self::calls(vocabulary, calls, thoughts)?,
         };
-        let grammar = Self(Arc::new(Mutex::new(matcher)));
-        // What cannot begin is told now and not in the middle of an answer.
-        grammar.start().mask()?;
-        Ok(grammar)
+        Ok(Self(Arc::new(Mutex::new(matcher))))
     }
 
     fn json(
@@ -106,7 +103,9 @@ impl Grammar {
         let compile = |fit| vocabulary.compile(calls::calls(calls, fit, thoughts)?);
         match compile(Fit::Schema) {
             // The schema of some tool, and nobody has promised to follow it.
-            Err(GrammarError::Refused(_)) if calls.tools.iter().any(|tool| !tool.strict) => {
+            Err(GrammarError::Refused(_) | GrammarError::TooComplex(_))
+                if calls.tools.iter().any(|tool| !tool.strict) =>
+            {
                 compile(Fit::Strict)
             }
             other => other,

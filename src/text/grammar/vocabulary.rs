@@ -10,16 +10,22 @@ use llguidance::toktrie::{
 };
 use llguidance::{Matcher, ParserFactory};
 
-use super::{GrammarError, TokenId};
+use super::{Constraint, GrammarError, TokenId};
 
-/// Stack of the thread that compiles: the compiler recurses along properties and nesting.
+/// Stack of the thread that compiles: the compiler recurses along properties, nesting and regular expressions. Following
+/// what it has made does not: lexers keep what they have still to do in lists.
 const COMPILER_STACK_BYTES: usize = 64 << 20;
+/// Name of that thread.
+const COMPILER_NAME: &str = "ax650-compiler";
 
 /// Ways in which a grammar may go on at a time: objects of a thousand optional properties have several thousand.
 const MAX_ITEMS_IN_ROW: usize = 6_000;
 /// Work of the lexer for one token; with the default for parsers it is what bounds how long the card waits for a hostile
 /// schema: some tens of milliseconds.
 const STEP_FUEL: u64 = 100_000;
+/// States that the lexer of one answer may come to have, at one or two KB each. Large schemas need some thousands; only
+/// patterns whose states multiply need more, and they would fill the memory.
+const MAX_LEXER_STATES: usize = 20_000;
 
 /// A trie of the tokens, made once per model and shared by all its grammars.
 pub(crate) struct Vocabulary {
@@ -57,24 +63,30 @@ impl Vocabulary {
             verbose_errors: false,
             max_items_in_row: MAX_ITEMS_IN_ROW,
             step_lexer_fuel: STEP_FUEL,
+            max_lexer_states: MAX_LEXER_STATES,
             ..ParserLimits::default()
         };
         Ok(Self { factory })
     }
 
-    /// Compiles a grammar.
+    /// Compiles a grammar, and sees whether an answer of it can begin: that is told now and not in the middle of one.
     pub(super) fn compile(&self, grammar: TopLevelGrammar) -> Result<Matcher, GrammarError> {
-        let parser = std::thread::scope(|scope| {
-            let compile = || self.factory.create_parser(grammar);
+        let compile = || {
+            let parser =
+                self.factory.create_parser(grammar).map_err(|error| GrammarError::of_compiler(&error))?;
+            let matcher = Matcher::new(Ok(parser));
+            Constraint { matcher: matcher.deep_clone() }.mask()?;
+            Ok(matcher)
+        };
+        std::thread::scope(|scope| {
             let thread =
-                std::thread::Builder::new().stack_size(COMPILER_STACK_BYTES).name("ax650-grammar".into());
+                std::thread::Builder::new().stack_size(COMPILER_STACK_BYTES).name(COMPILER_NAME.into());
             let thread = thread.spawn_scoped(scope, compile).map_err(|error| {
                 GrammarError::Refused(format!("cannot start a thread to compile it: {error}"))
             })?;
             let failed = |_| GrammarError::Refused("the compiler failed on it".into());
-            thread.join().map_err(failed)?.map_err(|error| GrammarError::of_compiler(&error))
-        })?;
-        Ok(Matcher::new(Ok(parser)))
+            thread.join().map_err(failed)?
+        })
     }
 }
 
@@ -82,5 +94,49 @@ impl fmt::Debug for Vocabulary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tokens = self.factory.tok_env().tok_trie().vocab_size();
         f.debug_struct("Vocabulary").field("tokens", &tokens).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::text::grammar::{Grammar, GrammarSpec, tests::bytes};
+
+    fn of_pattern(pattern: &str) -> Grammar {
+        let schema = json!({ "type": "string", "pattern": pattern });
+        Grammar::new(&bytes(), &GrammarSpec::JsonSchema { schema, strict: true }, None).unwrap()
+    }
+
+    #[test]
+    fn patterns_whose_states_multiply_end_the_answer() {
+        // The last 19 letters make a state: there are half a million.
+        let mut constraint = of_pattern("^(a|b)*a(a|b){18}$").start();
+        assert!(constraint.mask().unwrap().allows(b'"'.into()));
+        constraint.accept(b'"'.into()).unwrap();
+        let mut bits = 0x9e37_79b9_u64;
+        let error = (0..=MAX_LEXER_STATES).find_map(|_| {
+            // Letters without a period that is shorter than the states are many.
+            bits = bits.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            let letter = if bits >> 40 & 1 == 0 { b'a' } else { b'b' };
+            let step = constraint.mask().and_then(|_| constraint.accept(letter.into()));
+            step.err()
+        });
+        assert!(matches!(error, Some(GrammarError::TooComplex(_))), "{error:?}");
+    }
+
+    #[test]
+    fn following_a_grammar_needs_no_deep_stack() {
+        let depth = 60;
+        let pattern = format!("^{}a{}$", "(x|".repeat(depth), "b?)+".repeat(depth));
+        let mut constraint = of_pattern(&pattern).start();
+        let follow = move || {
+            for byte in b"\"xxaxabxb\"" {
+                assert!(constraint.mask().unwrap().allows((*byte).into()));
+                constraint.accept((*byte).into()).unwrap();
+            }
+        };
+        std::thread::Builder::new().stack_size(256 << 10).spawn(follow).unwrap().join().unwrap();
     }
 }
