@@ -187,7 +187,9 @@ impl<C: Card> CardThread<C> {
         self.admit();
         self.residents.expire(now);
         self.publish();
-        match self.active.next_ready(|active| active.outlet.has_room()) {
+        // One whose grammar is not there yet would hold up the others; if there are none, its step can begin.
+        let next = self.active.next_ready(|active| active.outlet.has_room() && active.run.is_ready());
+        match next.or_else(|| self.active.next_ready(|active| active.outlet.has_room())) {
             Some(active) => self.step(active),
             None => self.mailbox.wait(self.next_deadline()),
         }

@@ -40,6 +40,8 @@ pub(crate) struct Run<M: CardModel> {
     tokens: Vec<TokenId>,
     /// The first of them, those that are computed in chunks before the next token is chosen.
     chunked: usize,
+    /// Most tokens of a chunk.
+    chunk_len: usize,
     /// Tokens of the prompt, forgotten or not.
     prompt_len: usize,
     /// What was generated, forgotten or not, without an end token.
@@ -135,6 +137,7 @@ impl<M: CardModel> Run<M> {
         let unlimited = sizes.context_len.saturating_mul(UNLIMITED_CONTEXTS);
         Self {
             chunked: prompt.len(),
+            chunk_len: sizes.chunk_len,
             prompt_len: prompt.len(),
             generated: Vec::new(),
             slide: options.slide,
@@ -164,6 +167,12 @@ impl<M: CardModel> Run<M> {
         self.sequence.len() < self.chunked
     }
 
+    /// Whether a step would not have to wait for the grammar.
+    pub(crate) fn is_ready(&mut self) -> bool {
+        let rest = self.chunked.saturating_sub(self.sequence.len());
+        rest > self.chunk_len || self.guide.as_mut().is_none_or(Guide::is_ready)
+    }
+
     /// Computes one chunk of the prompt or one token. `logits` holds one value per token of the vocabulary.
     pub(crate) fn step(
         &mut self,
@@ -188,14 +197,14 @@ impl<M: CardModel> Run<M> {
             let token = self.tokens[self.sequence.len()];
             self.sequence.decode(token, logits, cancel)?;
         }
-        self.choose(model, logits)
+        self.choose(model, logits, cancel)
     }
 
     /// True when the last token of them is computed and `logits` are those after it.
     fn prompt_step(&mut self, model: &M, logits: &mut [u16], cancel: &CancelFlag) -> Result<bool, StepError> {
         let first = self.sequence.len();
         let rest = &self.tokens[first..self.chunked];
-        let chunk_len = model.sizes().chunk_len;
+        let chunk_len = self.chunk_len;
         let is_last = rest.len() <= chunk_len;
         if let Some(pooled) = self.pooled.as_mut().filter(|pooled| pooled.wants(first, is_last)) {
             let chunk = &rest[..rest.len().min(chunk_len)];
@@ -215,14 +224,25 @@ impl<M: CardModel> Run<M> {
     }
 
     /// Takes the next token out of the logits and turns it into text.
-    fn choose(&mut self, model: &M, logits: &[u16]) -> Result<Output, StepError> {
-        let allowed = match &mut self.guide {
-            None => logits,
-            Some(guide) => guide.mask(logits).map_err(StepError::Answer)?,
-        };
-        let token = match self.thoughts.as_ref().and_then(ThoughtLimit::forced) {
-            None => self.sampler.sample(allowed)?,
-            Some(token) => token,
+    fn choose(&mut self, model: &M, logits: &mut [u16], cancel: &CancelFlag) -> Result<Output, StepError> {
+        let mut forced = self.thoughts.as_ref().and_then(ThoughtLimit::forced);
+        if let Some(guide) = &mut self.guide {
+            if !guide.wait(cancel).map_err(StepError::Answer)? {
+                return Err(StepError::Fault(Fault::Cancelled));
+            }
+            // Where the thoughts are over by the grammar's account there is nothing left to end.
+            if forced.take_if(|token| !guide.allows(*token)).is_some() {
+                self.thoughts = None;
+            }
+        }
+        let token = match (forced, &mut self.guide) {
+            (Some(token), _) => token,
+            (None, None) => self.sampler.sample(logits)?,
+            (None, Some(guide)) => {
+                // Log-probabilities are those of the model, whatever the grammar rules out.
+                let kept = self.logprobs.is_some();
+                self.sampler.sample(guide.mask(logits, kept).map_err(StepError::Answer)?)?
+            }
         };
         self.sampler.accept(token);
         self.eval_tokens += 1;

@@ -4,7 +4,8 @@
 //! goes first, so that its prompt does not wait for a round of the others; from then on it takes its turn like them.
 //! A chunk lasts as long as some tens of tokens, so while a prompt is computed the answers beside it slow down but do
 //! not stand still, and the prompt has nearly the whole card. No request can be passed over for ever: each turn
-//! of another one moves it forward.
+//! of another one moves it forward. One that cannot use its turn yet, because of its client or its grammar, keeps its place
+//! while others take theirs.
 
 use std::collections::VecDeque;
 
@@ -28,8 +29,8 @@ impl<T> Turns<T> {
     }
 
     /// Takes out the first request that is ready; those before it keep their places.
-    pub(crate) fn next_ready(&mut self, ready: impl Fn(&T) -> bool) -> Option<T> {
-        let index = self.0.iter().position(ready)?;
+    pub(crate) fn next_ready(&mut self, ready: impl FnMut(&mut T) -> bool) -> Option<T> {
+        let index = self.0.iter_mut().position(ready)?;
         self.0.remove(index)
     }
 
@@ -80,7 +81,7 @@ mod tests {
         for item in ['a', 'b', 'c'] {
             turns.requeue(item);
         }
-        assert_eq!(turns.next_ready(|&item| item != 'a'), Some('b'));
+        assert_eq!(turns.next_ready(|item| *item != 'a'), Some('b'));
         assert_eq!(turns.next_ready(|_| true), Some('a'));
         assert_eq!(turns.next_ready(|_| false), None);
     }

@@ -3,6 +3,6 @@
 mod answers;
 mod embedding;
 mod failures;
-mod grammars;
+pub(crate) mod grammars;
 mod residency;
 mod sharing;

@@ -42,7 +42,6 @@ struct Answer<'a> {
     tokens: Vec<TokenId>,
     complete: bool,
     logits: Vec<u16>,
-    masked: Vec<u16>,
 }
 
 impl<'a> Answer<'a> {
@@ -58,7 +57,6 @@ impl<'a> Answer<'a> {
             tokens: Vec::new(),
             complete: false,
             logits: Vec::new(),
-            masked: Vec::new(),
         }
     }
 
@@ -77,8 +75,8 @@ impl<'a> Answer<'a> {
             0x3f80 + u16::try_from(noise).unwrap() + if liked { 0x80 << short } else { 0 }
         }));
         let mask = self.constraint.mask().unwrap();
-        mask.apply(&self.logits, &mut self.masked);
-        let token = self.sampler.sample(&self.masked).unwrap();
+        mask.apply(&mut self.logits);
+        let token = self.sampler.sample(&self.logits).unwrap();
         assert!(mask.allows(token));
         if self.model.is_end(token) {
             self.complete = true;

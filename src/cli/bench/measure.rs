@@ -98,7 +98,8 @@ impl<'a> Bench<'a> {
             self.embedding.read_row(0, row)?;
             self.sequence.decode(row, &mut self.logits, self.cancel)?;
             let card = self.driver.clock().now.saturating_sub(start);
-            self.sampler.sample(guide.mask(&self.logits)?)?;
+            anyhow::ensure!(guide.wait(self.cancel)?, "cancelled");
+            self.sampler.sample(guide.mask(&mut self.logits, false)?)?;
             guide.accept(token)?;
             let after = guide.spent();
             let mask = after.computing.saturating_sub(before.computing);

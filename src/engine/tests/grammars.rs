@@ -12,7 +12,7 @@ use crate::models::model::Model;
 use crate::text::{Grammar, GrammarSpec, TokenId, Vocabulary};
 
 /// Token `n` is the ASCII character `n`, as a grammar sees it.
-fn grammar(schema: Value) -> Grammar {
+pub(crate) fn grammar(schema: Value) -> Grammar {
     let bytes: Vec<u8> = (0..u8::try_from(VOCAB).unwrap()).collect();
     let words = bytes.chunks(1).map(|word| if word == [0] { &[] } else { word });
     Grammar::new(

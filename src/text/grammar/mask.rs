@@ -27,20 +27,21 @@ impl TokenMask {
         (token as usize) < self.allowed.len() && self.allowed.is_allowed(token)
     }
 
-    /// Writes `logits` (raw bf16, one per token) to `masked`, with negative infinity for what may not come next.
+    /// Turns those of `logits` (raw bf16, one per token) into negative infinity that may not come next.
     ///
     /// A logit that is infinite or not a number stays as it is: it means that the step failed, and is to be found.
-    pub fn apply(&self, logits: &[u16], masked: &mut Vec<u16>) {
-        masked.clear();
-        masked.extend_from_slice(logits);
+    pub fn apply(&self, logits: &mut [u16]) {
         let words = self.allowed.as_slice().iter().copied().chain(std::iter::repeat(0));
-        for (block, word) in masked.chunks_mut(WORD_BITS).zip(words) {
+        for (block, word) in logits.chunks_mut(WORD_BITS).zip(words) {
             match word {
                 u32::MAX => {}
-                0 => block.iter_mut().for_each(|logit| rule_out(logit, true)),
+                // Of most tokens: no bits to look at, and one operation for many logits.
+                0 => block.iter_mut().for_each(|logit| *logit = ruled_out(*logit)),
                 word => {
                     for (bit, logit) in block.iter_mut().enumerate() {
-                        rule_out(logit, word >> bit & 1 == 0);
+                        if word >> bit & 1 == 0 {
+                            *logit = ruled_out(*logit);
+                        }
                     }
                 }
             }
@@ -48,10 +49,8 @@ impl TokenMask {
     }
 }
 
-fn rule_out(logit: &mut u16, out: bool) {
-    if out && *logit & EXPONENT != EXPONENT {
-        *logit = RULED_OUT;
-    }
+fn ruled_out(logit: u16) -> u16 {
+    if logit & EXPONENT == EXPONENT { logit } else { RULED_OUT }
 }
 
 #[cfg(test)]
@@ -65,21 +64,20 @@ mod tests {
             allowed.allow_token(token);
         }
         let mask = TokenMask::new(allowed);
-        let mut masked = vec![7; 3];
-        mask.apply(&[0x3f80; 100], &mut masked);
+        let mut masked = vec![0x3f80; 100];
+        mask.apply(&mut masked);
         for (token, &logit) in (0..).zip(&masked) {
             assert_eq!(logit == 0x3f80, mask.allows(token), "{token}");
             assert_eq!(logit == RULED_OUT, !mask.allows(token), "{token}");
         }
-        assert_eq!(masked.len(), 100);
         assert!(mask.allows(69) && !mask.allows(70) && !mask.allows(1_000_000));
     }
 
     #[test]
     fn broken_logits_stay_visible() {
         let mask = TokenMask::new(SimpleVob::alloc(4));
-        let mut masked = Vec::new();
-        mask.apply(&[0x7fc0, 0x7f80, 0xff80, 0x4000], &mut masked);
+        let mut masked = [0x7fc0, 0x7f80, 0xff80, 0x4000];
+        mask.apply(&mut masked);
         assert_eq!(masked, [0x7fc0, 0x7f80, 0xff80, 0xff80]);
     }
 }
