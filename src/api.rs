@@ -35,6 +35,7 @@ mod testing;
 mod time;
 mod usage;
 mod weight;
+mod windows;
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -63,6 +64,7 @@ use self::openai::error::OpenAiError;
 use self::openapi::operation::Operation;
 use self::settings::Settings;
 use self::usage::Traffic;
+use self::windows::Windows;
 use crate::engine::Engine;
 use crate::models::store::Store;
 
@@ -77,6 +79,7 @@ pub struct AppState {
     pub(crate) settings: Arc<Settings>,
     pub(crate) intake: Arc<Intake>,
     pub(crate) traffic: Arc<Traffic>,
+    pub(crate) windows: Arc<Windows>,
     /// The right to upload a file.
     pub(crate) uploads: Arc<Semaphore>,
     /// The right to convert a file.
@@ -88,8 +91,8 @@ impl AppState {
     pub fn new(engine: Engine, store: Arc<Store>, settings: Settings) -> Self {
         let intake = Arc::new(Intake::new(settings.max_queue));
         let (uploads, imports) = (Arc::new(Semaphore::new(UPLOADS)), Arc::default());
-        let traffic = Arc::default();
-        Self { engine, store, settings: Arc::new(settings), intake, traffic, uploads, imports }
+        let (traffic, windows) = (Arc::default(), Arc::default());
+        Self { engine, store, settings: Arc::new(settings), intake, traffic, windows, uploads, imports }
     }
 
     /// Records where the server listens; the check of the `Host` header depends on it.
@@ -157,7 +160,7 @@ async fn unknown_path(method: Method, uri: Uri) -> Response {
     if let Some(redirect) = without_slash(&method, &uri) {
         return redirect;
     }
-    (StatusCode::NOT_FOUND, [body::TEXT], "404 page not found").into_response()
+    (StatusCode::NOT_FOUND, [body::BARE_TEXT], "404 page not found").into_response()
 }
 
 /// The way from a path that ends with one slash too many to the known path without it.
@@ -189,7 +192,7 @@ fn fits(pattern: &str, path: &str) -> bool {
 }
 
 async fn method_not_allowed() -> Response {
-    (StatusCode::METHOD_NOT_ALLOWED, [body::TEXT], "405 method not allowed").into_response()
+    (StatusCode::METHOD_NOT_ALLOWED, [body::BARE_TEXT], "405 method not allowed").into_response()
 }
 
 /// The answer when a handler panicked: the request fails, the server goes on.

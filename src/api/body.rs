@@ -37,6 +37,8 @@ pub(crate) const BARE_JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/jso
 pub(crate) const NDJSON: (HeaderName, &str) = (CONTENT_TYPE, "application/x-ndjson");
 /// Content type of the few plain texts.
 pub(crate) const TEXT: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; charset=utf-8");
+/// Content type of what is said of paths and methods that are not there.
+pub(crate) const BARE_TEXT: (HeaderName, &str) = (CONTENT_TYPE, "text/plain");
 
 /// Reads a whole request body, whatever its content type says; with it comes the memory that it takes, also when it is
 /// taken apart.

@@ -108,7 +108,7 @@ pub(crate) async fn chat(state: &AppState, turn: Turn, ask: ChatAsk) -> Result<O
     ask.check(&model)?;
     let options = ask.settings.options(&model)?;
     if is_empty {
-        return load(state, turn, model, &ask.settings).await;
+        return load(state, turn, model, &ask.settings, &options).await;
     }
     let job = Job::new(model, &ask.settings, options);
     job.run(state, turn, move |model, text, window| Prompt::of_chat(ask, model, text, window)).await
@@ -130,7 +130,7 @@ pub(crate) async fn generate(state: &AppState, turn: Turn, ask: GenerateAsk) -> 
     ask.check(&model)?;
     let options = ask.settings.options(&model)?;
     if is_empty {
-        return load(state, turn, model, &ask.settings).await;
+        return load(state, turn, model, &ask.settings, &options).await;
     }
     let job = Job::new(model, &ask.settings, options);
     job.run(state, turn, move |model, text, window| Prompt::of_generate(&ask, model, text, window)).await
@@ -147,8 +147,10 @@ async fn load(
     turn: Turn,
     model: Arc<Model>,
     settings: &AskSettings,
+    options: &Options,
 ) -> Result<Outcome, ApiError> {
     drop(turn);
+    state.windows.note(&model, options.num_ctx.or(state.settings.context_length));
     state.engine.load(model, settings.keep_alive).await?;
     Ok(Outcome::Loaded("load"))
 }
@@ -270,6 +272,7 @@ impl Job {
         if let Some(prompt) = spelled_out {
             return Ok(Outcome::Rendered(prompt));
         }
+        state.windows.note(&self.model, self.options.num_ctx.or(default));
         window.limit_answer(prompt.tokens.len(), &mut self.options);
         self.options.generate.grammar.clone_from(&prompt.grammar);
         self.options.generate.spelled = prompt.spelled.clone();

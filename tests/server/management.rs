@@ -1,8 +1,9 @@
 //! `/api/tags`, `/api/show`, `/api/ps`, `/api/delete`.
 
+use ax650::api::settings::Settings;
 use serde_json::{Value, json};
 
-use crate::fixture::{CONTEXT, start, write_model};
+use crate::fixture::{CONTEXT, start, start_with, write_model};
 
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
@@ -112,5 +113,33 @@ async fn ps_lists_what_is_on_the_card() {
     let expires = chrono::DateTime::parse_from_rfc3339(model["expires_at"].as_str().unwrap()).unwrap();
     let minutes = (expires.to_utc() - chrono::Utc::now()).num_minutes();
     assert!((9..=10).contains(&minutes), "{minutes}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn ps_tells_the_window_of_the_last_request() {
+    let settings = Settings { context_length: Some(300), ..Settings::default() };
+    let server = start_with(settings, 8).await;
+    server
+        .post("/api/create", &json!({"model": "narrow", "from": "tiny", "parameters": {"num_ctx": 200}}))
+        .await;
+    // What a request says outranks the model's parameter, that the server's default; no more than there is compiled.
+    for (ask, window) in [
+        (json!({"model": "tiny"}), 300),
+        (json!({"model": "tiny", "options": {"num_ctx": 128}}), 128),
+        (json!({"model": "tiny", "prompt": "x", "options": {"num_ctx": 1, "num_predict": 1}}), 4),
+        (
+            json!({"model": "tiny", "prompt": "x", "options": {"num_ctx": 1_000_000, "num_predict": 1}}),
+            CONTEXT,
+        ),
+        (json!({"model": "narrow"}), 200),
+        (json!({"model": "narrow", "options": {"num_ctx": null}}), 200),
+    ] {
+        assert_eq!(server.post("/api/generate", &ask).await.status, 200, "{ask}");
+        let listed = server.get("/api/ps").await.json()["models"].clone();
+        let name = format!("{}:latest", ask["model"].as_str().unwrap());
+        let model = listed.as_array().unwrap().iter().find(|model| model["name"] == name.as_str()).unwrap();
+        assert_eq!(model["context_length"], window, "{ask}");
+    }
     server.stop().await;
 }

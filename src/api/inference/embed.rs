@@ -95,8 +95,9 @@ pub(crate) async fn embed(state: &AppState, turn: Turn, ask: EmbedAsk) -> Result
     } else {
         learn_context(state, turn, &model).await?
     };
-    let wanted = options.num_ctx.or(state.settings.context_length).unwrap_or(usize::MAX);
-    let limit = wanted.min(model.context_len());
+    let asked = options.num_ctx.or(state.settings.context_length);
+    state.windows.note(&model, asked);
+    let limit = asked.unwrap_or(usize::MAX).min(model.context_len());
     let EmbedAsk { inputs: texts, truncate, dimensions, keep_alive, normalise, .. } = ask;
     let reader = Arc::clone(&model);
     let inputs = turn.run(move || tokens(&reader, &texts, limit, truncate)).await?;

@@ -181,8 +181,9 @@ impl From<&LoadedPaths> for Ways {
 }
 
 impl Running {
-    /// `accelerated`: whether the model lies in the memory of a card and not in that of the host.
-    fn new(info: &LoadedInfo, accelerated: bool) -> Self {
+    /// `accelerated`: whether the model lies in the memory of a card and not in that of the host. `window`: what the last
+    /// request to it got, in tokens.
+    fn new(info: &LoadedInfo, accelerated: bool, window: usize) -> Self {
         Self {
             name: info.model.name.to_string(),
             model: info.model.name.to_string(),
@@ -192,7 +193,7 @@ impl Running {
             expires_at: time::local(info.expires_at.unwrap_or_else(time::never)),
             // Clients show a model as wholly on the accelerator if this equals `size`, and as on the CPU if it is 0.
             size_vram: if accelerated && !info.on_host { info.size_bytes } else { 0 },
-            context_length: info.context_len,
+            context_length: window,
             ax650: info.paths.as_ref().map(Ways::from),
         }
     }
@@ -206,6 +207,6 @@ pub(super) async fn ps(State(state): State<AppState>) -> Result<Response, ApiErr
     loaded.extend(loading.filter(|new| loaded.iter().all(|info| info.model.digest != new.model.digest)));
     loaded.sort_by_key(|info| std::cmp::Reverse(info.expires_at.unwrap_or_else(time::never)));
     let accelerated = state.engine.device().kind != "software";
-    let models = loaded.iter().map(|info| Running::new(info, accelerated)).collect();
+    let models = loaded.iter().map(|info| Running::new(info, accelerated, state.windows.of(info))).collect();
     body::json(&RunningModels { models })
 }
