@@ -106,7 +106,7 @@ impl Arguments {
         report(&model, &notes, start.elapsed())
     }
 
-    /// Makes a model of a file or a directory, and changes it.
+    /// Makes a model of a file or a directory, with these changes, in one step.
     fn take(
         &self,
         store: &Store,
@@ -118,31 +118,39 @@ impl Arguments {
             refuse_part(source)?;
             return Ok(plain(self.import(store, name, source, changes)?));
         }
-        let mut registered = match encoder_directory(source) {
-            Some(dir) => self.import_encoder(store, name, dir),
-            None => self.register(store, name, source),
-        }?;
-        if changes != Changes::default() {
-            registered.model = store.derive(name, name, &changes)?;
+        match encoder_directory(source) {
+            Some(dir) => self.import_encoder(store, name, dir, &changes),
+            None => self.register(store, name, source, &changes),
         }
-        Ok(registered)
     }
 
-    fn register(&self, store: &Store, name: &ModelName, source: &Path) -> anyhow::Result<Registered> {
+    fn register(
+        &self,
+        store: &Store,
+        name: &ModelName,
+        source: &Path,
+        changes: &Changes,
+    ) -> anyhow::Result<Registered> {
         if self.weights.is_some() || self.context.is_some() {
             bail!(
                 "--weights and --context are for GGUF files; the layers in {} are compiled, and stay as they are",
                 source.display()
             );
         }
-        Ok(store.register(name, source)?)
+        Ok(store.register(name, source, changes)?)
     }
 
-    fn import_encoder(&self, store: &Store, name: &ModelName, source: &Path) -> anyhow::Result<Registered> {
+    fn import_encoder(
+        &self,
+        store: &Store,
+        name: &ModelName,
+        source: &Path,
+        changes: &Changes,
+    ) -> anyhow::Result<Registered> {
         if self.weights.is_some() || self.context.is_some() {
             bail!("--weights and --context are for GGUF files; a text encoder is taken as it is");
         }
-        Ok(store.import_encoder(name, source)?)
+        Ok(store.import_encoder(name, source, changes)?)
     }
 
     fn import(

@@ -1,6 +1,6 @@
 //! `ax650 serve`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -16,8 +16,11 @@ use crate::{
         settings::{Settings, VARIABLES, Variable},
     },
     engine::Engine,
-    models::store::Store,
+    models::{blobs::Blobs, store::Store},
 };
+
+/// Time between two looks at uploaded files that nobody asks for any more.
+const PRUNE_EVERY: Duration = Duration::from_mins(10);
 
 /// Answer Ollama clients
 ///
@@ -56,10 +59,10 @@ impl Arguments {
         // A note of ours names the card that was taken; the log need not say it again.
         super::start_logging("info,ax650::device=warn");
         let settings = Settings::from_env()?;
-        if settings.prunes {
-            Store::from_env().blobs().prune();
-        }
         super::runtime()?.block_on(async {
+            if settings.prunes {
+                tokio::spawn(prune_uploads(Store::from_env().blobs(), PRUNE_EVERY));
+            }
             // The address first: it costs nothing, and a second server must not open the card of the first.
             let listener = api::bind(&settings.host).await?;
             let address = listener.local_addr().context("read the address of the server")?;
@@ -83,6 +86,20 @@ impl Arguments {
                 Err(_) => Ok(ExitCode::SUCCESS),
             }
         })
+    }
+}
+
+/// Removes uploaded files that nobody asks for any more, now and then. Ends with the runtime.
+async fn prune_uploads(blobs: Blobs, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    loop {
+        ticks.tick().await;
+        let blobs = blobs.clone();
+        match tokio::task::spawn_blocking(move || blobs.prune()).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed uploaded files that nobody asked for"),
+            Err(error) => tracing::error!(%error, "cannot remove old uploaded files"),
+        }
     }
 }
 
@@ -117,5 +134,33 @@ impl Signals {
                 "waiting for the card to finish {call}; a card killed in the middle of a call may hang until it loses power"
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, File},
+        time::SystemTime,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn old_uploads_go_again_and_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path().to_owned());
+        let folder = store.folder().join(".blobs");
+        fs::create_dir_all(&folder).unwrap();
+        let pruning = tokio::spawn(prune_uploads(store.blobs(), Duration::from_millis(5)));
+        for file in ["sha256-1", "sha256-2"] {
+            let path = folder.join(file);
+            let old = SystemTime::now() - Duration::from_hours(2);
+            File::create(&path).unwrap().set_modified(old).unwrap();
+            while path.exists() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        pruning.abort();
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! They lie in `<root>/ax650/.blobs/`, each under the name `sha256-HEX`, which is also all that a client can say about
 //! its place. A file is visible only when it is complete and its digest is right. Nothing refers to one for long: a model
-//! is made of it and has its own files then. So those that have not been asked for in a while are removed.
+//! is made of it and has its own files then. So those that have not been asked for in a while are removed; whoever asks
+//! and whoever removes take turns by a lock on the folder, so that what was found stays for that while.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -21,6 +22,10 @@ const FOLDER: &str = ".blobs";
 const UPLOAD_PREFIX: &str = ".upload-";
 /// How long a file stays that nobody asks for.
 const KEPT: Duration = Duration::from_hours(1);
+/// Bytes of the disk that uploads leave free: the machine needs some, and so does the model to be made.
+const SPARE_BYTES: u64 = 256 << 20;
+/// Bytes of an upload after which the free space is looked at again.
+const CHECKED_BYTES: u64 = 64 << 20;
 const ALGORITHM: &str = "sha256";
 
 /// A SHA-256 digest; 64 lower-case hexadecimal digits.
@@ -74,6 +79,17 @@ pub enum BlobError {
         /// What came.
         found: Digest,
     },
+    /// It would fill the disk.
+    #[error(
+        "not enough space for the uploaded file: it needs {needed} bytes more, {free} are free and {SPARE_BYTES} stay so; \
+         nothing was kept: remove models or make room"
+    )]
+    Space {
+        /// Bytes that are still to come, as far as is known.
+        needed: u64,
+        /// Bytes that are free where the models are.
+        free: u64,
+    },
     /// It cannot be written.
     #[error("cannot keep the uploaded file: {0}; check free space and permissions of the model store")]
     Write(#[from] io::Error),
@@ -94,6 +110,9 @@ impl Blobs {
     /// The file with that digest, if there is one; it stays for another while.
     pub fn find(&self, digest: &Digest) -> Option<PathBuf> {
         let path = self.folder.join(digest.file_name());
+        let lock = self
+            .lock()
+            .inspect_err(|error| tracing::debug!(%digest, %error, "cannot lock the uploaded files"));
         if !path.is_file() {
             return None;
         }
@@ -102,18 +121,34 @@ impl Blobs {
         if let Err(error) = touched {
             tracing::debug!(%digest, %error, "cannot note that an uploaded file is in use");
         }
+        drop(lock);
         Some(path)
     }
 
-    /// Begins to write a file that is to have the digest `expected`.
+    /// Begins to write a file that is to have the digest `expected`, and `bytes` if that is known.
     ///
     /// # Errors
     ///
-    /// [`BlobError::Write`].
-    pub fn upload(&self, expected: Digest) -> Result<Upload, BlobError> {
+    /// [`BlobError::Space`], [`BlobError::Write`].
+    pub fn upload(&self, expected: Digest, bytes: Option<u64>) -> Result<Upload, BlobError> {
         fs::create_dir_all(&self.folder)?;
+        check_space(free_bytes(&self.folder), bytes.unwrap_or(0))?;
         let file = tempfile::Builder::new().prefix(UPLOAD_PREFIX).tempfile_in(&self.folder)?;
-        Ok(Upload { target: self.folder.join(expected.file_name()), expected, file, hash: Sha256::new() })
+        Ok(Upload {
+            folder: self.folder.clone(),
+            expected,
+            file,
+            hash: Sha256::new(),
+            unchecked: 0,
+            free_bytes,
+        })
+    }
+
+    /// Held while a file is looked for and touched, or looked at and removed. It ends with the file.
+    fn lock(&self) -> io::Result<File> {
+        let lock = File::open(&self.folder)?;
+        lock.lock()?;
+        Ok(lock)
     }
 
     /// Removes files that nobody has asked for in a while, and what was left of uploads that never ended. Says how many.
@@ -122,6 +157,16 @@ impl Blobs {
     }
 
     fn prune_older_than(&self, age: Duration) -> usize {
+        let lock = match self.lock() {
+            Ok(lock) => lock,
+            Err(error) => {
+                // Without the folder there has never been an upload.
+                if error.kind() != io::ErrorKind::NotFound {
+                    tracing::warn!(folder = %self.folder.display(), %error, "cannot remove old uploaded files");
+                }
+                return 0;
+            }
+        };
         let old = |path: &Path| {
             let modified = path.metadata().and_then(|data| data.modified());
             modified.is_ok_and(|at| at.elapsed().is_ok_and(|passed| passed >= age))
@@ -135,7 +180,22 @@ impl Blobs {
                 false
             }
         });
-        removed.count()
+        let count = removed.count();
+        drop(lock);
+        count
+    }
+}
+
+/// Bytes that are free where `folder` is; `None` where nobody says.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let status = rustix::fs::statvfs(folder).ok()?;
+    Some(status.f_bavail.saturating_mul(status.f_frsize))
+}
+
+fn check_space(free: Option<u64>, needed: u64) -> Result<(), BlobError> {
+    match free {
+        Some(free) if free < needed.saturating_add(SPARE_BYTES) => Err(BlobError::Space { needed, free }),
+        _ => Ok(()),
     }
 }
 
@@ -143,9 +203,12 @@ impl Blobs {
 #[derive(Debug)]
 pub struct Upload {
     expected: Digest,
-    target: PathBuf,
+    folder: PathBuf,
     file: NamedTempFile,
     hash: Sha256,
+    /// Bytes written since the free space was looked at.
+    unchecked: u64,
+    free_bytes: fn(&Path) -> Option<u64>,
 }
 
 impl Upload {
@@ -153,8 +216,13 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// [`BlobError::Write`].
+    /// [`BlobError::Space`], [`BlobError::Write`].
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
+        self.unchecked += bytes.len() as u64;
+        if self.unchecked >= CHECKED_BYTES {
+            check_space((self.free_bytes)(&self.folder), bytes.len() as u64)?;
+            self.unchecked = 0;
+        }
         self.hash.update(bytes);
         Ok(self.file.write_all(bytes)?)
     }
@@ -170,7 +238,10 @@ impl Upload {
             return Err(BlobError::Mismatch { expected: self.expected, found });
         }
         self.file.as_file().sync_all()?;
-        self.file.persist(&self.target).map_err(|error| error.error)?;
+        let target = self.folder.join(found.file_name());
+        self.file.persist(target).map_err(|error| error.error)?;
+        // Whoever was told that it is kept finds it after a loss of power, too.
+        File::open(&self.folder)?.sync_all()?;
         Ok(())
     }
 }
@@ -206,12 +277,12 @@ mod tests {
         let blobs = Blobs::new(dir.path());
         let digest = Digest::of(b"abc");
         assert_eq!(blobs.find(&digest), None);
-        let mut upload = blobs.upload(digest.clone()).unwrap();
+        let mut upload = blobs.upload(digest.clone(), Some(3)).unwrap();
         upload.write(b"a").unwrap();
         assert_eq!(blobs.find(&digest), None);
         drop(upload);
         assert!(files(dir.path()).is_empty());
-        let mut upload = blobs.upload(digest.clone()).unwrap();
+        let mut upload = blobs.upload(digest.clone(), Some(3)).unwrap();
         upload.write(b"abd").unwrap();
         let error = upload.finish().unwrap_err().to_string();
         assert!(
@@ -219,11 +290,51 @@ mod tests {
             "{error}"
         );
         assert!(files(dir.path()).is_empty());
-        let mut upload = blobs.upload(digest.clone()).unwrap();
+        let mut upload = blobs.upload(digest.clone(), Some(3)).unwrap();
         upload.write(b"ab").unwrap();
         upload.write(b"c").unwrap();
         upload.finish().unwrap();
         assert_eq!(fs::read(blobs.find(&digest).unwrap()).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn a_disk_is_not_filled() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(dir.path());
+        let digest = Digest::of(b"abc");
+        let error = blobs.upload(digest.clone(), Some(u64::MAX / 2)).unwrap_err();
+        assert!(matches!(error, BlobError::Space { needed, .. } if needed == u64::MAX / 2), "{error}");
+        let mut upload = blobs.upload(digest, None).unwrap();
+        upload.free_bytes = |_| Some(SPARE_BYTES);
+        let piece = vec![0; 1 << 20];
+        let written = (0..1000).take_while(|_| upload.write(&piece).is_ok()).count() as u64;
+        assert_eq!((written + 1) << 20, CHECKED_BYTES);
+        drop(upload);
+        assert!(files(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn what_was_found_is_not_removed_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(dir.path());
+        let digest = Digest::of(b"abc");
+        for _ in 0..50 {
+            let mut upload = blobs.upload(digest.clone(), Some(3)).unwrap();
+            upload.write(b"abc").unwrap();
+            upload.finish().unwrap();
+            let path = blobs.folder.join(digest.file_name());
+            File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(SystemTime::now() - 2 * KEPT)
+                .unwrap();
+            let found = std::thread::scope(|scope| {
+                scope.spawn(|| blobs.prune());
+                blobs.find(&digest)
+            });
+            assert_eq!(found.is_some(), path.is_file());
+        }
     }
 
     #[test]
@@ -232,7 +343,7 @@ mod tests {
         let blobs = Blobs::new(dir.path());
         assert_eq!(blobs.prune(), 0);
         for content in [b"a", b"b"] {
-            let mut upload = blobs.upload(Digest::of(content)).unwrap();
+            let mut upload = blobs.upload(Digest::of(content), None).unwrap();
             upload.write(content).unwrap();
             upload.finish().unwrap();
         }

@@ -170,15 +170,25 @@ impl Store {
     }
 
     /// Registers a vendor's model directory, or the one whose run script `source` is, without copying its weights: the
-    /// model's files are links to them. Replaces a model of that name.
-    pub fn register(&self, name: &ModelName, source: &Path) -> Result<Registered, ImportError> {
-        import::vendor::register(self, name, source)
+    /// model's files are links to them. `changes` are made in the same step. Replaces a model of that name.
+    pub fn register(
+        &self,
+        name: &ModelName,
+        source: &Path,
+        changes: &Changes,
+    ) -> Result<Registered, ImportError> {
+        import::vendor::register(self, name, source, changes)
     }
 
-    /// Makes a model from a text encoder's directory of safetensors; its weights are copied. Replaces a model of that
-    /// name.
-    pub fn import_encoder(&self, name: &ModelName, source: &Path) -> Result<Registered, ImportError> {
-        import::safetensors::create(self, name, source)
+    /// Makes a model from a text encoder's directory of safetensors; its weights are copied. `changes` are made in the
+    /// same step. Replaces a model of that name.
+    pub fn import_encoder(
+        &self,
+        name: &ModelName,
+        source: &Path,
+        changes: &Changes,
+    ) -> Result<Registered, ImportError> {
+        import::safetensors::create(self, name, source, changes)
     }
 
     /// Makes a model with a real one's shapes and no weights; its answers mean nothing. Replaces a model of that name.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ax650::models::{
+    changes::Changes,
     import::safetensors::is_weights_directory,
     store::{Store, StoreError},
 };
@@ -19,7 +20,8 @@ fn damaged(damage: impl FnOnce(&Path), wanted: &[&str]) {
     damage(&TinyBert::default().write(dir.path()));
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path().to_owned());
-    let error = store.import_encoder(&"m".parse().unwrap(), dir.path()).unwrap_err().to_string();
+    let error =
+        store.import_encoder(&"m".parse().unwrap(), dir.path(), &Changes::default()).unwrap_err().to_string();
     for part in wanted {
         assert!(error.contains(part), "{part:?} is not in: {error}");
     }
@@ -110,7 +112,10 @@ fn sizes_that_do_not_fit() {
     );
     damaged(set("config.json", "num_hidden_layers", json!(3)), &["lacks the tensor encoder.layer.2"]);
     damaged(set("config.json", "vocab_size", json!(56)), &["model.safetensors", "[57, 16]"]);
-    damaged(set("sentence_bert_config.json", "max_seq_length", json!(0)), &["max_tokens"]);
+    damaged(
+        set("sentence_bert_config.json", "max_seq_length", json!(0)),
+        &["sentence_bert_config.json", "max_seq_length = 0"],
+    );
 }
 
 #[test]
@@ -159,4 +164,19 @@ fn directories_are_told_apart() {
     assert!(is_weights_directory(dir.path()));
     fs::write(dir.path().join("l0.axmodel"), "").unwrap();
     assert!(!is_weights_directory(dir.path()));
+}
+
+#[test]
+fn what_cannot_be_changed_leaves_the_old_model_as_it_was() {
+    let (dir, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let source = TinyBert::default().write(dir.path());
+    let (store, name) = (Store::open(root.path().to_owned()), "m".parse().unwrap());
+    let changed = Changes { system: Some("short".into()), ..Changes::default() };
+    let old = store.import_encoder(&name, &source, &changed).unwrap().model;
+    assert_eq!(old.manifest.system.as_deref(), Some("short"));
+    let too_long = Changes { system: Some("long ".repeat(4 << 20)), ..Changes::default() };
+    store.import_encoder(&name, &source, &too_long).unwrap_err();
+    // As it is on the disk, not as it was opened.
+    let kept = Store::open(root.path().to_owned()).resolve(&name).unwrap();
+    assert_eq!(kept.digest, old.digest);
 }

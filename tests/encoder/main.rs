@@ -13,7 +13,7 @@ use std::{path::Path, sync::Arc};
 
 use ax650::{
     encoder::Encoder,
-    models::{import::Registered, model::Model, store::Store},
+    models::{changes::Changes, import::Registered, model::Model, store::Store},
 };
 use tempfile::TempDir;
 
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 fn import(source: &Path) -> (TempDir, Registered) {
     let root = tempfile::tempdir().unwrap();
     let store = Store::open(root.path().to_owned());
-    let registered = store.import_encoder(&"m".parse().unwrap(), source).unwrap();
+    let registered = store.import_encoder(&"m".parse().unwrap(), source, &Changes::default()).unwrap();
     (root, registered)
 }
 

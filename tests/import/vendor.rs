@@ -5,6 +5,7 @@ use std::path::Path;
 
 use ax650::device::DriverOptions;
 use ax650::engine::{Engine, EngineConfig, Event, GenerateOptions, Request, SamplingOptions};
+use ax650::models::changes::Changes;
 use ax650::models::store::Store;
 use ax650::text::{Message, RenderOptions};
 use serde_json::{Map, json};
@@ -180,6 +181,18 @@ fn the_template_of_a_processor_counts_where_there_is_no_other() {
     assert!(!registered.notes.iter().any(|note| note.contains("template")), "{:?}", registered.notes);
     publisher.write("qwen3_tokenizer/chat_template.jinja", "file: {{ messages[0].content }}");
     assert_eq!(rendered(&publisher.register("m").unwrap().model), "file: Q");
+}
+
+#[test]
+fn changes_are_made_in_the_same_step_or_not_at_all() {
+    let publisher = Publisher::new("Qwen3-0.6B");
+    publisher.generation_b();
+    let changed = |system: &str| Changes { system: Some(system.to_owned()), ..Changes::default() };
+    let model = publisher.register_changed("m", &changed("short")).unwrap().model;
+    assert_eq!(model.manifest.system.as_deref(), Some("short"));
+    publisher.register_changed("m", &changed(&"long ".repeat(4 << 20))).unwrap_err();
+    let kept = Store::open(publisher.workshop.store.folder().parent().unwrap().to_owned());
+    assert_eq!(kept.resolve(&model.name).unwrap().digest, model.digest);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ax650::models::changes::Changes;
 use ax650::models::import::{ImportError, ImportOptions, Registered};
 use ax650::models::model::Model;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -79,7 +80,11 @@ impl Publisher {
     }
 
     pub(crate) fn register_from(&self, name: &str, source: &Path) -> Result<Registered, ImportError> {
-        self.workshop.store.register(&name.parse().unwrap(), source)
+        self.workshop.store.register(&name.parse().unwrap(), source, &Changes::default())
+    }
+
+    pub(crate) fn register_changed(&self, name: &str, changes: &Changes) -> Result<Registered, ImportError> {
+        self.workshop.store.register(&name.parse().unwrap(), &self.dir, changes)
     }
 
     /// Registers what must be refused, checks that nothing is left of it, and returns what was said.

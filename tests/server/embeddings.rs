@@ -2,7 +2,10 @@
 
 use std::{future::Future, time::Duration};
 
-use ax650::{engine::EmbedRequest, models::store::Store};
+use ax650::{
+    engine::EmbedRequest,
+    models::{changes::Changes, store::Store},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
@@ -20,7 +23,7 @@ async fn with_encoder() -> Server {
     let server = start().await;
     let dir = tempfile::tempdir().unwrap();
     let source = TinyBert::default().write(dir.path());
-    store(&server).import_encoder(&"mini".parse().unwrap(), &source).unwrap();
+    store(&server).import_encoder(&"mini".parse().unwrap(), &source, &Changes::default()).unwrap();
     server
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
@@ -44,6 +44,7 @@ pub(super) async fn post(
 ) -> Result<Response, ApiError> {
     let digest = parse(path)?;
     let mut body = request.into_body();
+    let bytes = body.size_hint().exact();
     let (prunes, wanted) = (state.settings.prunes, digest.clone());
     let exists = lookup::with_store(&state, move |store| {
         let blobs = store.blobs();
@@ -63,7 +64,7 @@ pub(super) async fn post(
         return Err(EngineError::Busy.into());
     };
     let upload =
-        lookup::with_store(&state, move |store| store.blobs().upload(digest).map_err(failed)).await?;
+        lookup::with_store(&state, move |store| store.blobs().upload(digest, bytes).map_err(failed)).await?;
     let (pieces, received) = mpsc::channel(WAITING);
     let written = tokio::spawn(lookup::blocking(move || write(upload, received)));
     let sent = forward(&mut body, &pieces).await;

@@ -47,9 +47,14 @@ pub(super) async fn create(State(state): State<AppState>, request: Request) -> R
         }
         Material::File(file, digest) => {
             let place = state.imports.line_up()?;
+            let prunes = state.settings.prunes;
             let work = move |reporter: &Reporter| {
                 let _turn = place.wait(reporter)?;
-                convert(&store, &name, (&file, &digest), changes, reporter)
+                convert(&store, &name, (&file, &digest), changes, reporter)?;
+                if prunes {
+                    store.blobs().prune();
+                }
+                Ok(())
             };
             progress::answer(streamed, work).await
         }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use self::settings::{Settings, read_settings};
+use super::super::changes::Changes;
 use super::super::encoder::{ENCODER_FILE, EncoderConfig, FORMAT, TOKENIZER_FILE, WEIGHTS_FILE};
 use super::super::manifest::{Custom, MANIFEST_FILE, Manifest, SCHEMA, parameter_size};
 use super::super::model::Model;
@@ -49,7 +50,7 @@ pub fn is_weights_directory(dir: &Path) -> bool {
     (has("safetensors") || is_pickled) && !has("axmodel")
 }
 
-/// Makes the model `name` of `store` from the directory `source`. Replaces a model of that name.
+/// Makes the model `name` of `store` from the directory `source`, with these `changes`. Replaces a model of that name.
 ///
 /// # Errors
 ///
@@ -58,6 +59,7 @@ pub(in crate::models) fn create(
     store: &Store,
     name: &ModelName,
     source: &Path,
+    changes: &Changes,
 ) -> Result<Registered, ImportError> {
     let source = Source { dir: source.to_owned() };
     let weights = source.weights()?;
@@ -77,7 +79,8 @@ pub(in crate::models) fn create(
     staging.write(TOKENIZER_FILE, &tokenizer)?;
     staging.write(ENCODER_FILE, &pretty(&json!(config))?)?;
     let kind = weights.kind(&format!("{}{WORDS}", config.prefix)).unwrap_or("F32");
-    let manifest = manifest(&config, kind, &staging);
+    let mut manifest = manifest(&config, kind, &staging);
+    changes.apply(&mut manifest);
     staging.write(MANIFEST_FILE, &pretty(&json!(manifest))?)?;
     // The tokenizer is not opened by the check of the directory.
     EncoderTokenizer::open(&staging.path().join(TOKENIZER_FILE), config.vocab, config.lower_case).map_err(

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use self::text::{PackageText, read_text};
+use super::super::changes::Changes;
 use super::super::config::{Config, LayerPattern};
 use super::super::layer_file::{FileHead, SYNTHETIC, read_head};
 use super::super::manifest::{Custom, MANIFEST_FILE, Manifest, SCHEMA, SOURCE_KEY, THINK_KEY, WINDOW_KEY};
@@ -38,11 +39,12 @@ pub struct Registered {
     pub notes: Vec<String>,
 }
 
-/// Makes the model `name` of `store` from the vendor's directory, or run script, `source`.
+/// Makes the model `name` of `store` from the vendor's directory, or run script, `source`, with these `changes`.
 pub(in crate::models) fn register(
     store: &Store,
     name: &ModelName,
     source: &Path,
+    changes: &Changes,
 ) -> Result<Registered, ImportError> {
     let package = Package::open(source)?;
     let family = family(&package);
@@ -74,7 +76,8 @@ pub(in crate::models) fn register(
     for (file, bytes) in documents::configuration(config)? {
         staging.write(file, &bytes)?;
     }
-    let manifest = manifest(&package, &text, &facts, parameters, &staging);
+    let mut manifest = manifest(&package, &text, &facts, parameters, &staging);
+    changes.apply(&mut manifest);
     staging.write(MANIFEST_FILE, &pretty(&json!(manifest))?)?;
     let model = staging.complete(store, name, &target)?;
     if package.settings.think.is_some() && !model.capabilities().contains(&"thinking") {

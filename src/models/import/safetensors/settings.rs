@@ -90,6 +90,10 @@ pub(super) fn read_settings(source: &Source) -> Result<Settings, ImportError> {
         .map_err(|error| refuse(format!("is no configuration of a BERT: {error}")))?;
     let activation = check_bert(&bert).map_err(refuse)?;
     let sentence: SentenceConfig = source.json(SENTENCE_FILE)?.unwrap_or_default();
+    if sentence.max_seq_length == Some(0) {
+        let reason = "has max_seq_length = 0; a text has at least one token";
+        return Err(ImportError::part(&source.dir.join(SENTENCE_FILE), reason));
+    }
     let positions = bert.max_position_embeddings;
     let first_position = if is_roberta { bert.pad_token_id.saturating_add(1) } else { 0 };
     let longest = positions.saturating_sub(first_position);
