@@ -62,7 +62,7 @@ loop: ## the C loop under AddressSanitizer and UBSan, and the test of abi-check
 abi-check: ## compare our declarations with the vendor's headers below SDK_INCLUDE=DIR
 	@vendor/abi_check.py "$${SDK_INCLUDE:?SDK_INCLUDE=DIR names the directory with the headers of the vendor}"
 
-fuzz: ## fuzz the file readers, 12 seconds each
+fuzz: ## fuzz the readers of files and requests, 12 seconds each
 	@fuzz/run.sh 12
 
 clients: ## real Ollama clients against the server

@@ -17,8 +17,9 @@ RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1" \
     cargo build --release --locked --target "$host" --target-dir target
 
-[ $# -gt 0 ] || set -- gguf config layer_header package vocabulary tool_call modelfile go_template schema
+[ $# -gt 0 ] || set -- fuzz_targets/*.rs
 for target in "$@"; do
+    target=$(basename "$target" .rs)
     mkdir -p "corpus/$target" "artifacts/$target"
     echo "fuzzing $target for $seconds s"
     # The limits are part of the test: a small input may not take much memory or time.
