@@ -4,8 +4,8 @@ Requests made from the description must be answered as described and never with 
 description, anything in the place of anything: those may get the few 5xx that Ollama has for wrong options, formats and
 templates (schema_hooks.py), and again only what is described.
 
-Names of models are narrowed to one that is there and one that is not, for what makes and takes away models to one that
-nobody needs, and answers to a few tokens: everything would be refused otherwise, or go on for minutes.
+Names of models are narrowed to one that is there, with short answers, and one that is not, for what makes and takes away
+models to one that nobody needs: everything would be refused otherwise, or go on for minutes.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ import tempfile
 import urllib.error
 import urllib.request
 
-HOST, MODEL, _, EMBED = sys.argv[1:5]
-MISSING, WASTE = "no-such-model", "throw-away"
+HOST, CHAT, _, EMBED = sys.argv[1:5]
+MODEL, MISSING, WASTE = "short-answers", "no-such-model", "throw-away"
 LENGTHS = {"num_predict", "max_tokens", "max_completion_tokens", "max_output_tokens"}
 # Names of models by the request that they stand in.
 NAMES = {"Create": [WASTE], "Delete": [WASTE, MISSING], "Embed": [EMBED, MISSING]}
@@ -64,6 +64,12 @@ def run(location, mode, check, examples):
     return done.returncode == 0
 
 
+def send(method, path, body):
+    request = urllib.request.Request(f"{HOST}{path}", json.dumps(body).encode(), method=method)
+    urllib.request.urlopen(request).close()
+
+
+send("POST", "/api/create", {"model": MODEL, "from": CHAT, "parameters": {"num_predict": 3}, "stream": False})
 with urllib.request.urlopen(f"{HOST}/openapi.json") as response:
     document = json.load(response)
 for name, schema in document["components"]["schemas"].items():
@@ -75,8 +81,8 @@ with tempfile.TemporaryDirectory() as folder:
     path.write_text(json.dumps(document))
     good = run(path, "positive", "not_a_server_error", 15)
     bad = run(path, "negative", "no_server_error_but_those_due", 15)
-# Whatever was made last.
-request = urllib.request.Request(f"{HOST}/api/delete", json.dumps({"model": WASTE}).encode(), method="DELETE")
+send("DELETE", "/api/delete", {"model": MODEL})
+# It is there if it was made last.
 with contextlib.suppress(urllib.error.HTTPError):
-    urllib.request.urlopen(request).close()
+    send("DELETE", "/api/delete", {"model": WASTE})
 sys.exit(0 if good and bad else 1)
