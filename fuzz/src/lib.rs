@@ -43,10 +43,11 @@ pub mod text {
     }
     pub mod tool;
 
+    pub use grammar::GrammarSpec;
     pub use message::{Message, RenderOptions};
     pub use thinking::ThinkingTags;
-    use tool::{CallPart, Tool};
-    pub use tool::{ToolCall, ToolFormat};
+    use tool::CallPart;
+    pub use tool::{Tool, ToolCall, ToolChoice, ToolFormat};
 
     pub type TokenId = u32;
 
@@ -79,6 +80,127 @@ pub mod text {
         ) -> Result<String, TextError> {
             self.0.render_insert(prompt, suffix, options)
         }
+    }
+}
+
+#[path = "../../src/engine"]
+mod engine {
+    mod keep_alive;
+
+    pub use keep_alive::{KeepAlive, KeepAliveError};
+}
+
+/// What takes requests apart, for the three families of routes.
+#[path = "../../src/api"]
+mod api {
+    pub mod anthropic {
+        mod content;
+        pub mod request;
+    }
+    /// The errors that reading a request has; the product's are those of the whole server.
+    pub mod error {
+        #[derive(Debug, thiserror::Error)]
+        pub enum ApiError {
+            #[error("missing request body")]
+            MissingBody,
+            #[error("{0}")]
+            BadRequest(String),
+            #[error(transparent)]
+            KeepAlive(#[from] crate::engine::KeepAliveError),
+            #[error("model is required")]
+            ModelRequired,
+            #[error("top_logprobs must be between 0 and 20")]
+            TopLogprobs,
+            #[error("invalid format: {0:?}")]
+            InvalidFormat(String),
+        }
+
+        impl From<crate::text::tool::ToolError> for ApiError {
+            fn from(error: crate::text::tool::ToolError) -> Self {
+                Self::BadRequest(error.to_string())
+            }
+        }
+    }
+    pub mod fields;
+    pub mod inference {
+        mod ask;
+        mod format;
+        mod think;
+
+        pub(crate) use ask::{AskSettings, ChatAsk, GenerateAsk};
+        pub(crate) use format::Format;
+        pub(crate) use think::Think;
+    }
+    pub mod ollama {
+        pub mod chat {
+            pub mod request;
+        }
+        pub mod generate {
+            pub mod request;
+        }
+        pub mod request;
+    }
+    pub mod openai {
+        pub mod chat {
+            pub mod message;
+            pub mod request;
+        }
+        pub mod content;
+        pub mod responses {
+            mod input;
+            pub mod request;
+            mod tools;
+        }
+        pub mod sampling;
+    }
+    pub mod weight;
+}
+
+/// Request bodies, as every family of routes reads them.
+pub mod request {
+    use serde_json::Value;
+
+    use super::api::weight::Weight;
+    use super::api::{anthropic, ollama, openai};
+
+    /// What each family makes of a body, in a form that can be compared; `None` for what it refuses.
+    pub fn read(body: &[u8]) -> [Option<String>; 5] {
+        let shown = |ask: &dyn std::fmt::Debug| format!("{ask:?}");
+        [
+            ollama::generate::request::GenerateRequest::parse(body).ok().map(|request| shown(&request)),
+            ollama::chat::request::ChatRequest::parse(body).ok().map(|request| shown(&request)),
+            openai::chat::request::ChatCompletionRequest::parse(body)
+                .and_then(openai::chat::request::ChatCompletionRequest::into_ask)
+                .ok()
+                .map(|ask| shown(&ask)),
+            // What is echoed has an id and a time of its own.
+            openai::responses::request::ResponsesRequest::parse(body).ok().map(|request| shown(&request.ask)),
+            anthropic::request::MessagesRequest::parse(body).ok().map(|request| shown(&request.into_ask())),
+        ]
+    }
+
+    /// Bytes that are set aside for reading a body; `None` if it has too many values.
+    pub fn weight(body: &[u8]) -> Option<usize> {
+        Weight::of(body).ok().map(|weight| weight.bytes())
+    }
+
+    /// The least memory that the first value of a body takes, and its text.
+    pub fn least(body: &[u8]) -> usize {
+        let text = String::from_utf8_lossy(body);
+        let first = serde_json::Deserializer::from_str(&text).into_iter::<Value>().next();
+        text.len() + first.and_then(Result::ok).map_or(0, |value| bytes(&value))
+    }
+
+    fn bytes(value: &Value) -> usize {
+        let inside = match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(bytes).sum(),
+            Value::Object(fields) => {
+                fields.iter().map(|(name, value)| size_of::<String>() + name.len() + bytes(value)).sum()
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        };
+        size_of::<Value>() + inside
     }
 }
 
