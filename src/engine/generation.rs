@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use super::card::{CardModel, CardSequence, Fault, StreamText};
 use super::error::EngineError;
 use super::guide::{Guide, MaskWorker};
-use super::pooled::Pooled;
+use super::pooled::{Pooled, check_states};
 use super::request::{DoneReason, GenerateOptions, TokenLogprob};
 use super::sampler::{LogProbs, Sampler, SamplerError};
 use crate::device::CancelFlag;
@@ -218,8 +218,14 @@ impl<M: CardModel> Run<M> {
             self.sequence.prefill_before(chunk, &next[..next.len().min(chunk_len)], cancel)?;
             return Ok(false);
         }
-        let logits = (self.limit > 0).then_some(logits);
-        self.sequence.prefill(rest, logits, cancel)?;
+        if self.limit > 0 {
+            self.sequence.prefill(rest, Some(logits), cancel)?;
+        } else {
+            // No token is chosen, which would show whether what is kept for later prompts can be right.
+            let mut states = vec![0; rest.len() * model.sizes().hidden];
+            self.sequence.prefill_hidden(rest, &mut states, cancel)?;
+            check_states(&states)?;
+        }
         Ok(true)
     }
 

@@ -58,9 +58,7 @@ impl Pooled {
         hidden: usize,
         norm: Option<&FinalNorm>,
     ) -> Result<(), StepError> {
-        if self.rows.iter().any(|&bits| !half::bf16::from_bits(bits).is_finite()) {
-            return Err(StepError::NotFinite);
-        }
+        check_states(&self.rows)?;
         let all = self.rows.chunks_exact(hidden.max(1));
         let counting = match self.pooling {
             Pooling::Mean => 0..all.len(),
@@ -94,4 +92,13 @@ impl Pooled {
         // Nobody may wait any more.
         reply.send(sum).ok();
     }
+}
+
+/// Whether hidden states are numbers, so that the keys and values behind them may be, too.
+///
+/// # Errors
+/// [`StepError::NotFinite`].
+pub(crate) fn check_states(states: &[u16]) -> Result<(), StepError> {
+    let are_numbers = states.iter().all(|&bits| half::bf16::from_bits(bits).is_finite());
+    if are_numbers { Ok(()) } else { Err(StepError::NotFinite) }
 }

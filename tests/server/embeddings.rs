@@ -112,6 +112,24 @@ async fn no_input_loads_the_model() {
 }
 
 #[tokio::test]
+async fn an_encoder_is_unloaded_by_any_of_its_names() {
+    let server = with_encoder().await;
+    server.post("/api/copy", &json!({"source": "mini", "destination": "alias"})).await;
+    for (path, unload) in [
+        ("/api/generate", json!({"model": "alias", "keep_alive": 0})),
+        ("/api/embed", json!({"model": "alias", "keep_alive": 0})),
+    ] {
+        embed(&server, json!({"model": "mini", "input": "a"})).await;
+        let running = server.get("/api/ps").await.json();
+        assert_eq!(running["models"][0]["name"], "mini:latest", "{running}");
+        let answer = server.post(path, &unload).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        assert_eq!(server.get("/api/ps").await.text, r#"{"models":[]}"#, "{path}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn refusals_have_upstreams_status_and_text() {
     let server = with_encoder().await;
     let absent = "model \"nope\" not found, try pulling it first";

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use half::bf16;
 
 use super::super::testing::*;
-use super::super::{Counters, EmbedRequest, Engine, EngineConfig, EngineError, KeepAlive};
+use super::super::{Counters, EmbedRequest, Engine, EngineConfig, EngineError, Event, KeepAlive};
 use crate::device::DeviceError;
 use crate::models::model::Model;
 use crate::text::TokenId;
@@ -201,6 +201,18 @@ async fn what_is_not_a_number_takes_its_sequence_with_it() {
             assert!(log[0].contains("0+8"), "{}: nothing is reused: {log:?}", model.name);
         }
     }
+}
+
+#[tokio::test]
+async fn a_prompt_that_nothing_is_generated_for_is_looked_at_too() {
+    let world = World::new(count_up);
+    let (engine, model) = (engine(&world), world.model("m"));
+    world.break_step(2, Mishap::NotANumber);
+    let generation = engine.generate(request(&model, &long(), 0)).await.unwrap();
+    assert_eq!(read(generation).await.1, Event::Error(EngineError::NotFinite));
+    world.log();
+    assert_eq!(tokens(&engine, request(&model, &[&long()[..], &[30]].concat(), 1)).await.0, [31]);
+    assert_eq!(world.log()[0], "prefill s1 0+8");
 }
 
 #[tokio::test]
