@@ -32,7 +32,7 @@ pub(crate) fn routes() -> Vec<(&'static str, MethodRouter<AppState>)> {
     // Upstream has no HEAD on these.
     let routes = [
         ("/v1/models", routing::get(models::list).head(super::method_not_allowed)),
-        ("/v1/models/{*model}", routing::get(models::retrieve).head(super::method_not_allowed)),
+        ("/v1/models/{model}", routing::get(models::retrieve).head(super::method_not_allowed)),
         ("/v1/embeddings", routing::post(embeddings::create)),
         ("/v1/chat/completions", routing::post(chat::completions)),
         ("/v1/completions", routing::post(completions::completions)),

@@ -31,9 +31,10 @@ async fn models_are_listed_and_found_by_name() {
     // The name as requested, not as stored.
     let one = server.get("/v1/models/TINY").await.json();
     assert_eq!((one["id"].as_str(), one["created"].clone()), (Some("TINY"), tiny["created"].clone()));
-    for path in ["/v1/models/library/tiny", "/v1/models/library%2Ftiny%3Alatest"] {
-        assert_eq!(server.get(path).await.json()["owned_by"], "library", "{path}");
-    }
+    let encoded = server.get("/v1/models/library%2Ftiny%3Alatest").await.json();
+    assert_eq!((&encoded["id"], &encoded["owned_by"]), (&json!("library/tiny:latest"), &json!("library")));
+    let parts = server.get("/v1/models/library/tiny").await;
+    assert_eq!((parts.status, parts.text.as_str()), (404, "404 page not found"));
     let absent = server.get("/v1/models/nope").await;
     assert_eq!(absent.status, 404);
     assert_eq!(

@@ -2,7 +2,6 @@
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{Method, Uri};
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -54,17 +53,11 @@ pub(crate) async fn list(State(state): State<AppState>) -> Result<Response, Open
     Ok(body::bare_json(&ModelList { object: "list", data })?)
 }
 
-/// One model. Its id is the name as requested; slashes in it may be percent-encoded or not.
+/// One model. Its id is the name as requested; slashes in it are percent-encoded, as upstream wants them.
 pub(crate) async fn retrieve(
     State(state): State<AppState>,
-    method: Method,
-    uri: Uri,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, OpenAiError> {
-    // The pattern of this route takes a slash at the end for a part of the name.
-    if let Some(redirect) = crate::api::without_slash(&method, &uri) {
-        return Ok(redirect);
-    }
     let Path(requested) = path.map_err(|rejection| ApiError::BadRequest(rejection.body_text()))?;
     let names = lookup::meant(&requested)?;
     let object = lookup::with_store(&state, move |store| {

@@ -15,7 +15,7 @@ fn parsed() -> Value {
 #[test]
 fn every_route_is_described_and_nothing_else() {
     let described: BTreeSet<String> = parsed()["paths"].as_object().unwrap().keys().cloned().collect();
-    let served = super::super::routes().into_iter().map(|(path, _)| path.replace("{*", "{"));
+    let served = super::super::routes().into_iter().map(|(path, _)| path.to_owned());
     assert_eq!(described, served.collect());
 }
 
