@@ -142,7 +142,7 @@ mod tests {
         assert_eq!((ask.model.as_str(), ask.messages[0].role.as_str()), ("m", "developer"));
         assert_eq!(ask.settings.options["num_predict"], 9);
         assert_eq!(ask.settings.logprobs, Some(2));
-        assert_eq!(ask.settings.format, Format::Schema { schema: json!({"type": "object"}), strict: false });
+        assert_eq!(ask.settings.format, Format::Schema { schema: json!({"type": "object"}), strict: true });
         assert_eq!(ask.settings.think.level.as_deref(), Some("low"));
         assert!(ask.tools[0].strict && ask.tool_choice == ToolChoice::Required);
     }

@@ -255,7 +255,7 @@ struct TextOptions {
 enum TextFormat {
     Text,
     JsonObject,
-    JsonSchema { name: Option<String>, schema: Parameters },
+    JsonSchema { name: Option<String>, schema: Parameters, strict: Option<bool> },
 }
 
 #[derive(ToSchema)]
