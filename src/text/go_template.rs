@@ -24,9 +24,9 @@ use self::scan::{COUNT, Scan};
 use super::stack::on_large_stack;
 use super::{Message, RenderOptions, TextError, ThinkingTags};
 
-/// Longest time that one rendering may take. The longest templates need some milliseconds per hundred messages.
+/// Longest time that one rendering may take, of all turns of an older template together. The longest templates need some milliseconds per hundred messages.
 const TIME: Duration = Duration::from_secs(4);
-/// Turns of all loops together.
+/// Turns of all loops together; those of an older template in each turn of the conversation.
 const ITERATIONS: usize = 200_000;
 /// Longest prompt, in bytes.
 const OUTPUT_BYTES: usize = 64 << 20;
@@ -51,7 +51,7 @@ impl GoTemplate {
     /// [`TextError::Template`] with the line.
     pub(super) fn new(source: &str) -> Result<Self, TextError> {
         let scan = Scan::new(source).map_err(TextError::Template)?;
-        let mentions_tags = ThinkingTags::in_template(source).is_some();
+        let mentions_tags = ThinkingTags::in_text(&scan.said).is_some();
         on_large_stack(|| {
             compile(&scan.whole)?;
             scan.until_response.as_deref().map(compile).transpose()?;
@@ -130,6 +130,11 @@ impl GoTemplate {
             None => run.execute(&mut whole, turn.data(options))?,
         }
         run.text()
+    }
+
+    /// What it says, which is all of it but its comments.
+    pub(super) fn said(&self) -> &str {
+        &self.scan.said
     }
 
     /// Whether it offers tools to the model.

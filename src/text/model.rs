@@ -15,7 +15,7 @@ use super::{
     ChatTemplate, Detokenizer, FillInMiddle, Fitted, Grammar, GrammarError, GrammarSpec, Message,
     RenderOptions, SpelledTokens, TextError, ThinkingTags, Thoughts, TokenId, ToolFormat,
     bounded::encode_within, end_of_generation::is_end_text, fit, grammar::Vocabulary,
-    thinking::without_comments, token_table::TokenTable,
+    token_table::TokenTable,
 };
 
 /// Why a template of a request is refused.
@@ -280,8 +280,7 @@ impl TextModel {
     /// Returns how this model writes calls; `None` if its template offers no tools to it.
     pub fn tool_format(&self) -> Option<&'static ToolFormat> {
         let template = self.template().filter(|template| template.uses_tools())?;
-        let source = without_comments(template.source());
-        Some(ToolFormat::find(&source, |token| self.tokenizer.token_to_id(token).is_some()))
+        Some(ToolFormat::find(&template.said(), |token| self.tokenizer.token_to_id(token).is_some()))
     }
 
     /// Returns the tags between which this model thinks; `None` if its template knows nothing of thinking aloud.

@@ -16,7 +16,7 @@
 
 mod messages;
 
-use std::{collections::HashSet, fmt, fmt::Write as _, sync::OnceLock};
+use std::{borrow::Cow, collections::HashSet, fmt, fmt::Write as _, sync::OnceLock};
 
 use minijinja::{
     AutoEscape, Environment, Error, ErrorKind, Output, State, Value, syntax::SyntaxConfig, value::Serde,
@@ -142,6 +142,14 @@ impl ChatTemplate {
         &self.source
     }
 
+    /// Returns the template without its comments.
+    pub fn said(&self) -> Cow<'_, str> {
+        match &self.language {
+            Language::Jinja(_) => without_comments(&self.source).into(),
+            Language::Go(template) => template.said().into(),
+        }
+    }
+
     /// Returns whether the template offers tools to the model.
     pub fn uses_tools(&self) -> bool {
         match &self.language {
@@ -157,7 +165,7 @@ impl ChatTemplate {
 
     /// Returns the tags between which the model thinks; `None` if the template knows nothing of thinking aloud.
     pub fn thinking_tags(&self) -> Option<&'static ThinkingTags> {
-        let tags = || ThinkingTags::in_template(&self.source).unwrap_or(ThinkingTags::usual());
+        let tags = || ThinkingTags::in_text(&self.said()).unwrap_or(ThinkingTags::usual());
         self.uses_thinking().then(tags)
     }
 
@@ -168,6 +176,16 @@ impl ChatTemplate {
             Language::Go(template) => template.uses_thinking(),
         }
     }
+}
+
+/// A template in Jinja without its comments.
+fn without_comments(source: &str) -> String {
+    let mut text = String::with_capacity(source.len());
+    for (index, part) in source.split("{#").enumerate() {
+        let kept = if index == 0 { part } else { part.split_once("#}").map_or("", |(_, rest)| rest) };
+        text.push_str(kept);
+    }
+    text
 }
 
 impl JinjaTemplate {
@@ -194,7 +212,7 @@ impl JinjaTemplate {
             .get_template(NAME)
             .map_err(|error| template_error(&error))?
             .undeclared_variables(false);
-        let mentions_tags = ThinkingTags::in_template(source).is_some();
+        let mentions_tags = ThinkingTags::in_text(&without_comments(source)).is_some();
         Ok(Self { environment, bos_text, eos_text, variables, mentions_tags, habits: OnceLock::new() })
     }
 

@@ -13,7 +13,6 @@ use super::{TextModel, Thoughts, TokenId};
 
 pub use self::limit::ThoughtLimit;
 pub use self::tags::ThinkingTags;
-pub(crate) use self::tags::without_comments;
 
 /// Tokens at the end of a prompt that are looked at for the opening tag: more than the tag and the white space after it
 /// can be cut into.
@@ -206,7 +205,7 @@ mod tests {
 
     #[test]
     fn tags_of_several_bytes_a_character() {
-        let tags = ThinkingTags::in_template("◁think▷").unwrap();
+        let tags = ThinkingTags::in_text("◁think▷").unwrap();
         let mut splitter = ThinkingSplitter::new(tags, false);
         assert_eq!(splitter.push("◁thi"), Parts::default());
         assert!(!splitter.is_inside());

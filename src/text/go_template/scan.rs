@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use super::functions::{LEFT, SHOW, TRUTH, VALUE};
 
@@ -29,6 +30,8 @@ pub(super) struct Scan {
     pub(super) whole: String,
     /// The template up to and with the first action that prints `.Response`, open blocks closed, if there is one.
     pub(super) until_response: Option<String>,
+    /// The template without its comments.
+    pub(super) said: String,
     /// Names of all fields it mentions, in lower case.
     pub(super) names: BTreeSet<String>,
     /// Copies of its data that it can hold at a time.
@@ -48,12 +51,12 @@ impl Scan {
         let mut scanner =
             Scanner { source, whole: String::with_capacity(source.len() * 2), ..Scanner::default() };
         scanner.run()?;
-        let Scanner { mut whole, until_response, names, largest, declared, deepest, .. } = scanner;
+        let Scanner { mut whole, until_response, said, names, largest, declared, deepest, .. } = scanner;
         if !names.contains("messages") && !names.contains("response") {
             // A template that places neither is one for a prompt, and the answer follows it.
             write!(whole, "{{{{ .Response | {SHOW} }}}}").ok();
         }
-        Ok(Self { whole, until_response, names, copies: largest + 2 * (declared + deepest) + 8 })
+        Ok(Self { whole, until_response, said, names, copies: largest + 2 * (declared + deepest) + 8 })
     }
 
     /// Whether it is made for one turn at a time, and not for a list of messages.
@@ -67,6 +70,7 @@ struct Scanner<'a> {
     source: &'a str,
     whole: String,
     until_response: Option<String>,
+    said: String,
     names: BTreeSet<String>,
     /// Operands of the action with the most.
     largest: usize,
@@ -87,6 +91,8 @@ struct Action<'a> {
     conditional: bool,
     /// Where the last token ends.
     end: usize,
+    /// Where its strings are.
+    texts: Vec<Range<usize>>,
     operands: usize,
     /// Whether its value goes to a variable.
     stores: bool,
@@ -99,12 +105,14 @@ impl<'a> Scanner<'a> {
         while let Some(found) = self.source[at..].find("{{") {
             let start = at + found;
             self.whole.push_str(&self.source[at..start]);
+            self.said.push_str(&self.source[at..start]);
             at = self.action(start).map_err(|reason| {
                 let line = self.source[..start].matches('\n').count() + 1;
                 format!("line {line}: {reason}")
             })?;
         }
         self.whole.push_str(&self.source[at..]);
+        self.said.push_str(&self.source[at..]);
         if self.open.is_empty() { Ok(()) } else { Err("unexpected end: a block has no {{ end }}".to_owned()) }
     }
 
@@ -134,7 +142,8 @@ impl<'a> Scanner<'a> {
         let (action, close) = self.tokens(inside)?;
         self.largest = self.largest.max(action.operands);
         let function = self.place(&action)?;
-        self.push_action(&self.source[start..action.end]);
+        self.push_action(start, &action);
+        self.said.push_str(&self.source[start..close]);
         if let Some(function) = function {
             write!(self.whole, " | {function}").ok();
         }
@@ -146,16 +155,28 @@ impl<'a> Scanner<'a> {
         Ok(close)
     }
 
-    /// Adds the text of an action, with the number of messages after one counted and not copied out.
-    fn push_action(&mut self, mut text: &str) {
-        while let Some(at) = text.find(REST) {
-            let (before, found) = text.split_at(at);
-            let name = word(&found[REST.len()..]);
-            let Some(rest) = found[REST.len() + name.len()..].strip_prefix(')') else { break };
-            write!(self.whole, "{before}{LEFT} $.{COUNT} ${name}").ok();
-            text = rest;
+    /// Adds the text of an action that begins at `start`, with the number of messages after one counted and not copied out.
+    fn push_action(&mut self, start: usize, action: &Action<'_>) {
+        let source = self.source;
+        let (mut done, mut at) = (start, start);
+        while let Some(found) = source[at..action.end].find(REST) {
+            let found = at + found;
+            at = found + REST.len();
+            // What stands in a string is no call.
+            let before = action.texts.partition_point(|text| text.start <= found);
+            if before > 0 && action.texts[before - 1].contains(&found) {
+                continue;
+            }
+            let name = word(&source[at..action.end]);
+            let after = at + name.len();
+            if !source[after..action.end].starts_with(')') {
+                continue;
+            }
+            write!(self.whole, "{}{LEFT} $.{COUNT} ${name}", &source[done..found]).ok();
+            at = after + 1;
+            done = at;
         }
-        self.whole.push_str(text);
+        self.whole.push_str(&source[done..action.end]);
     }
 
     /// Reads tokens from `at` to the closing delimiter; returns the action, and where the text after it begins.
@@ -217,6 +238,9 @@ impl<'a> Scanner<'a> {
                 }
                 other => other.len_utf8(),
             };
+            if matches!(first, '"' | '\'' | '`') {
+                action.texts.push(at..at + length);
+            }
             action.operands += usize::from(!matches!(first, '(' | ')' | ':' | '=' | '|'));
             at += length;
             action.end = at;
@@ -389,5 +413,31 @@ mod tests {
         assert!(Scan::new(&"{{ if 1 }}".repeat(60)).unwrap_err().contains("nested blocks"));
         assert!(Scan::new(&"{{1}}".repeat(5000)).unwrap_err().contains("actions"));
         assert!(Scan::new(&"x".repeat(200_000)).unwrap_err().contains("bytes"));
+    }
+
+    #[test]
+    fn what_looks_like_a_call_in_a_string_stays() {
+        let count = "len (slice $.Messages $i)";
+        for (source, whole) in [
+            (format!("{{{{ {count} }}}}"), "{{ ax_left $.AxCount $i | ax_show }}".to_owned()),
+            (format!("{{{{ print \"{count}\" }}}}"), format!("{{{{ print \"{count}\" | ax_show }}}}")),
+            (
+                format!("{{{{ print `{count}` ({count}) \"\" }}}}"),
+                format!("{{{{ print `{count}` (ax_left $.AxCount $i) \"\" | ax_show }}}}"),
+            ),
+            (
+                format!("{{{{ print (len (slice $.Messages $i 2)) ({count}) }}}}"),
+                "{{ print (len (slice $.Messages $i 2)) (ax_left $.AxCount $i) | ax_show }}".to_owned(),
+            ),
+        ] {
+            let scanned = scan(&source).whole;
+            assert!(scanned.starts_with(&whole), "{source}: {scanned}");
+        }
+    }
+
+    #[test]
+    fn comments_say_nothing() {
+        let source = "a {# b {{/* <think> */}}c{{- /* {{ .X }} */ -}}{{ print \"{{/* d */}}\" }}";
+        assert_eq!(scan(source).said, "a {# b c{{ print \"{{/* d */}}\" }}");
     }
 }
