@@ -34,7 +34,7 @@ pub use error::GrammarError;
 pub use mask::TokenMask;
 pub(crate) use vocabulary::Vocabulary;
 
-use super::{CallPart, TokenId, Tool, ToolFormat};
+use super::{CallPart, ThinkingTags, TokenId, Tool, ToolFormat};
 
 /// The form of an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,6 +116,14 @@ impl Grammar {
     pub fn start(&self) -> Constraint {
         // A deep copy, as the caches of the lexer are behind a lock that answers would share otherwise.
         Constraint { matcher: self.0.lock().deep_clone() }
+    }
+}
+
+#[cfg(test)]
+impl Grammar {
+    /// Keeps everybody from beginning an answer, for as long as what is returned lives.
+    pub(crate) fn hold(&self) -> impl Drop + '_ {
+        self.0.lock()
     }
 }
 

@@ -10,7 +10,7 @@ use llguidance::api::{GrammarWithLexer, TopLevelGrammar};
 use serde_json::{Value, json};
 
 use super::lark::{before_answer, regex_of, thoughts_rules};
-use super::{CallPart, GrammarError, Thoughts, Tool, ToolFormat, schema};
+use super::{CallPart, GrammarError, ThinkingTags, Thoughts, Tool, ToolFormat, schema};
 
 /// Most calls of one turn.
 const MAX_CALLS: usize = 32;
@@ -215,11 +215,13 @@ impl Rules {
     }
 
     /// A turn of calls, after some text or not at all. The text holds nothing that could be read as a call: no mark, and at
-    /// its beginning no bracket and no word that begins one.
+    /// its beginning no bracket and no word that begins one. Nor does it begin with a tag of thoughts: those are taken away
+    /// before calls are looked for, and what follows them would be the beginning.
     fn with_text(&mut self, turn: impl Fn(&str) -> String) -> String {
         let format = self.format;
         let begin = format.begin();
-        let first = any_of(format.read_at_beginning());
+        let tags = ThinkingTags::all().flat_map(|tags| [tags.open, tags.close]);
+        let first = any_of(format.read_at_beginning().chain(tags));
         let without = |marks: &mut dyn Iterator<Item = &'static str>| {
             let marks = any_of(marks);
             let marks = if marks == NOTHING { String::new() } else { format!(" & ~/(?s:.*){marks}(?s:.*)/") };

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::text::grammar::{Grammar, GrammarSpec, Vocabulary};
-use crate::text::{TokenId, ToolCall, ToolParser};
+use crate::text::{ThinkingSplitter, TokenId, ToolCall, ToolParser};
 
 /// Pieces that calls are made of, and that look like them: what models write.
 const PIECES: &[&str] = &[
@@ -20,6 +20,8 @@ const PIECES: &[&str] = &[
     "<|/tool_call|>",
     "<|python_tag|>",
     "functools",
+    "<think>",
+    "</think>",
     "<function=weather>",
     "<parameter=days>",
     "\n</parameter>",
@@ -32,6 +34,13 @@ const PIECES: &[&str] = &[
     "{\"days\": \"x\"}",
     "{\"city\": \"x\", \"days\": \"x\"}",
     "{\"city\": \"Rome\"}",
+    // Whole calls that do not fit.
+    "{\"name\": \"weather\", \"arguments\": {\"days\": \"x\"}}",
+    "{\"name\": \"weather\", \"parameters\": {\"city\": 5}}",
+    "[{\"name\": \"weather\", \"arguments\": {}}]",
+    "functools[{\"name\": \"weather\", \"arguments\": {}}]",
+    "<function=weather>\n</function>",
+    "<think></think>",
     "weather",
     "\"city\"",
     "Rome",
@@ -111,10 +120,12 @@ fn walk(grammar: &Grammar, words: &[Vec<u8>], choices: &[u32]) -> (String, bool)
     (String::from_utf8_lossy(&text).into_owned(), constraint.mask().unwrap().allows(end))
 }
 
-/// Content and calls of an answer.
+/// Content and calls of an answer, after its thoughts.
 fn read(format: &'static ToolFormat, tools: &[Tool], text: &str) -> (String, Vec<ToolCall>) {
+    let mut splitter = ThinkingSplitter::new(ThinkingTags::usual(), false);
+    let said = splitter.push(text).content + &splitter.finish().content;
     let mut parser = ToolParser::new(format, tools);
-    let mut parts = parser.push(text);
+    let mut parts = parser.push(&said);
     let rest = parser.finish();
     parts.calls.extend(rest.calls);
     (parts.content + &rest.content, parts.calls)
@@ -124,16 +135,20 @@ fn grammar(vocabulary: &Vocabulary, format: &'static ToolFormat, tools: Vec<Tool
     Grammar::new(vocabulary, &GrammarSpec::Calls(Calls { format, tools, text, many: true }), None).unwrap()
 }
 
-/// A format, and its grammars with text and without.
-type Forms = (&'static ToolFormat, Grammar, Grammar);
+/// A format, its grammars with text, without thoughts and after them, and the one without text.
+type Forms = (&'static ToolFormat, [Grammar; 2], Grammar);
 
 thread_local! {
     /// Tokens, and the grammars of all formats, made once.
     static GRAMMARS: (Vec<Vec<u8>>, Vec<Forms>) = {
         let (vocabulary, words) = vocabulary();
         let of = |format| {
-            let make = |text| grammar(&vocabulary, format, vec![weather()], text);
-            (format, make(true), make(false))
+            let thoughts = Thoughts { open: "<think>", close: "</think>", begun: false };
+            let make = |text, thoughts| {
+                let calls = Calls { format, tools: vec![weather()], text, many: true };
+                Grammar::new(&vocabulary, &GrammarSpec::Calls(calls), thoughts).unwrap()
+            };
+            (format, [make(true, None), make(true, Some(thoughts))], make(false, None))
         };
         (words, ToolFormat::all().map(of).collect())
     };
@@ -148,9 +163,11 @@ proptest! {
     ) {
         GRAMMARS.with(|(words, grammars)| {
             for (format, free, forced) in grammars {
-                let (text, _) = walk(free, words, &choices);
-                let (_, calls) = read(format, &[weather()], &text);
-                prop_assert!(calls.iter().all(fits), "{}: {text:?} is {calls:?}", format.name());
+                for free in free {
+                    let (text, _) = walk(free, words, &choices);
+                    let (_, calls) = read(format, &[weather()], &text);
+                    prop_assert!(calls.iter().all(fits), "{}: {text:?} is {calls:?}", format.name());
+                }
                 let (text, complete) = walk(forced, words, &choices);
                 let (content, calls) = read(format, &[weather()], &text);
                 prop_assert!(calls.iter().all(fits), "{}: {text:?} is {calls:?}", format.name());
@@ -187,6 +204,8 @@ fn free_text_holds_nothing_that_is_read_as_a_call() {
         ("hermes", format!("</tool_call>{bad}")),
         ("hermes", format!("[{bad}]")),
         ("hermes", format!("{bad}<tool_call>")),
+        ("hermes", format!("<think></think>{bad}")),
+        ("hermes", format!(" </think>\n{bad}<tool_call>")),
         ("granite", format!("Well. <tool_call>{bad}")),
         ("llama3", format!("\n{bad}")),
         ("llama3", format!("So <|python_tag|>{bad}")),
