@@ -66,7 +66,8 @@ pub(super) struct Phase {
     pub(super) grammar: Grammar,
 }
 
-/// What a required form of the answer costs. `None` where answers are not what is measured.
+/// What a required form of the answer costs. `None` where answers are not what is measured. The card's part is by the card's
+/// clock, the host's by that of this machine: no profile says how fast another host is.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(super) struct Grammar {
     /// Time for which the card waits because of the grammar.

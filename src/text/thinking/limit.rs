@@ -32,6 +32,12 @@ impl ThoughtLimit {
         Ok(Self { splitter, left: tokens, closing: closing.into(), closed: 0 })
     }
 
+    /// The limit of an answer that this splitter reads, with these tokens to close the thoughts.
+    #[cfg(test)]
+    pub(crate) fn of(splitter: ThinkingSplitter, left: usize, closing: Arc<[TokenId]>) -> Self {
+        Self { splitter, left, closing, closed: 0 }
+    }
+
     /// Returns the token that has to come next, whatever the model would say; `None` if it may say what it likes.
     pub fn forced(&self) -> Option<TokenId> {
         let begun = self.closed > 0;
