@@ -19,7 +19,8 @@ post() { # path, body
 }
 # Short answers: the tests ask for as much as a model likes to say.
 create() { # name, from, tokens, more fields
-    post /api/create "{\"model\": \"$1\", \"from\": \"$2\", \"stream\": false, \"parameters\": {\"num_predict\": $3, \"temperature\": 0}${4-}}"
+    local parameters="{\"num_predict\": $3, \"temperature\": 0}"
+    post /api/create "{\"model\": \"$1\", \"from\": \"$2\", \"stream\": false, \"parameters\": $parameters${4-}}"
 }
 # A question of the kind that a test has, and the call that answers it: the model does the same with the next one.
 example() { # question, tool

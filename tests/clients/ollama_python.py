@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import tempfile
 import time
 import urllib.request
 
@@ -194,6 +195,17 @@ def copies_and_derived_models():
     for name in ("copied", "derived"):
         client.delete(name)
     assert not {"copied:latest", "derived:latest"} & {model.model for model in client.list().models}
+
+
+@check
+def files_are_uploaded():
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"no model at all")
+        file.flush()
+        digest = client.create_blob(file.name)
+        assert client.create_blob(file.name) == digest
+    refused = error_of(client.create, model="uploaded", files={"m.gguf": digest}, stream=False)
+    assert "GGUF" in refused.error, refused
 
 
 @check

@@ -198,6 +198,9 @@ def errors():
     assert streamed.status_code == 404
     raises(openai.BadRequestError, client.chat.completions.create, model=MODEL, messages=[])
     raises(openai.BadRequestError, client.embeddings.create, model=EMBED, input=[])
+    sound = {"model": MODEL, "file": ("a.wav", b"RIFF")}
+    heard = raises(openai.BadRequestError, client.audio.transcriptions.create, **sound)
+    assert "does not support audio" in heard.body["message"], heard
 
 
 @check

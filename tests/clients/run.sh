@@ -4,8 +4,8 @@
 #   tests/clients/run.sh http://127.0.0.1:11434 CHAT TOOLS EMBED [NAME...]
 #
 # CHAT, TOOLS and EMBED are models in the server's store: one that chats, one that thinks and calls tools when it is asked
-# for the weather (tools.modelfile), one that embeds; nothing else may use the server meanwhile. NAMEs choose clients (ollama_python, openai_js, ...), else all run;
-# SOAK_SECONDS is how long the fifty clients of soak.py stay.
+# for the weather (tools.modelfile), one that embeds; nothing else may use the server meanwhile. NAMEs choose clients
+# (ollama_python, openai_js, ...), else all run; SOAK_SECONDS is how long the fifty clients of soak.py stay.
 # The libraries are installed once into tests/clients/.cache (git-ignored), in the versions pinned in constraints.txt and
 # package.json. Both languages must be on this machine: a client that was not run has not passed.
 set -euo pipefail
