@@ -110,15 +110,12 @@ fn parameter(text: &str, wanted: &str) -> Option<String> {
     let mut rest = text;
     loop {
         let (name, after) = rest.split_once('=')?;
-        let (value, next) = match after.trim_start().strip_prefix('"') {
-            Some(quoted) => {
-                let (value, next) = unquoted(quoted);
-                (value, next.split_once(';').map_or("", |(_, next)| next))
-            }
-            None => {
-                let (value, next) = after.split_once(';').unwrap_or((after, ""));
-                (value.trim().to_owned(), next)
-            }
+        let (value, next) = if let Some(quoted) = after.trim_start().strip_prefix('"') {
+            let (value, next) = unquoted(quoted);
+            (value, next.split_once(';').map_or("", |(_, next)| next))
+        } else {
+            let (value, next) = after.split_once(';').unwrap_or((after, ""));
+            (value.trim().to_owned(), next)
         };
         // A parameter without a value may stand before the name.
         if name.rsplit(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted) {
