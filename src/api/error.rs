@@ -197,6 +197,10 @@ impl ApiError {
     }
 
     /// What is wrong with the files of a model; the log tells where they are.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an error becomes this one, nobody needs it afterwards"
+    )]
     pub(crate) fn model(error: impl ToString) -> Self {
         let whole = error.to_string();
         let shown = without_directories(&whole);

@@ -23,7 +23,7 @@ mod syntax;
 pub(crate) struct Fields {
     /// Name of the request or the object, for error texts (`GenerateRequest`).
     owner: &'static str,
-    fields: Map<String, Value>,
+    values: Map<String, Value>,
     /// Name under which tests record what is asked for.
     #[cfg(test)]
     record: Option<String>,
@@ -46,8 +46,8 @@ impl Fields {
 
     /// Takes an object that stood inside another one.
     pub(crate) fn from_value(owner: &'static str, value: Value) -> Result<Self, ApiError> {
-        let fields = match value {
-            Value::Object(fields) => fields,
+        let values = match value {
+            Value::Object(values) => values,
             Value::Null => Map::new(),
             other => {
                 let kind = kind(&other);
@@ -56,13 +56,13 @@ impl Fields {
                 )));
             }
         };
-        let fields: Map<_, _> =
-            fields.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
+        let values: Map<_, _> =
+            values.into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
         Ok(Self {
             owner,
             #[cfg(test)]
-            record: fields.get(record::FIELD).and_then(Value::as_str).map(str::to_owned),
-            fields,
+            record: values.get(record::FIELD).and_then(Value::as_str).map(str::to_owned),
+            values,
         })
     }
 
@@ -72,7 +72,7 @@ impl Fields {
         if let Some(record) = &self.record {
             record::note(record, name);
         }
-        self.fields.remove(name).filter(|value| !value.is_null())
+        self.values.remove(name).filter(|value| !value.is_null())
     }
 
     /// Takes a string field; absent is the empty string, as in Go.

@@ -28,7 +28,7 @@ pub(crate) struct Imports {
 /// A place in the line.
 #[derive(Debug)]
 pub(super) struct Place {
-    place: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
     turn: Arc<Semaphore>,
     runtime: Handle,
 }
@@ -51,8 +51,8 @@ impl Imports {
     /// # Errors
     /// Busy if it is too long.
     pub(super) fn line_up(&self) -> Result<Place, ApiError> {
-        let place = Arc::clone(&self.line).try_acquire_owned().map_err(|_| EngineError::Busy)?;
-        Ok(Place { place, turn: Arc::clone(&self.turn), runtime: Handle::current() })
+        let permit = Arc::clone(&self.line).try_acquire_owned().map_err(|_| EngineError::Busy)?;
+        Ok(Place { permit, turn: Arc::clone(&self.turn), runtime: Handle::current() })
     }
 }
 
@@ -62,9 +62,9 @@ impl Place {
     /// # Errors
     /// Cancelled if nobody listens any more.
     pub(super) fn wait(self, reporter: &Reporter) -> Result<Turn, ApiError> {
-        let Self { place, turn, runtime } = self;
+        let Self { permit, turn, runtime } = self;
         if let Ok(turn) = Arc::clone(&turn).try_acquire_owned() {
-            return Ok(Turn { _permits: [turn, place] });
+            return Ok(Turn { _permits: [turn, permit] });
         }
         reporter.say(Record::new("waiting for another model to be converted"));
         runtime.block_on(async {
@@ -74,7 +74,7 @@ impl Place {
                 match tokio::time::timeout(LOOK, &mut next).await {
                     Ok(turn) => {
                         let turn = turn.map_err(|_| EngineError::ShuttingDown)?;
-                        return Ok(Turn { _permits: [turn, place] });
+                        return Ok(Turn { _permits: [turn, permit] });
                     }
                     Err(_) if reporter.is_cancelled() => return Err(EngineError::Cancelled.into()),
                     Err(_) => {}
