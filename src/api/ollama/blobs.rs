@@ -1,7 +1,7 @@
 //! `HEAD` and `POST /api/blobs/{digest}`: files that `/api/create` makes models of.
 //!
-//! A body goes to the disk as it comes, whatever its length; a thread made for that writes and hashes. What is not whole,
-//! or not what was announced, is removed.
+//! A body goes to the disk as it comes, whatever its length, as long as that has room; a thread made for that writes and
+//! hashes. What is not whole, or not what was announced, is removed.
 
 use std::time::Duration;
 
@@ -63,8 +63,15 @@ pub(super) async fn post(
         discard(body).await;
         return Err(EngineError::Busy.into());
     };
-    let upload =
-        lookup::with_store(&state, move |store| store.blobs().upload(digest, bytes).map_err(failed)).await?;
+    let begun =
+        lookup::with_store(&state, move |store| store.blobs().upload(digest, bytes).map_err(failed)).await;
+    let upload = match begun {
+        Ok(upload) => upload,
+        Err(error) => {
+            discard(body).await;
+            return Err(error);
+        }
+    };
     let (pieces, received) = mpsc::channel(WAITING);
     let written = tokio::spawn(lookup::blocking(move || write(upload, received)));
     let sent = forward(&mut body, &pieces).await;
