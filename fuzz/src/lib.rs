@@ -207,24 +207,36 @@ pub mod request {
 pub use models::{config, gguf, layer_file, manifest, modelfile, parameters, vendor};
 pub use text::tool as tools;
 
+#[path = "../../tests/text/validator.rs"]
+mod validator;
+
 /// Grammars of JSON schemas, over a vocabulary of single bytes.
 pub mod schema {
     use std::sync::OnceLock;
 
+    use serde_json::Value;
+
     pub use super::text::grammar::Constraint;
     use super::text::grammar::{Grammar, GrammarSpec, Vocabulary};
+    use super::validator::Validator;
 
     /// The token that ends an answer; the others are bytes.
     pub const END: u32 = 256;
 
     /// Begins an answer of this form; `None` if there can be none.
-    pub fn begin(schema: serde_json::Value) -> Option<Constraint> {
+    pub fn begin(schema: &Value, strict: bool) -> Option<Constraint> {
         static VOCABULARY: OnceLock<Vocabulary> = OnceLock::new();
         let vocabulary = VOCABULARY.get_or_init(|| {
             let bytes: Vec<u8> = (0..=255).collect();
             Vocabulary::new(bytes.chunks(1).chain([&[][..]]), &[END]).expect("a vocabulary of bytes")
         });
-        let grammar = Grammar::new(vocabulary, &GrammarSpec::JsonSchema { schema, strict: true }, None).ok()?;
+        let spec = GrammarSpec::JsonSchema { schema: schema.clone(), strict };
+        let grammar = Grammar::new(vocabulary, &spec, None).ok()?;
         Some(grammar.start())
+    }
+
+    /// Why a value does not fit a schema, as the validator of the tests has it.
+    pub fn judge(schema: &Value, value: &Value) -> Result<(), String> {
+        Validator::new(schema).judge(value)
     }
 }

@@ -7,6 +7,7 @@
 mod grammar;
 #[path = "../common/models.rs"]
 mod models;
+mod random_schemas;
 mod validator;
 
 use std::{

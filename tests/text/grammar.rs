@@ -5,7 +5,8 @@ use ax650::engine::sampler::{Sampler, SamplingOptions, SplitMix64};
 use ax650::text::{Constraint, Grammar, GrammarSpec, TextModel, Thoughts, TokenId};
 use serde_json::{Map, Value, json};
 
-use crate::{import, models, validator};
+use crate::validator::Validator;
+use crate::{import, models};
 
 /// What the logits like best.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -110,132 +111,7 @@ fn strictly(schema: &Value) -> GrammarSpec {
 
 /// Schemas of every kind.
 fn schemas() -> Map<String, Value> {
-    let schemas = json!({
-        "anything": {},
-        "types": { "type": ["null", "boolean", "integer", "string"] },
-        "enum": { "enum": ["a\"b", "\u{e9}\n", 3, -0.5, null, true, [], { "x": [1] }] },
-        "const": { "const": { "a": [1, "two", { "three": null }] } },
-        "integers": { "type": "array", "items": { "type": "integer" }, "minItems": 3, "maxItems": 3 },
-        "bounds": { "type": "array", "minItems": 6, "prefixItems": [
-            { "type": "integer", "minimum": -7, "maximum": 123 },
-            { "type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 10 },
-            { "type": "number", "minimum": -0.5, "maximum": 12.75 },
-            { "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 },
-            { "type": "number", "maximum": -1.5 },
-            { "type": "number", "minimum": 1000 }
-        ], "items": false },
-        "steps": { "type": "array", "minItems": 2, "maxItems": 4, "items": {
-            "type": "integer", "multipleOf": 7, "minimum": -100, "maximum": 1000
-        } },
-        "decimals": { "type": "number", "multipleOf": 0.5 },
-        "lengths": { "type": "array", "minItems": 3, "maxItems": 3, "items": {
-            "type": "string", "minLength": 2, "maxLength": 5
-        } },
-        "patterns": { "type": "object", "required": ["plate", "code", "free"], "properties": {
-            "plate": { "type": "string", "pattern": "^[A-Z]{1,3}-[0-9]{2,4}$" },
-            "code": { "type": "string", "pattern": "^(\\d{3}|\\w+@x)$", "maxLength": 8 },
-            "free": { "type": "string", "pattern": "^.{0,6}b+c" }
-        } },
-        "formats": { "type": "object", "additionalProperties": false, "properties": {
-            "a": { "type": "string", "format": "date-time" }, "b": { "type": "string", "format": "date" },
-            "c": { "type": "string", "format": "time" }, "d": { "type": "string", "format": "uuid" },
-            "e": { "type": "string", "format": "ipv4" }, "f": { "type": "string", "format": "ipv6" },
-            "g": { "type": "string", "format": "email" }, "h": { "type": "string", "format": "hostname" },
-            "i": { "type": "string", "format": "duration" }, "j": { "type": "string", "format": "uri" },
-            "k": { "type": "string", "format": "made-up" }
-        }, "required": ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"] },
-        "closed": { "type": "object", "additionalProperties": false, "required": ["b"], "properties": {
-            "a": { "type": "integer" }, "b": { "type": "boolean" }, "c": { "type": "null" }
-        } },
-        "open": { "type": "object", "additionalProperties": { "type": "integer" }, "required": ["known"], "properties": {
-            "known": { "type": "string" }, "": { "type": "null" }
-        } },
-        "named by pattern": { "type": "object", "additionalProperties": false, "patternProperties": {
-            "^n_": { "type": "number" }, "^s_": { "type": "string" }
-        } },
-        "names": { "type": "object", "propertyNames": { "enum": ["x", "y"] }, "additionalProperties": { "type": "integer" } },
-        "names by reference": {
-            "type": "object", "propertyNames": { "$ref": "#/$defs/color" }, "additionalProperties": { "type": "integer" },
-            "$defs": { "color": { "enum": ["red", "green"], "type": "string", "title": "Color" } }
-        },
-        "no names": { "type": "object", "propertyNames": { "type": "integer" } },
-        "names and properties": {
-            "type": "object", "properties": { "a": { "type": "null" }, "z": true }, "minProperties": 1,
-            "allOf": [{ "propertyNames": { "enum": ["a", "b", "c"] } }, { "propertyNames": { "enum": ["c", "a"] } }],
-            "additionalProperties": { "type": "boolean" }
-        },
-        "option with more than a reference": {
-            "oneOf": [
-                { "$ref": "#/$defs/cat", "anyOf": [{ "required": ["lives"] }, { "properties": { "kind": false } }] },
-                { "$ref": "#/$defs/dog", "allOf": [{ "required": ["name"] }] }
-            ],
-            "$defs": {
-                "cat": { "type": "object", "properties": { "kind": { "const": "cat" }, "lives": { "type": "integer" } } },
-                "dog": { "type": "object", "properties": { "kind": { "const": "dog" }, "name": { "type": "string" } } }
-            }
-        },
-        "option that opens what it refers to": {
-            "oneOf": [
-                { "$ref": "#/$defs/point", "properties": { "z": { "type": "integer" } } },
-                { "type": "object", "properties": { "w": { "type": "integer" } }, "required": ["w"] }
-            ],
-            "$defs": { "point": { "type": "object", "properties": { "x": { "type": "integer" } }, "required": ["x"] } }
-        },
-        "extended tree": { "$ref": "#/$defs/node", "$defs": {
-            "base": { "type": "object", "properties": { "id": { "type": "integer" } }, "required": ["id"] },
-            "node": { "allOf": [{ "$ref": "#/$defs/base" }, { "properties": { "next": { "anyOf": [{ "$ref": "#/$defs/node" }, { "type": "null" }] } } }] }
-        } },
-        "what is left open": { "allOf": [
-            { "required": ["a", "b"], "properties": { "a": true } },
-            { "properties": { "b": { "items": { "maxLength": 3 } } }, "additionalProperties": true }
-        ], "type": "object" },
-        "few properties": { "type": "object", "additionalProperties": { "type": "boolean" }, "maxProperties": 2 },
-        "some property": { "type": "object", "additionalProperties": { "type": "boolean" }, "minProperties": 1 },
-        "tuple": { "type": "array", "prefixItems": [{ "type": "string" }, { "type": "integer" }], "items": { "type": "null" }, "minItems": 2 },
-        "old tuple": { "type": "array", "items": [{ "const": 1 }, { "type": "boolean" }], "additionalItems": { "type": "string" } },
-        "any of": { "anyOf": [{ "type": "integer" }, { "type": "object", "properties": { "a": { "const": 1 } }, "required": ["a"] }, { "enum": ["x"] }] },
-        "all of": { "allOf": [
-            { "type": "object", "properties": { "a": { "type": "integer", "minimum": 0 } }, "required": ["a"] },
-            { "properties": { "b": { "enum": ["p", "q"] } }, "required": ["b"] },
-            { "properties": { "a": { "maximum": 50 } } }
-        ], "additionalProperties": true },
-        "one of": { "oneOf": [
-            { "type": "object", "properties": { "kind": { "const": "circle" }, "r": { "type": "number" } } },
-            { "type": "object", "properties": { "kind": { "const": "square" }, "side": { "type": "integer" } }, "required": ["side"] },
-            { "type": "array", "maxItems": 1 }, { "type": "null" }
-        ] },
-        "nullable": { "type": "object", "properties": {
-            "a": { "anyOf": [{ "type": "string" }, { "type": "null" }] }, "b": { "type": ["integer", "null"] }
-        }, "required": ["a", "b"] },
-        "definitions": {
-            "type": "object", "required": ["name", "address", "tags"],
-            "properties": {
-                "name": { "$ref": "#/$defs/text" }, "address": { "$ref": "#/$defs/address" },
-                "tags": { "type": "array", "items": { "$ref": "#/$defs/text" }, "maxItems": 3 }
-            },
-            "$defs": {
-                "text": { "type": "string", "maxLength": 12 },
-                "address": { "type": "object", "properties": { "zip": { "type": "string", "pattern": "^[0-9]{5}$" }, "city": { "$ref": "#/$defs/text" } }, "required": ["zip", "city"] }
-            }
-        },
-        "tree": { "$ref": "#/$defs/node", "$defs": { "node": {
-            "type": "object", "required": ["value"], "additionalProperties": false,
-            "properties": { "value": { "type": "integer" }, "children": { "type": "array", "items": { "$ref": "#/$defs/node" } } }
-        } } },
-        "expression": { "$ref": "#/$defs/any", "$defs": {
-            "any": { "oneOf": [{ "$ref": "#/$defs/number" }, { "$ref": "#/$defs/sum" }] },
-            "number": { "type": "object", "properties": { "op": { "const": "number" }, "value": { "type": "integer" } }, "required": ["op", "value"] },
-            "sum": { "type": "object", "properties": { "op": { "const": "sum" }, "left": { "$ref": "#/$defs/any" }, "right": { "$ref": "#/$defs/any" } }, "required": ["op", "left", "right"] }
-        } },
-        "deep": { "type": "array", "minItems": 1, "maxItems": 2, "items": { "type": "array", "minItems": 1, "maxItems": 2, "items": {
-            "type": "object", "required": ["x"], "properties": { "x": { "type": "array", "maxItems": 2, "items": { "type": "object", "properties": { "y": { "type": "boolean" } }, "required": ["y"] } } }
-        } } },
-        "unusual names": { "type": "object", "required": ["a\"b", "\\", "ü", "\n"], "additionalProperties": false, "properties": {
-            "a\"b": { "type": "null" }, "\\": { "type": "null" }, "ü": { "type": "null" }, "\n": { "type": "null" }
-        } }
-    });
-    let Value::Object(schemas) = schemas else { panic!("no object") };
-    schemas
+    serde_json::from_str(include_str!("schemas.json")).unwrap()
 }
 
 /// Answers with all schemas and tastes.
@@ -252,7 +128,7 @@ fn try_all(model: &TextModel, tastes: &[Taste], seeds: std::ops::Range<i64>) {
                     continue;
                 }
                 complete += 1;
-                if let Err(reason) = validator::check(&schema, &schema, &parse(&text)) {
+                if let Err(reason) = Validator::new(&schema).judge(&parse(&text)) {
                     panic!("{name}, {taste:?}, seed {seed}: {reason}\n{text}");
                 }
             }
@@ -278,7 +154,7 @@ fn byte_model(dir: &std::path::Path) -> TextModel {
     TextModel::open(dir).unwrap()
 }
 
-fn with_bytes(test: impl FnOnce(&TextModel)) {
+pub(crate) fn with_bytes(test: impl FnOnce(&TextModel)) {
     let dir = tempfile::tempdir().unwrap();
     test(&byte_model(dir.path()));
 }
@@ -327,7 +203,7 @@ fn what_is_cut_can_be_completed() {
                 let whole = answer.run(LIMIT);
                 assert!(whole.text().starts_with(cut.trim_end_matches('\u{fffd}')), "{name}");
                 if whole.complete {
-                    validator::check(&schema, &schema, &parse(&whole.text())).unwrap();
+                    Validator::new(&schema).judge(&parse(&whole.text())).unwrap();
                 }
             }
         }

@@ -1,60 +1,220 @@
 //! A plain reading of JSON schema, with nothing in common with the code under test.
 
+use std::cell::Cell;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use chrono::{DateTime, NaiveDate};
 use regex::Regex;
 use serde_json::{Map, Value};
 
-/// Why a value is not accepted by a schema; `Ok` if it is.
-pub(crate) fn check(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
-    let map = match schema {
-        Value::Bool(true) => return Ok(()),
-        Value::Object(map) => map,
-        _ => return Err(format!("{value} meets {schema}")),
-    };
-    for (key, rule) in map {
-        let accepted = match key.as_str() {
-            "$ref" => check(root, root.pointer(&rule.as_str().unwrap()[1..]).unwrap(), value).is_ok(),
-            "allOf" => list(rule).iter().all(|part| check(root, part, value).is_ok()),
-            "anyOf" => count(root, rule, value) > 0,
-            "oneOf" => count(root, rule, value) == 1,
-            "type" => has_type(rule, value),
-            "const" => same(rule, value),
-            "enum" => list(rule).iter().any(|constant| same(constant, value)),
-            _ => match value {
-                Value::Object(object) => check_object(root, map, key, object)?,
-                Value::Array(items) => check_array(root, map, key, items)?,
-                Value::String(text) => check_text(key, rule, text),
-                Value::Number(number) => check_number(key, rule, number.as_f64().unwrap()),
-                Value::Null | Value::Bool(_) => true,
-            },
+/// A schema that judges values.
+pub(crate) struct Validator<'a> {
+    root: &'a Value,
+    steps: Cell<usize>,
+    depth: Cell<usize>,
+}
+
+impl<'a> Validator<'a> {
+    /// Steps after which a schema that leads everywhere is given up.
+    const MAX_STEPS: usize = 2_000_000;
+    /// Schemas within each other after which one that leads back to itself is given up.
+    const MAX_DEPTH: usize = 1_000;
+
+    pub(crate) fn new(root: &'a Value) -> Self {
+        Self { root, steps: Cell::new(0), depth: Cell::new(0) }
+    }
+
+    /// Why a value is not accepted by the schema; `Ok` if it is, or if that takes too long to tell.
+    pub(crate) fn judge(&self, value: &Value) -> Result<(), String> {
+        let judgement = self.check(self.root, value);
+        if self.steps.get() > Self::MAX_STEPS { Ok(()) } else { judgement }
+    }
+
+    fn check(&self, schema: &Value, value: &Value) -> Result<(), String> {
+        self.steps.set(self.steps.get() + 1);
+        self.depth.set(self.depth.get() + 1);
+        if self.depth.get() > Self::MAX_DEPTH {
+            self.give_up();
+        }
+        let judgement = match schema {
+            Value::Object(map) if self.steps.get() <= Self::MAX_STEPS => self.check_all(map, value),
+            Value::Object(_) | Value::Bool(true) => Ok(()),
+            _ => Err(format!("{value} meets {schema}")),
         };
-        if !accepted {
-            return Err(format!("{value} breaks {key}: {rule}"));
+        self.depth.set(self.depth.get() - 1);
+        judgement
+    }
+
+    fn check_all(&self, map: &Map<String, Value>, value: &Value) -> Result<(), String> {
+        for (key, rule) in map {
+            let accepted = match key.as_str() {
+                "$ref" => self.check(self.target(rule), value).is_ok(),
+                "allOf" => self.list(rule).iter().all(|part| self.check(part, value).is_ok()),
+                "anyOf" => self.count(rule, value) > 0,
+                "oneOf" => self.count(rule, value) == 1,
+                "not" => self.check(rule, value).is_err(),
+                "type" => has_type(rule, value),
+                "const" => same(rule, value),
+                "enum" => self.list(rule).iter().any(|constant| same(constant, value)),
+                _ => match value {
+                    Value::Object(object) => self.check_object(map, key, object)?,
+                    Value::Array(items) => self.check_array(map, key, items)?,
+                    Value::String(text) => self.check_text(key, rule, text),
+                    Value::Number(number) => check_number(key, rule, number.as_f64().unwrap()),
+                    Value::Null | Value::Bool(_) => true,
+                },
+            };
+            if !accepted {
+                return Err(format!("{value} breaks {key}: {rule}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn target(&self, reference: &Value) -> &'a Value {
+        let pointer = self.text(reference).strip_prefix('#').unwrap_or("?");
+        let target = if pointer == "/" { Some(self.root) } else { self.root.pointer(pointer) };
+        target.unwrap_or_else(|| {
+            // Pointers may have escapes that are not read here.
+            self.give_up();
+            self.root
+        })
+    }
+
+    fn list<'v>(&self, value: &'v Value) -> &'v [Value] {
+        value.as_array().map_or_else(|| self.malformed(), Vec::as_slice)
+    }
+
+    fn text<'v>(&self, value: &'v Value) -> &'v str {
+        value.as_str().unwrap_or_else(|| self.malformed())
+    }
+
+    /// A count; 2.0 is as good as 2.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "there is not so much of anything"
+    )]
+    fn whole(&self, count: &Value) -> usize {
+        count.as_f64().unwrap_or_else(|| self.malformed()) as usize
+    }
+
+    /// Some place that no answer leads to may hold anything.
+    fn malformed<T: Default>(&self) -> T {
+        self.give_up();
+        T::default()
+    }
+
+    fn give_up(&self) {
+        self.steps.set(Self::MAX_STEPS + 1);
+    }
+
+    fn count(&self, options: &Value, value: &Value) -> usize {
+        self.list(options).iter().filter(|option| self.check(option, value).is_ok()).count()
+    }
+
+    fn check_object(
+        &self,
+        schema: &Map<String, Value>,
+        key: &str,
+        object: &Map<String, Value>,
+    ) -> Result<bool, String> {
+        let rule = &schema[key];
+        match key {
+            "required" => {
+                return Ok(self.list(rule).iter().all(|name| object.contains_key(self.text(name))));
+            }
+            "minProperties" => return Ok(object.len() >= self.whole(rule)),
+            "maxProperties" => return Ok(object.len() <= self.whole(rule)),
+            "propertyNames" => {
+                return Ok(object.keys().all(|name| self.check(rule, &name.as_str().into()).is_ok()));
+            }
+            _ => {}
+        }
+        for (name, value) in object {
+            let named = schema.get("properties").and_then(|named| named.get(name));
+            let patterns = schema.get("patternProperties").and_then(Value::as_object);
+            let mut matching =
+                patterns.into_iter().flatten().filter(|(pattern, _)| self.finds(pattern, name));
+            match key {
+                "properties" => named.map_or(Ok(()), |schema| self.check(schema, value))?,
+                "patternProperties" => matching.try_for_each(|(_, schema)| self.check(schema, value))?,
+                "additionalProperties" if named.is_none() && matching.next().is_none() => {
+                    self.check(rule, value)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(true)
+    }
+
+    fn check_array(&self, schema: &Map<String, Value>, key: &str, items: &[Value]) -> Result<bool, String> {
+        let rule = &schema[key];
+        let old = schema.get("items").filter(|items| items.is_array());
+        let first = old.or_else(|| schema.get("prefixItems")).map_or(&[][..], |items| self.list(items));
+        match key {
+            "minItems" => return Ok(items.len() >= self.whole(rule)),
+            "maxItems" => return Ok(items.len() <= self.whole(rule)),
+            "items" | "prefixItems" if rule.is_array() => {
+                first.iter().zip(items).try_for_each(|(schema, item)| self.check(schema, item))?;
+            }
+            "additionalItems" if old.is_none() => {}
+            "items" | "additionalItems" => {
+                items.iter().skip(first.len()).try_for_each(|item| self.check(rule, item))?;
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    fn check_text(&self, key: &str, rule: &Value, text: &str) -> bool {
+        let length = text.chars().count();
+        match key {
+            "minLength" => length >= self.whole(rule),
+            "maxLength" => length <= self.whole(rule),
+            "pattern" => self.finds(self.text(rule), text),
+            "format" => has_format(self.text(rule), text),
+            _ => true,
         }
     }
-    Ok(())
+
+    fn finds(&self, pattern: &str, text: &str) -> bool {
+        self.steps.set(self.steps.get() + 1_000);
+        let Ok(pattern) = Regex::new(&ascii(pattern)) else { return self.malformed() };
+        pattern.is_match(text)
+    }
 }
 
-fn count(root: &Value, options: &Value, value: &Value) -> usize {
-    list(options).iter().filter(|option| check(root, option, value).is_ok()).count()
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap()
+/// A pattern with classes of ASCII, as in ECMA 262.
+fn ascii(pattern: &str) -> String {
+    let mut ascii = String::new();
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            ascii.push(character);
+            continue;
+        }
+        match characters.next() {
+            Some('d') => ascii.push_str("[0-9]"),
+            Some('w') => ascii.push_str("[0-9A-Za-z_]"),
+            Some('D') => ascii.push_str("[^0-9]"),
+            Some('W') => ascii.push_str("[^0-9A-Za-z_]"),
+            other => ascii.extend(['\\'].into_iter().chain(other)),
+        }
+    }
+    ascii
 }
 
 fn has_type(names: &Value, value: &Value) -> bool {
-    let is = |name: &Value| match name.as_str().unwrap() {
-        "null" => value.is_null(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
-        "number" => value.is_number(),
-        "string" => value.is_string(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        other => panic!("{other}"),
+    let is = |name: &Value| match name.as_str() {
+        Some("null") => value.is_null(),
+        Some("boolean") => value.is_boolean(),
+        Some("integer") => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        Some("number") => value.is_number(),
+        Some("string") => value.is_string(),
+        Some("array") => value.is_array(),
+        Some("object") => value.is_object(),
+        _ => false,
     };
     names.as_array().map_or_else(|| is(names), |names| names.iter().any(is))
 }
@@ -71,79 +231,6 @@ fn same(left: &Value, right: &Value) -> bool {
         }
         _ => left == right,
     }
-}
-
-fn check_object(
-    root: &Value,
-    schema: &Map<String, Value>,
-    key: &str,
-    object: &Map<String, Value>,
-) -> Result<bool, String> {
-    let rule = &schema[key];
-    match key {
-        "required" => return Ok(list(rule).iter().all(|name| object.contains_key(name.as_str().unwrap()))),
-        "minProperties" => return Ok(object.len() as u64 >= rule.as_u64().unwrap()),
-        "maxProperties" => return Ok(object.len() as u64 <= rule.as_u64().unwrap()),
-        "propertyNames" => {
-            return Ok(object.keys().all(|name| check(root, rule, &name.as_str().into()).is_ok()));
-        }
-        _ => {}
-    }
-    for (name, value) in object {
-        let named = schema.get("properties").and_then(|named| named.get(name));
-        let patterns = schema.get("patternProperties").and_then(Value::as_object);
-        let mut matching = patterns.into_iter().flatten().filter(|(pattern, _)| finds(pattern, name));
-        match key {
-            "properties" => named.map_or(Ok(()), |schema| check(root, schema, value))?,
-            "patternProperties" => matching.try_for_each(|(_, schema)| check(root, schema, value))?,
-            "additionalProperties" if named.is_none() && matching.next().is_none() => {
-                check(root, rule, value)?;
-            }
-            _ => {}
-        }
-    }
-    Ok(true)
-}
-
-fn check_array(
-    root: &Value,
-    schema: &Map<String, Value>,
-    key: &str,
-    items: &[Value],
-) -> Result<bool, String> {
-    let rule = &schema[key];
-    let old = schema.get("items").and_then(Value::as_array);
-    let first = old.or_else(|| schema.get("prefixItems").and_then(Value::as_array));
-    let first = first.map_or(&[][..], Vec::as_slice);
-    match key {
-        "minItems" => return Ok(items.len() as u64 >= rule.as_u64().unwrap()),
-        "maxItems" => return Ok(items.len() as u64 <= rule.as_u64().unwrap()),
-        "items" | "prefixItems" if rule.is_array() => {
-            first.iter().zip(items).try_for_each(|(schema, item)| check(root, schema, item))?;
-        }
-        "items" | "additionalItems" => {
-            items.iter().skip(first.len()).try_for_each(|item| check(root, rule, item))?;
-        }
-        _ => {}
-    }
-    Ok(true)
-}
-
-fn check_text(key: &str, rule: &Value, text: &str) -> bool {
-    let length = text.chars().count() as u64;
-    match key {
-        "minLength" => length >= rule.as_u64().unwrap(),
-        "maxLength" => length <= rule.as_u64().unwrap(),
-        "pattern" => finds(rule.as_str().unwrap(), text),
-        "format" => has_format(rule.as_str().unwrap(), text),
-        _ => true,
-    }
-}
-
-fn finds(pattern: &str, text: &str) -> bool {
-    // Classes are those of ASCII, as in ECMA 262.
-    let pattern = pattern.replace(r"\d", "[0-9]").replace(r"\w", "[0-9A-Za-z_]");
-    Regex::new(&pattern).unwrap().is_match(text)
 }
 
 fn has_format(format: &str, text: &str) -> bool {

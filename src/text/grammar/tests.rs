@@ -39,6 +39,13 @@ fn json_mode_is_one_object() {
 }
 
 #[test]
+fn what_is_free_nests_only_so_deep() {
+    let grammar = schema(json!({}));
+    let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    assert!(takes(&grammar, &nested(24)) && !takes(&grammar, &nested(25)));
+}
+
+#[test]
 fn blanks_end() {
     let grammar = schema(json!({ "type": "array" }));
     assert!(takes(&grammar, "[\n\n \t]") && takes(&grammar, "[ ]"));
@@ -71,9 +78,22 @@ fn thoughts_come_first() {
     }
 }
 
+/// Whether schemas take the first texts and not the second ones.
+fn check(cases: impl IntoIterator<Item = (Value, Vec<&'static str>, Vec<&'static str>)>) {
+    for (schema, good, bad) in cases {
+        let grammar = self::schema(schema.clone());
+        for text in good {
+            assert!(takes(&grammar, text), "{schema} does not take {text}");
+        }
+        for text in bad {
+            assert!(!takes(&grammar, text), "{schema} takes {text}");
+        }
+    }
+}
+
 #[test]
-fn schemas_are_followed() {
-    for (schema, good, bad) in [
+fn schemas_of_single_values_are_followed() {
+    check([
         (json!({ "enum": ["a", 1, null] }), vec![r#""a""#, "1", "null"], vec!["2", r#""b""#, "1.5", "true"]),
         (
             json!({ "type": "integer", "minimum": 10, "maximum": 12 }),
@@ -85,6 +105,12 @@ fn schemas_are_followed() {
             vec!["-5", "9223372036854774784"],
             vec!["1.0", "9999999999999999999", "01"],
         ),
+        (
+            json!({ "type": "number" }),
+            vec!["-0.25", "12.50", "0"],
+            vec!["1e5", "1E-2", "99999999999999999999", "01"],
+        ),
+        (json!({}), vec!["1.5", r#"{"a":[{"b":null}]}"#], vec!["1e5", r#"{"a":[1e5]}"#]),
         (json!({ "multipleOf": 3, "type": "integer" }), vec!["9", "-6", "0"], vec!["10"]),
         (
             json!({ "exclusiveMinimum": 0, "maximum": 1, "type": "number" }),
@@ -102,6 +128,12 @@ fn schemas_are_followed() {
             vec![r#""2023-02-29""#, r#""0000-01-01""#],
         ),
         (json!({ "format": "ipv4", "type": "string" }), vec![r#""127.0.0.1""#], vec![r#""127.0.0.256""#]),
+    ]);
+}
+
+#[test]
+fn schemas_of_arrays_and_objects_are_followed() {
+    check([
         (
             json!({ "prefixItems": [{ "const": 1 }], "items": false, "minItems": 1, "type": "array" }),
             vec!["[1]"],
@@ -127,6 +159,12 @@ fn schemas_are_followed() {
             vec![r#"{"a":"x","z":1}"#, r#"{"z":1}"#, "{}"],
             vec![r#"{"a":1}"#, r#"{"\u0061":1}"#, r#"{"z":"x"}"#],
         ),
+    ]);
+}
+
+#[test]
+fn combined_schemas_are_followed() {
+    check([
         (
             json!({ "allOf": [{ "properties": { "a": { "type": "integer" } } }, { "required": ["a"], "type": "object" }] }),
             vec![r#"{"a":1}"#],
@@ -148,15 +186,7 @@ fn schemas_are_followed() {
             vec![r#"{"next":null}"#, r#"{"next":{"next":null}}"#],
             vec![r#"{"next":{}}"#, "null"],
         ),
-    ] {
-        let grammar = self::schema(schema.clone());
-        for text in good {
-            assert!(takes(&grammar, text), "{schema} does not take {text}");
-        }
-        for text in bad {
-            assert!(!takes(&grammar, text), "{schema} takes {text}");
-        }
-    }
+    ]);
 }
 
 #[test]

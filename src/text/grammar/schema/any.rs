@@ -29,13 +29,12 @@ fn reference(levels: usize) -> Value {
 
 /// Adds the definitions that [`Walk::any`] refers to.
 pub(super) fn define(definitions: &mut Map<String, Value>) {
-    let (least, most) = (-LARGEST, LARGEST);
-    let flat = json!({ "type": ["null", "boolean", "number", "string"], "minimum": least, "maximum": most });
-    definitions.insert(name(0), flat);
+    let types = ["null", "boolean", "number", "string"];
+    definitions.insert(name(0), json!({ "type": types, "minimum": -LARGEST, "maximum": LARGEST }));
     for levels in 1..=LEVELS {
         let inner = reference(levels - 1);
-        let schema =
-            json!({ "minimum": least, "maximum": most, "items": inner, "additionalProperties": inner });
-        definitions.insert(name(levels), schema);
+        let nested = json!({ "type": ["array", "object"], "items": inner, "additionalProperties": inner });
+        // What does not nest is compiled once for all levels.
+        definitions.insert(name(levels), json!({ "anyOf": [reference(0), nested] }));
     }
 }
