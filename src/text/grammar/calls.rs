@@ -122,6 +122,11 @@ impl Rules {
             Fit::Schema | Fit::Strict => Way::Open,
         };
         if way == Way::Strict {
+            if !self.format.holds(tool) {
+                let what =
+                    "what is said of all arguments together, in a call as this model writes it,".into();
+                return Err(GrammarError::Unsupported { path: "#".into(), what });
+            }
             self.count(&tool.parameters)?;
         }
         let body = self.parts(&self.format.call(tool), way)?;

@@ -36,6 +36,28 @@ const ABOUT_OTHERS: &[&str] = &[
     "multipleOf",
 ];
 
+/// Keywords that say something of several arguments, or of arguments that are not named.
+const ABOUT_ALL: &[&str] = &[
+    "patternProperties",
+    "propertyNames",
+    "minProperties",
+    "maxProperties",
+    "dependencies",
+    "dependentRequired",
+    "dependentSchemas",
+    "enum",
+    "const",
+];
+
+/// Whether a schema of arguments says nothing but what each one is, and which are required.
+pub(super) fn are_listed(schema: &Value) -> bool {
+    let Value::Object(map) = schema else { return schema.is_null() };
+    let named = |name: &Value| name.as_str().is_some_and(|name| !schema["properties"][name].is_null());
+    let required = map.get("required").and_then(Value::as_array);
+    !APPLYING.iter().chain(ABOUT_ALL).any(|key| map.contains_key(*key))
+        && required.is_none_or(|names| names.iter().all(named))
+}
+
 /// How a value is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Writing {
@@ -243,6 +265,26 @@ mod tests {
         ] {
             assert_eq!(Writing::of(&schema, &root, false), writing, "{schema}");
             assert_eq!(Writing::of(&schema, &root, true), exact, "{schema} exactly");
+        }
+    }
+
+    #[test]
+    fn arguments_are_listed_or_there_is_more_to_them() {
+        let properties = json!({"a": {"type": "string"}, "b": {}});
+        for more in [json!({}), json!({"required": ["a"], "additionalProperties": true, "$defs": {}})] {
+            let mut schema = json!({"type": "object", "properties": properties});
+            schema.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            assert!(are_listed(&schema), "{schema}");
+        }
+        assert!(are_listed(&Value::Null));
+        for schema in [
+            json!({"$ref": "#/$defs/Args"}),
+            json!({"properties": properties, "required": ["c"]}),
+            json!({"properties": properties, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}),
+            json!({"properties": properties, "minProperties": 1}),
+            json!(true),
+        ] {
+            assert!(!are_listed(&schema), "{schema}");
         }
     }
 

@@ -287,6 +287,11 @@ impl ToolFormat {
         }
     }
 
+    /// Whether the parts of a call make all that the tool's schema says come true. Elements know each argument by itself.
+    pub fn holds(&self, tool: &Tool) -> bool {
+        self.form != Form::Elements || argument::are_listed(&tool.parameters)
+    }
+
     /// Returns what stands in a call of `tool`, between the texts above.
     pub fn call<'a>(&self, tool: &'a Tool) -> Vec<CallPart<'a>> {
         let literal = |text: &str| CallPart::Literal(text.to_owned());

@@ -293,6 +293,21 @@ fn a_tool_that_need_not_be_followed_takes_any_argument() {
 }
 
 #[test]
+fn a_strict_tool_needs_arguments_that_are_listed_where_calls_list_them() {
+    let (vocabulary, _) = vocabulary();
+    let schema =
+        json!({"$ref": "#/$defs/A", "$defs": {"A": {"type": "object", "properties": {"a": {"const": 1}}}}});
+    let make = |format: &str, strict| {
+        let format = ToolFormat::named(format).unwrap();
+        let tools = vec![Tool::new("f", "", schema.clone(), strict)];
+        let calls = Calls { format, tools, text: false, many: false };
+        Grammar::new(&vocabulary, &GrammarSpec::Calls(calls), None)
+    };
+    assert!(make("hermes", true).is_ok() && make("elements", false).is_ok());
+    assert!(matches!(make("elements", true).unwrap_err(), GrammarError::Unsupported { .. }));
+}
+
+#[test]
 fn of_two_tools_with_one_name_the_first_counts() {
     let (vocabulary, _) = vocabulary();
     let tool = |value: &str| {

@@ -134,6 +134,13 @@ fn elements() {
         <parameter=city>\n\na <b>\n</div>\n\n</parameter></function>";
     check("elements", odd, "", &[r#"weather{"days":"soon","unit":null,"city":"\na <b>\n</div>\n"}"#]);
     check("elements", "<function=weather><parameter=city>\nParis\n</function>", "", &[PARIS]);
+    // An end in a string of JSON is none, unless the string turns out to be none.
+    let tags = "<function=weather><parameter=tags>[\"a</parameter>";
+    let read = r#"weather{"tags":["a</parameter></function>"]}"#;
+    check("elements", &format!("{tags}</function>\"]</parameter></function>"), "", &[read]);
+    let more = "\n<parameter=city>Paris</parameter></function>";
+    check("elements", &format!("{tags}{more}"), "", &[r#"weather{"tags":"[\"a","city":"Paris"}"#]);
+    check("elements", &format!("{tags}</function>"), "", &[r#"weather{"tags":"[\"a"}"#]);
 }
 
 #[test]
