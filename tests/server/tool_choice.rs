@@ -77,6 +77,38 @@ async fn a_call_that_is_demanded_comes() {
     server.stop().await;
 }
 
+/// Numbers of any size, and values of which nothing is known, are read as what they are.
+#[tokio::test]
+async fn a_demanded_call_comes_whatever_its_arguments_are() {
+    let server = start().await;
+    write_model(server.root.path(), "caller", TEMPLATE);
+    for (schema, is_right) in [
+        (json!({"type": "number"}), Value::is_number as fn(&Value) -> bool),
+        (json!({"type": "integer"}), Value::is_number),
+        (json!({"type": "array", "maxItems": 2, "items": {"type": ["number", "null"]}}), Value::is_array),
+        (json!({"enum": [1e300, -5, "x"]}), |_| true),
+    ] {
+        let parameters = json!({"type": "object", "properties": {"value": schema}, "required": ["value"]});
+        let tool = json!({"type": "function", "function": {"name": "take", "parameters": parameters}});
+        for seed in 0..2 {
+            let options = json!({"seed": seed, "temperature": 1.2, "num_predict": 4000});
+            // One call, which comes to its end.
+            let choice = json!({"type": "function", "function": {"name": "take"}});
+            let more = json!({"tools": [tool], "tool_choice": choice, "options": options});
+            for message in ask(&server, &more).await {
+                let calls =
+                    message["tool_calls"].as_array().unwrap_or_else(|| panic!("no calls in {message}"));
+                assert!(!calls.is_empty() && message["content"] == "", "{message}");
+                for call in calls {
+                    assert_eq!(call["function"]["name"], "take");
+                    assert!(is_right(&call["function"]["arguments"]["value"]), "{schema}: {call}");
+                }
+            }
+        }
+    }
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn tools_that_are_not_to_be_called_are_not_shown() {
     let server = start().await;
