@@ -172,13 +172,13 @@ impl Held {
     fn new(grammar: &Grammar) -> Self {
         let grammar = grammar.clone();
         let (release, released) = mpsc::channel();
-        let (hold, held) = mpsc::channel();
+        let (begin, begun) = mpsc::channel();
         let holder = std::thread::spawn(move || {
             let _guard = grammar.hold();
-            hold.send(()).unwrap();
+            begin.send(()).unwrap();
             released.recv().unwrap();
         });
-        held.recv().unwrap();
+        begun.recv().unwrap();
         Self { release, holder }
     }
 
