@@ -6,7 +6,7 @@
 //! and whoever removes take turns by a lock on the folder, so that what was found stays for that while.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
@@ -26,6 +26,8 @@ const KEPT: Duration = Duration::from_hours(1);
 const SPARE_BYTES: u64 = 256 << 20;
 /// Bytes of an upload after which the free space is looked at again.
 const CHECKED_BYTES: u64 = 64 << 20;
+/// Bytes that are read at a time.
+const PIECE_BYTES: usize = 1 << 20;
 const ALGORITHM: &str = "sha256";
 
 /// A SHA-256 digest; 64 lower-case hexadecimal digits.
@@ -79,6 +81,17 @@ pub enum BlobError {
         /// What came.
         found: Digest,
     },
+    /// It is not what was uploaded any more.
+    #[error(
+        "the uploaded file {digest} was damaged on the disk and is removed; upload it again, and check the disk"
+    )]
+    Damaged {
+        /// What it was.
+        digest: Digest,
+    },
+    /// It cannot be read.
+    #[error("cannot read the uploaded file: {0}; check the disk of the model store")]
+    Read(io::Error),
     /// It would fill the disk.
     #[error(
         "not enough space for the uploaded file: it needs {needed} bytes more, {free} are free and {SPARE_BYTES} stay so; \
@@ -123,6 +136,34 @@ impl Blobs {
         }
         drop(lock);
         Some(path)
+    }
+
+    /// Reads a file that was found, and removes it if it is not any more what was uploaded: nothing in it would tell, and
+    /// while it is there nobody uploads it again. Ends early, as if all were well, once `stop` says so.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Damaged`], [`BlobError::Read`].
+    pub fn check(&self, digest: &Digest, stop: &dyn Fn() -> bool) -> Result<(), BlobError> {
+        let path = self.folder.join(digest.file_name());
+        let mut file = File::open(&path).map_err(BlobError::Read)?;
+        let mut hash = Sha256::new();
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            if stop() {
+                return Ok(());
+            }
+            let read = file.read(&mut piece).map_err(BlobError::Read)?;
+            if read == 0 {
+                break;
+            }
+            hash.update(&piece[..read]);
+        }
+        if hex(&hash.finalize()) == digest.0 {
+            return Ok(());
+        }
+        fs::remove_file(&path).map_err(BlobError::Read)?;
+        Err(BlobError::Damaged { digest: digest.clone() })
     }
 
     /// Begins to write a file that is to have the digest `expected`, and `bytes` if that is known.
@@ -295,6 +336,25 @@ mod tests {
         upload.write(b"c").unwrap();
         upload.finish().unwrap();
         assert_eq!(fs::read(blobs.find(&digest).unwrap()).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn a_file_that_was_damaged_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(dir.path());
+        let content = vec![7; PIECE_BYTES + 5];
+        let digest = Digest::of(&content);
+        let mut upload = blobs.upload(digest.clone(), None).unwrap();
+        upload.write(&content).unwrap();
+        upload.finish().unwrap();
+        blobs.check(&digest, &|| false).unwrap();
+        let path = blobs.find(&digest).unwrap();
+        fs::write(&path, &content[1..]).unwrap();
+        blobs.check(&digest, &|| true).unwrap();
+        let error = blobs.check(&digest, &|| false).unwrap_err();
+        assert!(matches!(&error, BlobError::Damaged { digest: named } if *named == digest), "{error}");
+        assert_eq!(blobs.find(&digest), None);
+        assert!(matches!(blobs.check(&digest, &|| false), Err(BlobError::Read(_))));
     }
 
     #[test]

@@ -27,6 +27,20 @@ async fn upload(server: &Server, bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
+async fn no_model_is_made_of_a_file_that_was_damaged_on_the_disk() {
+    let server = start().await;
+    let digest = upload(&server, b"GGUF and more").await;
+    let path = server.root.path().join("ax650/.blobs").join(digest.replace(':', "-"));
+    std::fs::write(path, b"GGUF and less").unwrap();
+    let ask = json!({"model": "m", "files": {"m.gguf": digest}, "stream": false});
+    let answer = server.post("/api/create", &ask).await;
+    assert!(answer.status >= 400 && answer.text.contains("upload it again"), "{}", answer.text);
+    // So that the client does.
+    assert_eq!(server.send("HEAD", &format!("/api/blobs/{digest}"), "").await.status, 404);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_file_is_kept_under_its_digest() {
     let server = start().await;
     let path = format!("/api/blobs/{}", digest(b"abc"));

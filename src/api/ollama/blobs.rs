@@ -124,7 +124,7 @@ fn write(mut upload: Upload, mut pieces: mpsc::Receiver<Piece>) -> Result<(), Ap
     Ok(())
 }
 
-fn failed(error: BlobError) -> ApiError {
+pub(super) fn failed(error: BlobError) -> ApiError {
     match error {
         BlobError::Mismatch { .. } => ApiError::BadRequest(error.to_string()),
         other => ApiError::model(other),

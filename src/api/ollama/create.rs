@@ -10,6 +10,7 @@ mod tests;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
@@ -17,6 +18,7 @@ use axum::response::Response;
 
 pub(crate) use self::imports::Imports;
 use self::request::{CreateRequest, Material};
+use super::blobs::failed;
 use super::progress::{self, Record, Reporter};
 use crate::api::error::ApiError;
 use crate::api::{AppState, body, lookup};
@@ -117,9 +119,11 @@ fn convert(
         .ok_or_else(|| ApiError::BadRequest(ApiError::BlobNotFound(digest.to_string()).to_string()))?;
     check_kind(&path, file)?;
     check_language(&changes, None)?;
+    let cancel = reporter.cancel();
+    store.blobs().check(digest, &|| cancel.load(Ordering::Relaxed)).map_err(failed)?;
     reporter.say(Record::new("parsing GGUF"));
     say_changes(&changes, reporter);
-    let wishes = Wishes { options: ImportOptions::default(), changes, cancel: reporter.cancel() };
+    let wishes = Wishes { options: ImportOptions::default(), changes, cancel };
     let mut told: Option<Instant> = None;
     let mut tell = |done: crate::models::import::Progress<'_>| {
         let is_last = done.done_bytes == done.total_bytes;
