@@ -60,6 +60,39 @@ async fn answers_have_the_form_that_was_asked_for() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn what_cannot_be_enforced_is_refused_if_strict() {
+    let server = start().await;
+    let messages = json!([{"role": "user", "content": "hello"}]);
+    let schema = json!({"type": "array", "items": {"type": "boolean"}, "maxItems": 2, "uniqueItems": true});
+    let of_text = |text: &Value| {
+        let value: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
+        assert!(value.is_array(), "{value}");
+    };
+    for strict in [true, false] {
+        let format = json!({"name": "x", "strict": strict, "schema": schema});
+        let ask = json!({"model": "tiny", "messages": messages, "max_tokens": 200,
+            "response_format": {"type": "json_schema", "json_schema": format}});
+        let chat = server.post("/v1/chat/completions", &ask).await;
+        let format = with(format, &json!({"type": "json_schema"}));
+        let ask =
+            json!({"model": "tiny", "input": "hello", "max_output_tokens": 200, "text": {"format": format}});
+        let response = server.post("/v1/responses", &ask).await;
+        if strict {
+            for answer in [chat, response] {
+                assert_eq!(answer.status, 400);
+                assert!(answer.text.contains("that items differ cannot be enforced"), "{}", answer.text);
+            }
+        } else {
+            of_text(&chat.json()["choices"][0]["message"]["content"]);
+            of_text(&response.json()["output"][0]["content"][0]["text"]);
+        }
+    }
+    let ask = json!({"model": "tiny", "messages": messages, "format": schema, "stream": false});
+    of_text(&server.post("/api/chat", &ask).await.json()["message"]["content"]);
+    server.stop().await;
+}
+
 /// A tool in the form of each family.
 fn chat_tools() -> Value {
     let tool = |name: &str| json!({"type": "function", "function": {"name": name, "parameters": {"type": "object"}}});
