@@ -10,6 +10,16 @@ const RULED_OUT: u16 = 0xff80;
 const EXPONENT: u16 = 0x7f80;
 /// Tokens per word of the set.
 const WORD_BITS: usize = 32;
+/// The bits of half a word.
+const BITS: [u16; WORD_BITS / 2] = {
+    let mut bits = [0; WORD_BITS / 2];
+    let mut place = 0;
+    while place < bits.len() {
+        bits[place] = 1 << place;
+        place += 1;
+    }
+    bits
+};
 
 /// The tokens that may come next.
 #[derive(Debug, Clone)]
@@ -37,10 +47,13 @@ impl TokenMask {
                 u32::MAX => {}
                 // Of most tokens: no bits to look at, and one operation for many logits.
                 0 => block.iter_mut().for_each(|logit| *logit = ruled_out(*logit)),
+                // Bits as wide as logits, and no branches: one operation for many logits, too.
                 word => {
-                    for (bit, logit) in block.iter_mut().enumerate() {
-                        if word >> bit & 1 == 0 {
-                            *logit = ruled_out(*logit);
+                    let [first, second, third, fourth] = word.to_le_bytes();
+                    let halves = [[first, second], [third, fourth]].map(u16::from_le_bytes);
+                    for (logits, bits) in block.chunks_mut(BITS.len()).zip(halves) {
+                        for (logit, bit) in logits.iter_mut().zip(BITS) {
+                            *logit = if bits & bit == 0 { ruled_out(*logit) } else { *logit };
                         }
                     }
                 }
