@@ -172,13 +172,13 @@ impl Held {
     fn new(grammar: &Grammar) -> Self {
         let grammar = grammar.clone();
         let (release, released) = mpsc::channel();
-        let (begin, begun) = mpsc::channel();
+        let (ready, wait) = mpsc::channel();
         let holder = std::thread::spawn(move || {
             let _guard = grammar.hold();
-            begin.send(()).unwrap();
+            ready.send(()).unwrap();
             released.recv().unwrap();
         });
-        begun.recv().unwrap();
+        wait.recv().unwrap();
         Self { release, holder }
     }
 
