@@ -43,8 +43,12 @@ export function assertPerson(value) {
 // Runs all checks, also after one has failed, and ends the process with 1 if any has.
 export async function run(library, checks) {
   let failed = 0
+  let current
+  // Node ends a program that waits for what will never come, and says nothing.
+  process.on('exit', (code) => code === 13 && console.log(`FAILED  ${library} ${current}: it never ended`))
   for (const [name, check] of Object.entries(checks)) {
     const began = performance.now()
+    current = name
     try {
       await check()
       console.log(`ok      ${library} ${name} (${((performance.now() - began) / 1000).toFixed(1)} s)`)

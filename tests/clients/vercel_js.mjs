@@ -30,7 +30,9 @@ await run('vercel-ollama', {
     const streamed = streamObject({
       model: ollama(model), prompt: 'Describe a person.', schema: jsonSchema(person), ...limited(200),
     })
-    assert.deepEqual(await streamed.object, object)
+    // Nothing comes unless somebody reads.
+    const parts = await collect(streamed.partialObjectStream)
+    assert.deepEqual([parts.at(-1), await streamed.object], [object, object])
   },
 
   async tools() {
