@@ -12,6 +12,8 @@ mod create;
 mod delete;
 mod embed;
 mod generate;
+#[cfg(test)]
+mod hostile;
 mod listing;
 mod operations;
 mod progress;

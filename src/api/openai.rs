@@ -10,7 +10,7 @@ pub(crate) mod content;
 mod embeddings;
 pub(crate) mod error;
 #[cfg(test)]
-mod hostile;
+pub(crate) mod hostile;
 mod models;
 mod operations;
 mod responses;

@@ -109,8 +109,7 @@ impl TextModel {
     }
 
     /// As [`TextModel::with_template`], for a template that came in a request: one in the language of Go, or the model's
-    /// own, as clients send back what they were shown. Other Jinja is for owners of models alone: a renderer of it can be
-    /// made to take any amount of memory (see `template`).
+    /// own, as clients send back what they were shown. Other Jinja is for owners of models: no client of Ollama sends it.
     ///
     /// # Errors
     ///

@@ -13,8 +13,8 @@ use minijinja::{
 /// Containers nested deeper than this are refused: walking them costs stack.
 const MAX_DEPTH: usize = 100;
 /// Values that one text may be written from. Lists share their items, so sixty nested lists of two may stand for more
-/// values than could ever be written.
-const MAX_NODES: usize = 1_000_000;
+/// values than could ever be written. Each is a token at least, and no context holds as many.
+const MAX_NODES: usize = 300_000;
 /// Bytes that one text may have.
 const MAX_BYTES: usize = 16 << 20;
 

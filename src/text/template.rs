@@ -1,19 +1,15 @@
 //! Chat templates: Jinja2 as Hugging Face renders it; those in the language of Go are in `go_template`.
 //!
-//! A template is part of a model, so it comes from a stranger. It runs without a file system and without a loader, on a
-//! budget of work that bounds its time and, but for the gap below, its memory ([`FUEL`]), and on a stack that nothing it
-//! builds within that budget can exhaust (see `stack`). Each text that our own code makes of a value, by `tojson` or
-//! by printing it, has limits of its own, on the values it is made of and on its bytes (see `python`).
-//!
-//! Known gap: minijinja (3.1) does not charge for joining lists by `+`, and copies them when some thirty joins are
-//! nested. A template that doubles a list that often (`x = x + x`) makes it copy billions of items and can exhaust the
-//! machine's memory; nothing here stops it. So requests cannot bring templates in Jinja, only models and their owners can.
-//! Serve models of strangers under a memory limit of the system.
+//! A template is part of a model, so it comes from a stranger. It runs without a file system and without other templates,
+//! on a budget of work that bounds its time and its memory ([`FUEL`]; `joins` for what that leaves out), and on a stack that
+//! nothing it builds within that budget can exhaust (see `stack`). Each text that our own code makes of a value, by
+//! `tojson` or by printing it, has limits of its own, on the values it is made of and on its bytes (see `python`).
 //!
 //! The dialect (facts: `transformers`, `chat_template_utils`): `trim_blocks` and `lstrip_blocks`, no escaping, loop
 //! controls, `{% generation %}` blocks, the filter `tojson` as `json.dumps` writes it, the functions `raise_exception`
 //! and `strftime_now`, the variables `messages`, `tools`, `add_generation_prompt`, `bos_token`, `eos_token`.
 
+mod joins;
 mod messages;
 
 use std::{borrow::Cow, collections::HashSet, fmt, fmt::Write as _, sync::OnceLock};
@@ -203,6 +199,7 @@ impl JinjaTemplate {
         environment.set_unknown_method_callback(python::call_method);
         environment.set_formatter(format_value);
         environment.add_filter("tojson", python::tojson);
+        joins::install(&mut environment);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
         environment
@@ -248,7 +245,8 @@ impl JinjaTemplate {
     fn render_context(&self, context: Map<String, Json>) -> Result<String, TextError> {
         on_large_stack(|| {
             let template = self.environment.get_template(NAME).map_err(|error| template_error(&error))?;
-            template.render(Value::from(Serde(context))).map_err(|error| template_error(&error))
+            joins::render(&self.environment, &template, Value::from(Serde(context)))
+                .map_err(|error| template_error(&error))
         })
     }
 

@@ -34,6 +34,12 @@ const PACE: Duration = Duration::from_millis(60);
 /// The first bytes of a GGUF file.
 const GGUF: [u8; 4] = *b"GGUF";
 
+/// Reads a body and says whether it is a request.
+#[cfg(test)]
+pub(super) fn read(body: &[u8]) -> Result<(), ApiError> {
+    CreateRequest::parse(body).map(drop)
+}
+
 /// The handler.
 pub(super) async fn create(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let (body, memory) = body::read(&state.intake, request.into_body()).await?;

@@ -57,7 +57,7 @@ pub(super) async fn embed(State(state): State<AppState>, request: Request) -> Re
     body::long_json(body::JSON, memory, answer).await
 }
 
-fn parse(body: &[u8]) -> Result<EmbedAsk, ApiError> {
+pub(super) fn parse(body: &[u8]) -> Result<EmbedAsk, ApiError> {
     let mut fields = Fields::parse("EmbedRequest", body)?;
     let common = common(&mut fields)?;
     if common.model.trim().is_empty() {
@@ -107,7 +107,7 @@ pub(super) async fn embeddings(
     body::long_json(body::JSON, memory, answer).await
 }
 
-fn parse_one(body: &[u8]) -> Result<EmbedAsk, ApiError> {
+pub(super) fn parse_one(body: &[u8]) -> Result<EmbedAsk, ApiError> {
     let mut fields = Fields::parse("EmbeddingRequest", body)?;
     let prompt = fields.string("prompt")?;
     let inputs = if prompt.is_empty() { Vec::new() } else { vec![prompt] };

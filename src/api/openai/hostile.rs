@@ -1,13 +1,18 @@
-//! Bodies that nobody would send on purpose, to every parser of the families.
+//! Bodies that nobody would send on purpose, to the parsers of `/v1` (`ollama::hostile` has the native ones); and plain
+//! conversations, of which nothing may be lost on the way to the prompt.
+
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::chat::request::ChatCompletionRequest;
 use super::completions::CompletionRequest;
 use super::responses::ResponsesRequest;
 use crate::api::anthropic::MessagesRequest;
 use crate::api::error::ApiError;
+use crate::api::inference::ChatAsk;
+use crate::text::{ChatTemplate, RenderOptions, Tool};
 
 /// Field names of all requests, so that random objects get past the first look.
 const NAMES: &[&str] = &[
@@ -56,6 +61,20 @@ const NAMES: &[&str] = &[
     "include_usage",
     "instructions",
     "encrypted_content",
+    "images",
+    "context",
+    "options",
+    "keep_alive",
+    "think",
+    "truncate",
+    "dimensions",
+    "template",
+    "from",
+    "files",
+    "parameters",
+    "license",
+    "adapters",
+    "info",
     "x",
 ];
 const WORDS: &[&str] = &[
@@ -91,7 +110,8 @@ const WORDS: &[&str] = &[
     "é",
 ];
 
-fn value() -> impl Strategy<Value = Value> {
+/// Any value, some of it with the names and words of requests.
+pub(crate) fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -104,7 +124,8 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn object(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+/// An object with the names of requests.
+pub(crate) fn object(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     let field = (prop::sample::select(NAMES), inner);
     prop::collection::vec(field, 0..8).prop_map(|fields| {
         fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()
@@ -118,11 +139,44 @@ fn check<T>(parsed: Result<T, ApiError>) {
     }
 }
 
+/// Renders a conversation that was read: a template takes whatever the readers let through.
+pub(crate) fn rendered(ask: &ChatAsk) -> String {
+    static TEMPLATE: LazyLock<ChatTemplate> = LazyLock::new(|| {
+        let source = "{% for message in messages %}[{{ message.role }}]{{ message.content }}{{ message.thinking }}\
+            {% if message.tool_calls %}{{ message.tool_calls | tojson }}{% endif %}{% endfor %}{{ tools | tojson }}";
+        ChatTemplate::new(source.into(), None, None).unwrap()
+    });
+    let options = RenderOptions { tools: Tool::for_template(&ask.tools), ..RenderOptions::default() };
+    let text = TEMPLATE.render(&ask.messages, &options).unwrap();
+    for message in &ask.messages {
+        assert!(text.contains(&format!("[{}]{}", message.role, message.content)), "{message:?} in {text}");
+    }
+    text
+}
+
 fn check_all(body: &[u8]) {
-    check(ChatCompletionRequest::parse(body).and_then(ChatCompletionRequest::into_ask));
+    check(
+        ChatCompletionRequest::parse(body)
+            .and_then(ChatCompletionRequest::into_ask)
+            .map(|ask| rendered(&ask)),
+    );
     check(CompletionRequest::parse(body).map(CompletionRequest::into_ask));
-    check(ResponsesRequest::parse(body));
-    check(MessagesRequest::parse(body).map(MessagesRequest::into_ask));
+    check(ResponsesRequest::parse(body).map(|request| rendered(&request.ask)));
+    check(MessagesRequest::parse(body).map(|request| rendered(&request.into_ask())));
+}
+
+/// Turns of a person and a model: texts that are not empty, the last one a person's.
+pub(crate) fn turns() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+    prop::collection::vec("\\PC{1,20}", 1..8).prop_map(|texts| {
+        let count = texts.len();
+        let role = |index| if (count - index) % 2 == 1 { "user" } else { "assistant" };
+        texts.into_iter().enumerate().map(|(index, text)| (role(index), text)).collect()
+    })
+}
+
+/// What the prompt of such a conversation is.
+pub(crate) fn prompt_of(turns: &[(&str, String)]) -> String {
+    turns.iter().flat_map(|(role, text)| ["[", role, "]", text.as_str()]).chain(["null"]).collect()
 }
 
 proptest! {
@@ -138,6 +192,18 @@ proptest! {
         let body = serde_json::json!({"model": "m", "max_tokens": 1, "input": "x", "tools": items,
             "messages": [{"role": "user", "content": items}]});
         check_all(body.to_string().as_bytes());
+    }
+
+    #[test]
+    fn conversations_arrive_whole(turns in turns()) {
+        let messages: Vec<Value> =
+            turns.iter().map(|(role, text)| json!({"role": role, "content": text})).collect();
+        let body = json!({"model": "m", "max_tokens": 1, "messages": messages, "input": messages}).to_string();
+        let body = body.as_bytes();
+        let chat = ChatCompletionRequest::parse(body).and_then(ChatCompletionRequest::into_ask).unwrap();
+        prop_assert_eq!(rendered(&chat), prompt_of(&turns));
+        prop_assert_eq!(rendered(&ResponsesRequest::parse(body).unwrap().ask), prompt_of(&turns));
+        prop_assert_eq!(rendered(&MessagesRequest::parse(body).unwrap().into_ask()), prompt_of(&turns));
     }
 
     #[test]

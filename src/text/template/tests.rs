@@ -160,7 +160,11 @@ fn errors_say_what_and_where() {
     assert!(matches!(&error, TextError::Template(text) if text.contains("chat_template:2")), "{error}");
     let error = render("{{ messages[0].content + 1 }}").unwrap_err();
     assert!(matches!(error, TextError::Template(_)), "{error}");
-    assert!(matches!(render("{% include 'x' %}"), Err(TextError::Template(_))));
+    // There is nothing to include; least of all the template itself, by its name.
+    for other in ["{% include 'x' %}", "{% import 'chat_template' as x %}", "{% extends 'chat_template' %}"] {
+        let error = ChatTemplate::new(other.into(), None, None).unwrap_err().to_string();
+        assert!(error.contains("unknown statement"), "{error}");
+    }
 }
 
 #[test]
@@ -192,6 +196,51 @@ fn values_that_share_their_items_are_bounded() {
             let result = render(&format!("{source}{write}"));
             assert!(matches!(&result, Err(TextError::TemplateBudget)), "{source}{write}: {result:?}");
         }
+    }
+}
+
+#[test]
+fn lists_cannot_be_joined_beyond_memory() {
+    let doubled = |join: &str| {
+        format!(
+            "{{% set ns = namespace(x=[1]) %}}{{% for i in range(40) %}}{{% set ns.x = {join} %}}{{% endfor %}}{{{{ ns.x|length }}}}"
+        )
+    };
+    for join in ["ns.x + ns.x", "ns.x + (ns.x|map('int'))", "(ns.x|select) + (ns.x|select)", "ns.x[:] + ns.x"]
+    {
+        let result = render(&doubled(join));
+        assert!(matches!(result, Err(TextError::TemplateBudget)), "{join}: {result:?}");
+    }
+    for join in ["[ns.x, ns.x]|sum(start=[])", "[ns.x, ns.x]|sum(none, [])", "ns.x|chain(ns.x)"] {
+        let result = render(&doubled(join));
+        assert!(matches!(result, Err(TextError::Template(_))), "{join}: {result:?}");
+    }
+    // In a macro, where the instructions are the same.
+    let called = "{% macro twice(x, n) %}{% if n > 0 %}{{ twice(x + x, n - 1) }}{% else %}{{ x|length }}{% endif %}{% endmacro %}";
+    let result = render(&format!("{called}{{{{ twice([0], 40) }}}}"));
+    assert!(matches!(result, Err(TextError::TemplateBudget)), "{result:?}");
+}
+
+#[test]
+fn plus_adds_what_it_always_did() {
+    for (source, shown) in [
+        (
+            "{% set ns = namespace(x=[]) %}{% for i in range(100) %}{% set ns.x = ns.x + [i] %}{% endfor %}{{ ns.x|length }} {{ ns.x[-1] }} {{ ns.x[:3] }}",
+            "100 99 [0, 1, 2]",
+        ),
+        (
+            "{% set a = 1 %}{{ a + 2 }} {{ a + 0.5 }} {{ 'a' + 'b' }} {{ [a] + ['b'] }} {{ (a,) + (2,) }}",
+            "3 1.5 ab [1, 'b'] (1, 2)",
+        ),
+        ("{% set x = 'a' %}{{ x + ({'b': 1}|tojson) + '<' }}", "a{\"b\": 1}<"),
+        ("{{ [1, 2.5]|sum }} {{ [{'a': 1}, {'a': 2}]|sum('a') }} {{ [1]|sum(start=4) }}", "3.5 3 5"),
+    ] {
+        assert_eq!(render(source).unwrap(), shown, "{source}");
+    }
+    let error = render("{% set a = 1 %}\n\n{{ a + 'b' }}").unwrap_err().to_string();
+    assert!(error.contains("line 3") || error.contains(":3"), "{error}");
+    for source in ["{{ 1 + none }}", "{{ [1] + 'a' }}", "{% set x = 1 %}{{ x + messages }}"] {
+        assert!(matches!(render(source), Err(TextError::Template(_))), "{source}");
     }
 }
 
