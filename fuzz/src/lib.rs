@@ -35,7 +35,9 @@ pub mod text {
     mod go_template;
     pub mod grammar;
     mod message;
+    mod python;
     mod stack;
+    mod template;
     mod thinking {
         mod tags;
 
@@ -45,6 +47,7 @@ pub mod text {
 
     pub use grammar::GrammarSpec;
     pub use message::{Message, RenderOptions};
+    pub use template::ChatTemplate;
     pub use thinking::ThinkingTags;
     use tool::CallPart;
     pub use tool::{Tool, ToolCall, ToolChoice, ToolFormat};
@@ -56,6 +59,8 @@ pub mod text {
     pub enum TextError {
         #[error("chat template failed: {0}")]
         Template(String),
+        #[error("the chat template refuses these messages: {0}")]
+        TemplateRefused(String),
         #[error("chat template did not end within its budget of work")]
         TemplateBudget,
     }
