@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::HeaderName;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -127,7 +127,7 @@ pub(crate) fn bare_json<T: Serialize>(value: &T) -> Result<Response, ApiError> {
 }
 
 /// A JSON answer that takes longer than a moment to write, of that content type. It is written off the async threads;
-/// `memory` is what has been set aside for it.
+/// `memory` is what has been set aside for it, until the client has read it.
 pub(crate) async fn long_json<T>(
     kind: (HeaderName, &'static str),
     memory: Memory,
@@ -136,12 +136,21 @@ pub(crate) async fn long_json<T>(
 where
     T: Serialize,
 {
-    let write = move || {
-        let text = bytes(&make());
-        drop(memory);
-        text
-    };
-    Ok(([kind], lookup::blocking(write).await?).into_response())
+    let write = move || Ok(HeldText { text: bytes(&make())?, _memory: memory });
+    let held = lookup::blocking(write).await?;
+    Ok(([kind], Bytes::from_owner(held)).into_response())
+}
+
+/// The text of an answer, with what has been set aside for it.
+struct HeldText {
+    text: Vec<u8>,
+    _memory: Memory,
+}
+
+impl AsRef<[u8]> for HeldText {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
 }
 
 /// The JSON text of an answer.
@@ -178,6 +187,25 @@ mod tests {
         let after = intake.in_use().body_bytes;
         assert!(after - before > 10_000 * size_of::<serde_json::Value>(), "{before} {after}");
         drop(turn);
+        assert_eq!(intake.in_use().body_bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn memory_is_set_aside_until_an_answer_is_read() {
+        let intake = Intake::new(1);
+        let (_, memory) = read(&intake, Body::from("{}")).await.unwrap();
+        let taken = intake.in_use().body_bytes;
+        let mut body = long_json(JSON, memory, || "text").await.unwrap().into_body();
+        assert_eq!((body.size_hint().exact(), intake.in_use().body_bytes), (Some(6), taken));
+        let frame = body.frame().await.unwrap().unwrap();
+        drop(body);
+        assert_eq!((frame.data_ref().unwrap().as_ref(), taken > 0), (&b"\"text\""[..], true));
+        assert_eq!(intake.in_use().body_bytes, taken, "it is still to be written");
+        drop(frame);
+        assert_eq!(intake.in_use().body_bytes, 0);
+        // Nor is it kept where nobody reads.
+        let (_, memory) = read(&intake, Body::from("{}")).await.unwrap();
+        drop(long_json(JSON, memory, || "text").await.unwrap());
         assert_eq!(intake.in_use().body_bytes, 0);
     }
 

@@ -150,8 +150,8 @@ async fn load(
     options: &Options,
 ) -> Result<Outcome, ApiError> {
     drop(turn);
+    state.engine.load(Arc::clone(&model), settings.keep_alive).await?;
     state.windows.note(&model, options.num_ctx.or(state.settings.context_length));
-    state.engine.load(model, settings.keep_alive).await?;
     Ok(Outcome::Loaded("load"))
 }
 
@@ -272,18 +272,18 @@ impl Job {
         if let Some(prompt) = spelled_out {
             return Ok(Outcome::Rendered(prompt));
         }
-        state.windows.note(&self.model, self.options.num_ctx.or(default));
         window.limit_answer(prompt.tokens.len(), &mut self.options);
         self.options.generate.grammar.clone_from(&prompt.grammar);
         self.options.generate.spelled = prompt.spelled.clone();
         self.options.generate.thoughts.clone_from(&prompt.thoughts);
         let request = engine::Request {
-            model: self.model,
+            model: Arc::clone(&self.model),
             prompt: prompt.tokens.clone(),
             options: self.options.generate,
             keep_alive: self.keep_alive,
         };
         let generation = state.engine.generate(request).await?;
+        state.windows.note(&self.model, self.options.num_ctx.or(default));
         let answer = Answer::begin(prompt, generation, loaded_in).await?;
         Ok(Outcome::Answer(Box::new(answer)))
     }

@@ -3,9 +3,10 @@
 //! They lie in `<root>/ax650/.blobs/`, each under the name `sha256-HEX`, which is also all that a client can say about
 //! its place. A file is visible only when it is complete and its digest is right. Nothing refers to one for long: a model
 //! is made of it and has its own files then. So those that have not been asked for in a while are removed; whoever asks
-//! and whoever removes take turns by a lock on the folder, so that what was found stays for that while.
+//! and whoever removes take turns by a lock on the folder, so that what was found stays for that while. A file that is needed
+//! for longer is held by a lock of its own.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -122,6 +123,11 @@ impl Blobs {
 
     /// The file with that digest, if there is one; it stays for another while.
     pub fn find(&self, digest: &Digest) -> Option<PathBuf> {
+        self.hold(digest).map(|held| held.path.clone())
+    }
+
+    /// The file with that digest, if there is one; it stays for as long as it is held, and for another while.
+    pub fn hold(&self, digest: &Digest) -> Option<HeldBlob> {
         let path = self.folder.join(digest.file_name());
         let lock = self
             .lock()
@@ -129,13 +135,18 @@ impl Blobs {
         if !path.is_file() {
             return None;
         }
-        let touched =
-            File::options().write(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
-        if let Err(error) = touched {
-            tracing::debug!(%digest, %error, "cannot note that an uploaded file is in use");
-        }
+        let file = File::options().read(true).write(true).open(&path).and_then(|file| {
+            file.set_modified(SystemTime::now())?;
+            file.lock_shared()?;
+            Ok(file)
+        });
+        let file = file
+            .inspect_err(
+                |error| tracing::debug!(%digest, %error, "cannot note that an uploaded file is in use"),
+            )
+            .ok();
         drop(lock);
-        Some(path)
+        Some(HeldBlob { path, file })
     }
 
     /// Reads a file that was found, and removes it if it is not any more what was uploaded: nothing in it would tell, and
@@ -213,7 +224,12 @@ impl Blobs {
             modified.is_ok_and(|at| at.elapsed().is_ok_and(|passed| passed >= age))
         };
         let files = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let stale = files.map(|entry| entry.path()).filter(|path| path.is_file() && old(path));
+        // Whoever begins to hold a file needs the lock that is held here.
+        let held = |path: &PathBuf| {
+            let free = File::open(path).map(|file| file.try_lock());
+            matches!(free, Ok(Err(TryLockError::WouldBlock)))
+        };
+        let stale = files.map(|entry| entry.path()).filter(|path| path.is_file() && old(path) && !held(path));
         let removed = stale.filter(|path| match fs::remove_file(path) {
             Ok(()) => true,
             Err(error) => {
@@ -224,6 +240,31 @@ impl Blobs {
         let count = removed.count();
         drop(lock);
         count
+    }
+}
+
+/// An uploaded file that somebody needs: it is not removed for its age meanwhile.
+#[derive(Debug)]
+pub struct HeldBlob {
+    path: PathBuf,
+    /// Locked; `None` where that could not be.
+    file: Option<File>,
+}
+
+impl HeldBlob {
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for HeldBlob {
+    fn drop(&mut self) {
+        // From now on it stays for another while.
+        let touched = self.file.as_ref().map_or(Ok(()), |file| file.set_modified(SystemTime::now()));
+        if let Err(error) = touched {
+            tracing::debug!(file = %self.path.display(), %error, "cannot note that an uploaded file was in use");
+        }
     }
 }
 
@@ -395,6 +436,32 @@ mod tests {
             });
             assert_eq!(found.is_some(), path.is_file());
         }
+    }
+
+    #[test]
+    fn what_is_held_stays_however_old_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(dir.path());
+        let digest = Digest::of(b"abc");
+        let mut upload = blobs.upload(digest.clone(), Some(3)).unwrap();
+        upload.write(b"abc").unwrap();
+        upload.finish().unwrap();
+        let age = |path: &Path| {
+            let file = File::options().write(true).open(path).unwrap();
+            file.set_modified(SystemTime::now() - 2 * KEPT).unwrap();
+        };
+        let (first, second) = (blobs.hold(&digest).unwrap(), blobs.hold(&digest).unwrap());
+        let path = first.path().to_owned();
+        age(&path);
+        assert_eq!(blobs.prune(), 0);
+        drop(first);
+        age(&path);
+        assert_eq!(blobs.prune(), 0, "somebody else holds it");
+        drop(second);
+        assert_eq!(blobs.prune(), 0, "it was needed until now");
+        age(&path);
+        assert_eq!(blobs.prune(), 1);
+        assert!(blobs.hold(&digest).is_none());
     }
 
     #[test]

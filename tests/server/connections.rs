@@ -118,3 +118,20 @@ async fn what_requests_take_is_seen_and_given_back() {
     assert!(after["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20));
     server.stop().await;
 }
+
+/// What a model is made of is in memory for as long as it is being made.
+#[tokio::test]
+async fn a_model_that_is_being_made_takes_what_its_request_took() {
+    let server = start().await;
+    // More records than any buffer takes: the work cannot end while nobody reads them.
+    let licences: Vec<String> = (0..150_000).map(|count| count.to_string()).collect();
+    let body = json!({"model": "made", "from": "tiny", "license": licences}).to_string();
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    socket.write_all(request("POST", "/api/create", "", &body).as_bytes()).await.unwrap();
+    socket.read_exact(&mut [0; 12]).await.unwrap();
+    let usage = server.get("/api/ax650/usage").await.json();
+    assert!(usage["intake"]["body_bytes"].as_u64().unwrap() > body.len() as u64, "{usage}");
+    drop(socket);
+    at_rest(&server).await;
+    server.stop().await;
+}

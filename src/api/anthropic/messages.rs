@@ -28,7 +28,9 @@ pub(super) async fn messages(
     match inference::chat(&state, turn, ask).await? {
         Outcome::Answer(answer) if is_streamed => Ok(stream(model, *answer)?),
         Outcome::Answer(answer) => Ok(whole(model, *answer).await?),
-        Outcome::Loaded(_) | Outcome::Rendered(_) => Err(ApiError::fault().into()),
+        Outcome::Loaded(_) | Outcome::Rendered(_) => {
+            Err(ApiError::Internal("a conversation has become no answer".into()).into())
+        }
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) struct Embedded {
     pub(crate) load: Duration,
     /// From the arrival of the request. Never zero.
     pub(crate) total: Duration,
-    /// Set aside for the vectors and their text.
+    /// Set aside for the vectors and their text, until that has been sent.
     pub(crate) memory: Memory,
 }
 
@@ -96,22 +96,22 @@ pub(crate) async fn embed(state: &AppState, turn: Turn, ask: EmbedAsk) -> Result
         learn_context(state, turn, &model).await?
     };
     let asked = options.num_ctx.or(state.settings.context_length);
-    state.windows.note(&model, asked);
     let limit = asked.unwrap_or(usize::MAX).min(model.context_len());
     let EmbedAsk { inputs: texts, truncate, dimensions, keep_alive, normalise, .. } = ask;
     let reader = Arc::clone(&model);
     let inputs = turn.run(move || tokens(&reader, &texts, limit, truncate)).await?;
-    // Held until the answer is written: many texts are much memory while they wait, and so are their vectors.
+    // Held until the answer is sent: many texts are much memory while they wait, and so are their vectors.
     let mut memory = turn.pause();
     state.intake.reserve(&mut memory, inputs.len() * model.hidden() * ANSWER_BYTES)?;
     let prompt_tokens = inputs.iter().map(Vec::len).sum();
-    let request = EmbedRequest { model, inputs, keep_alive };
+    let request = EmbedRequest { model: Arc::clone(&model), inputs, keep_alive };
     let embeddings = state.engine.embed(request).await.map_err(|error| match error {
         // The model has turned out to have another window than its texts were cut to.
         EngineError::PromptTooLong { .. } => EmbedError::TooLong.into(),
         EngineError::NotFinite => EmbedError::NotFinite.into(),
         other => ApiError::from(other),
     })?;
+    state.windows.note(&model, asked);
     let load = (loaded_in + embeddings.load).max(Duration::from_nanos(1));
     let vectors = lookup::blocking(move || finish(embeddings.vectors, dimensions, normalise)).await?;
     let total = arrived.elapsed().max(Duration::from_nanos(1));

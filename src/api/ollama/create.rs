@@ -22,7 +22,7 @@ use super::blobs::failed;
 use super::progress::{self, Record, Reporter};
 use crate::api::error::ApiError;
 use crate::api::{AppState, body, lookup};
-use crate::models::blobs::Digest;
+use crate::models::blobs::{Digest, HeldBlob};
 use crate::models::changes::Changes;
 use crate::models::import::{ImportOptions, Wishes};
 use crate::models::name::ModelName;
@@ -45,20 +45,28 @@ pub(super) async fn create(State(state): State<AppState>, request: Request) -> R
     let (body, memory) = body::read(&state.intake, request.into_body()).await?;
     let turn = state.intake.turn(memory).await?;
     let ask = turn.run(move || CreateRequest::parse(&body)).await?;
-    drop(turn);
+    // What was read lives as long as the work, and takes as much.
+    let memory = turn.pause();
     let store = state.store.clone();
     let CreateRequest { name, material, changes, streamed } = ask;
     match material {
         Material::Model(bases) => {
-            progress::answer(streamed, move |reporter| derive(&store, &name, &bases, &changes, reporter))
-                .await
+            let work = move |reporter: &Reporter| {
+                let _held = memory;
+                derive(&store, &name, &bases, &changes, reporter)
+            };
+            progress::answer(streamed, work).await
         }
         Material::File(file, digest) => {
             let place = state.imports.line_up()?;
             let prunes = state.settings.prunes;
             let work = move |reporter: &Reporter| {
+                let _held = memory;
+                // Before the turn comes: what is not there is told at once, and what is there waits as well.
+                let blob = hold(&store, &digest)?;
                 let _turn = place.wait(reporter)?;
-                convert(&store, &name, (&file, &digest), changes, reporter)?;
+                convert(&store, &name, (&file, &digest, blob.path()), changes, reporter)?;
+                drop(blob);
                 if prunes {
                     store.blobs().prune();
                 }
@@ -112,20 +120,24 @@ fn say_changes(changes: &Changes, reporter: &Reporter) {
     }
 }
 
+/// The uploaded file, which stays for as long as the result lives.
+fn hold(store: &Store, digest: &Digest) -> Result<HeldBlob, ApiError> {
+    let absent = || ApiError::BadRequest(ApiError::BlobNotFound(digest.to_string()).to_string());
+    store.blobs().hold(digest).ok_or_else(absent)
+}
+
 fn convert(
     store: &Store,
     name: &ModelName,
-    (file, digest): (&str, &Digest),
+    (file, digest, path): (&str, &Digest, &Path),
     changes: Changes,
     reporter: &Reporter,
 ) -> Result<(), ApiError> {
-    let path = store
-        .blobs()
-        .find(digest)
-        .ok_or_else(|| ApiError::BadRequest(ApiError::BlobNotFound(digest.to_string()).to_string()))?;
-    check_kind(&path, file)?;
+    check_kind(path, file)?;
     check_language(&changes, None)?;
     let cancel = reporter.cancel();
+    // Reading all of a large file takes minutes; a client that hears nothing for so long gives up.
+    reporter.say(Record::new(format!("verifying {digest}")));
     store.blobs().check(digest, &|| cancel.load(Ordering::Relaxed)).map_err(failed)?;
     reporter.say(Record::new("parsing GGUF"));
     say_changes(&changes, reporter);
@@ -144,7 +156,7 @@ fn convert(
         }
     };
     store
-        .import_changed(name, &path, &wishes, &mut tell)
+        .import_changed(name, path, &wishes, &mut tell)
         .map_err(|error| ApiError::from_import(error, &name.to_string()))?;
     reporter.say(Record::new("writing manifest"));
     Ok(())

@@ -35,7 +35,9 @@ pub(crate) async fn responses(
     match inference::chat(&state, turn, ask).await? {
         Outcome::Answer(answer) if is_streamed => Ok(stream(items, *answer)?),
         Outcome::Answer(answer) => Ok(whole(items, *answer).await?),
-        Outcome::Loaded(_) | Outcome::Rendered(_) => Err(ApiError::fault().into()),
+        Outcome::Loaded(_) | Outcome::Rendered(_) => {
+            Err(ApiError::Internal("a conversation has become no answer".into()).into())
+        }
     }
 }
 
