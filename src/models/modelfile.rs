@@ -12,6 +12,9 @@ use super::parameters::{self, ParameterError};
 /// Largest Modelfile that is read, in bytes.
 pub const MAX_MODELFILE_BYTES: usize = 4 << 20;
 
+/// The roles that a message may have.
+pub const ROLES: [&str; 3] = ["system", "user", "assistant"];
+
 /// A Modelfile that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Modelfile {
@@ -212,7 +215,7 @@ impl<'a> Reader<'a> {
 
     fn message(&mut self) -> Result<Value, Problem> {
         let role = self.word().to_ascii_lowercase();
-        if !matches!(role.as_str(), "system" | "user" | "assistant") {
+        if !ROLES.contains(&role.as_str()) {
             return Err(Problem::Role(role.chars().take(40).collect()));
         }
         Ok(json!({"role": role, "content": self.value("MESSAGE")?}))

@@ -1,7 +1,8 @@
 //! Parameters of a model: default options of requests, checked by name and type when they are set.
 //!
-//! A request with an option that nobody knows is answered all the same, as Ollama does, and `/api/create` keeps such a name. A
-//! Modelfile is written by hand, and asked often once it is a model, so there a misspelt name is an error.
+//! A request with an option that nobody knows is answered all the same, as Ollama does, and `/api/create` keeps such a
+//! name if it is one. A Modelfile is written by hand, and asked often once it is a model, so there a misspelt name is an
+//! error.
 
 use serde_json::{Number, Value};
 
@@ -71,9 +72,19 @@ pub enum ParameterError {
     },
 }
 
+/// Longest name of a parameter, in bytes.
+const LONGEST: usize = 64;
+
 /// Whether this or an earlier version of Ollama has a parameter of that name.
 pub fn is_known(name: &str) -> bool {
     kind(name).is_ok()
+}
+
+/// Whether no version has a parameter of that name, but one might: of any other name a listing could not tell.
+pub fn is_unknown(name: &str) -> bool {
+    let is_name = (1..=LONGEST).contains(&name.len())
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    is_name && !is_known(name)
 }
 
 /// Checks a value as JSON has it. A single text where a list belongs becomes a list.
@@ -85,11 +96,12 @@ pub fn check(name: &str, value: Value) -> Result<Value, ParameterError> {
     let (kind, expected) = kind(name)?;
     let is_right = match (kind, &value) {
         (Kind::Retired, _) => true,
-        (Kind::Float | Kind::Integer, value) => value.is_number(),
+        (Kind::Float, value) => value.is_number(),
+        (Kind::Integer, Value::Number(number)) => return Ok(cut(number)),
         (Kind::Boolean, value) => value.is_boolean(),
         (Kind::Texts, Value::String(_)) => return Ok(Value::Array(vec![value])),
         (Kind::Texts, Value::Array(items)) => items.iter().all(Value::is_string),
-        (Kind::Texts, _) => false,
+        (Kind::Integer | Kind::Texts, _) => false,
     };
     is_right.then_some(value).ok_or_else(|| ParameterError::Type { name: name.to_owned(), expected })
 }
@@ -115,6 +127,13 @@ pub fn parse(name: &str, text: &str) -> Result<Value, ParameterError> {
         Kind::Texts | Kind::Retired => Some(Value::from(text)),
     };
     value.ok_or_else(|| ParameterError::Type { name: name.to_owned(), expected })
+}
+
+/// A number without what stands behind its point, as upstream reads it where it wants whole ones.
+fn cut(number: &Number) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "what is too large becomes the largest")]
+    let cut = number.as_i64().unwrap_or_else(|| number.as_f64().unwrap_or_default() as i64);
+    cut.into()
 }
 
 fn whole(text: &str) -> Option<Value> {
@@ -149,12 +168,15 @@ mod tests {
         for (name, value) in [
             ("temperature", json!(0)),
             ("temperature", json!(0.5)),
-            ("num_ctx", json!(4096.0)),
+            ("num_ctx", json!(4096)),
             ("use_mmap", json!(false)),
             ("stop", json!(["a", "b"])),
             ("mirostat", json!("anything")),
         ] {
             assert_eq!(check(name, value.clone()).unwrap(), value);
+        }
+        for (value, cut) in [(json!(4096.0), 4096), (json!(-1.5), -1), (json!(1e300), i64::MAX)] {
+            assert_eq!(check("num_ctx", value).unwrap(), json!(cut));
         }
         assert_eq!(check("stop", json!("a")).unwrap(), json!(["a"]));
         for (name, value, text) in [
@@ -165,6 +187,17 @@ mod tests {
             ("stop", json!(["a", 1]), "option \"stop\" must be of an array of strings"),
         ] {
             assert_eq!(check(name, value).unwrap_err().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn names_that_may_come_are_told_from_what_is_no_name() {
+        let longest = "a".repeat(LONGEST);
+        for name in ["heat", "a_1", &longest] {
+            assert!(is_unknown(name) && !is_known(name), "{name}");
+        }
+        for name in ["seed", "", "Heat", "he at", "x\nnum_ctx 9", &format!("{longest}a"), "é"] {
+            assert!(!is_unknown(name), "{name}");
         }
     }
 

@@ -64,6 +64,11 @@ async fn where_a_model_runs_may_be_said_on_every_route() {
         ("/api/generate", json!({"model": "tiny:local"})),
         ("/api/show", json!({"model": "tiny:local"})),
         ("/api/create", json!({"model": "made", "from": "tiny:local", "stream": false})),
+        ("/api/copy", json!({"source": "tiny:local", "destination": "second"})),
+        (
+            "/v1/chat/completions",
+            json!({"model": "tiny:local", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}),
+        ),
     ] {
         assert_eq!(server.post(path, &ask).await.status, 200, "{path}");
     }
@@ -73,6 +78,10 @@ async fn where_a_model_runs_may_be_said_on_every_route() {
     assert_eq!(server.post("/api/show", &json!({"model": "made"})).await.status, 404);
     let absent = server.post("/api/show", &json!({"model": "nope:8b:local"})).await;
     assert_eq!((absent.status, absent.error().as_str()), (404, "model 'nope:8b' not found"));
+    let absent = server.post("/api/copy", &json!({"source": "nope:local", "destination": "x"})).await;
+    assert_eq!((absent.status, absent.error().as_str()), (404, "model \"nope:local\" not found"));
+    let ask = json!({"source": "x:cloud:local", "destination": "x"});
+    assert_eq!(server.post("/api/copy", &ask).await.status, 400);
     let both = "use either :local or :cloud, not both: \"x:cloud:local\"";
     for (method, path) in [("POST", "/api/show"), ("DELETE", "/api/delete"), ("POST", "/api/pull")] {
         let answer = server.send(method, path, r#"{"model":"x:cloud:local"}"#).await;

@@ -1,5 +1,6 @@
 //! `/api/create`: models made of other models.
 
+use ax650::models::modelfile::Modelfile;
 use serde_json::{Value, json};
 
 use crate::fixture::{Server, start};
@@ -85,6 +86,31 @@ async fn what_is_given_is_in_effect_and_shown() {
     let answer =
         server.post("/api/generate", &json!({"model": "mine", "prompt": "c", "stream": false})).await.json();
     assert_eq!((&answer["eval_count"], &answer["done_reason"]), (&json!(3), &json!("length")));
+    server.stop().await;
+}
+
+/// Whatever a model was given: what is shown of it can be given to `ax650 create`.
+#[tokio::test]
+async fn the_modelfile_that_is_shown_can_be_read() {
+    let server = start().await;
+    let parameters = json!({
+        "heat": 1, "x\nnum_ctx 9": 1, "two words": 2, "": 3, "num_ctx": 256.0, "stop": ["a b", "\n"], "mirostat": [1, 2]
+    });
+    let ask = json!({
+        "model": "odd", "from": "tiny", "parameters": parameters, "requires": "0.6.0\nSYSTEM x",
+        "messages": [{"role": "tool", "content": "t"}, {"role": "user", "content": "u"}]
+    });
+    create(&server, &ask).await;
+    let ask = json!({"model": "odd", "options": {"y\nseed 3": 1, "top_k": "many", "min_p": 0.5}});
+    let shown = server.post("/api/show", &ask).await.json();
+    let lines: Vec<&str> = shown["parameters"].as_str().unwrap().lines().collect();
+    let named = |name: &str| lines.iter().filter(|line| line.split(' ').next() == Some(name)).count();
+    assert_eq!((named("heat"), named("num_ctx"), named("x"), named("two"), named("")), (1, 1, 0, 0, 0));
+    let read = Modelfile::parse(shown["modelfile"].as_str().unwrap()).unwrap().changes;
+    assert_eq!((&read.parameters["num_ctx"], &read.parameters["min_p"]), (&json!(256), &json!(0.5)));
+    assert!(["heat", "seed", "top_k", "x", "y"].iter().all(|name| !read.parameters.contains_key(*name)));
+    assert_eq!(read.system, None);
+    assert_eq!(read.messages, [json!({"role": "user", "content": "u"})]);
     server.stop().await;
 }
 

@@ -14,6 +14,8 @@ use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 use crate::api::{AppState, body, lookup, time};
 use crate::models::model::Model;
+use crate::models::{modelfile, parameters};
+use crate::text::Message;
 
 /// This client matches models by their base name and wants to see the name it asked for.
 const COPILOT_AGENT: &str = "GitHubCopilotChat/";
@@ -69,6 +71,7 @@ pub(super) async fn show(State(state): State<AppState>, request: Request) -> Res
     let asked = Asked { verbose, system: fields.string("system")?, options: fields.object("options")? };
     // Upstream reads it, too, and shows the model's own.
     fields.string("template")?;
+    let memory = turn.pause();
     let names = lookup::meant(&requested)?;
     let shown = lookup::with_store(&state, move |store| {
         // Here upstream shows the name that it looked for, which is the last.
@@ -81,7 +84,8 @@ pub(super) async fn show(State(state): State<AppState>, request: Request) -> Res
         Ok(shown)
     })
     .await?;
-    body::json(&shown)
+    // With the whole vocabulary that is megabytes.
+    body::long_json(body::JSON, memory, move || shown).await
 }
 
 /// The model a management route is about: `model`, or `name` as old clients have it.
@@ -187,7 +191,8 @@ fn parameter_line(name: &str, value: &Value) -> String {
     format!("{name:PARAMETER_WIDTH$} {value}")
 }
 
-/// The Modelfile that would make this model again.
+/// The Modelfile that would make this model again. What `ax650 create` would refuse in one is left out: parameters of no
+/// effect here, and messages of roles that only a client gives.
 fn modelfile(
     model: &Model,
     template: &str,
@@ -205,20 +210,30 @@ fn modelfile(
     if !system.is_empty() {
         writeln!(text, "SYSTEM {}", quoted(system)).ok();
     }
-    for line in parameters(own_and_asked).lines() {
+    for line in parameters(&settable(own_and_asked)).lines() {
         let (name, value) = line.split_once(' ').unwrap_or((line, ""));
         writeln!(text, "PARAMETER {name} {}", value.trim_start()).ok();
     }
-    for message in model.history() {
+    let has_role = |message: &&Message| modelfile::ROLES.contains(&message.role.as_str());
+    for message in model.history().iter().filter(has_role) {
         writeln!(text, "MESSAGE {} {}", message.role, quoted(&message.content)).ok();
     }
     if let Some(version) = &model.manifest.custom.requires {
-        writeln!(text, "REQUIRES {version}").ok();
+        let is_word = !version.contains(|c: char| c.is_whitespace() || c == '"');
+        writeln!(text, "REQUIRES {}", if is_word { version.clone() } else { quoted(version) }).ok();
     }
     if !license.is_empty() {
         writeln!(text, "LICENSE {}", quoted(license)).ok();
     }
     text
+}
+
+/// The parameters that a Modelfile may set.
+fn settable(parameters: &Map<String, Value>) -> Map<String, Value> {
+    let checked = |(name, value): (&String, &Value)| {
+        parameters::check(name, value.clone()).ok().map(|value| (name.clone(), value))
+    };
+    parameters.iter().filter_map(checked).collect()
 }
 
 /// A Modelfile string: three quotes where one would end too early.

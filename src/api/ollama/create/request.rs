@@ -138,7 +138,11 @@ fn changes(fields: &mut Fields) -> Result<Changes, ApiError> {
         let value = match value {
             Value::Null => continue,
             // As in the options of a request: of no effect here, and shown.
-            value if !parameters::is_known(&name) => value,
+            value if parameters::is_unknown(&name) => value,
+            _ if !parameters::is_known(&name) => {
+                tracing::warn!(?name, "a parameter is left out: it is not called as parameters are");
+                continue;
+            }
             value => parameters::check(&name, value).map_err(|error| bad(error.to_string()))?,
         };
         checked.insert(name, value);

@@ -13,7 +13,8 @@ fn parse(body: &Value) -> Result<CreateRequest, String> {
 fn everything_that_can_be_otherwise() {
     let ask = parse(&json!({
         "name": "Mine", "from": "tiny", "stream": false, "template": "{{ .Prompt }}", "system": "Be brief.",
-        "license": ["MIT", "", "BSD"], "parameters": {"stop": "x", "temperature": 0, "seed": null, "heat": [1]},
+        "license": ["MIT", "", "BSD"], "parameters": {"stop": "x", "temperature": 0, "seed": null, "heat": [1],
+            "x\nnum_ctx 9": 1, "Seed": 2, "": 3},
         "messages": [{"role": "User", "content": "hi", "images": null}, {"role": "assistant", "content": null}],
         "info": {"model_family": "f", "context_length": 4096.0, "other": [1]}, "requires": "0.6.0", "adapters": {}
     }))
