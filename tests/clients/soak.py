@@ -148,7 +148,13 @@ async def at_rest(session):
 
 async def main():
     async with aiohttp.ClientSession() as session:
-        # Models loaded and caches filled: what they take is no growth.
+        # Models loaded and caches filled: what they take is no growth. Each model for certain, whatever chance has asked for.
+        for path, body in (
+            ("/api/generate", {"model": MODEL}),
+            ("/api/generate", {"model": TOOLS}),
+            ("/api/embed", {"model": EMBED, "input": "one"}),
+        ):
+            await exchange(session, path, {**body, "stream": False}, None)
         await asyncio.gather(*(client(number, 0.1 * SECONDS + time.monotonic()) for number in range(CLIENTS)))
         before = await at_rest(session)
         outcomes.clear()
