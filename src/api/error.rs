@@ -9,6 +9,8 @@
 
 mod places;
 
+use std::borrow::Cow;
+
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -97,7 +99,7 @@ pub enum ApiError {
     InvalidFormat(String),
     /// A model is not downloaded or uploaded; the text says why. 500 whatever the cause, as upstream.
     #[error("{0}")]
-    Transfer(&'static str),
+    Transfer(Cow<'static, str>),
     /// The prompt does not fit and must not or cannot be cut.
     #[error(
         "the prompt is longer than the context length currently available to the model; shorten the prompt, \

@@ -35,6 +35,9 @@ def narrow(name, schema):
             properties[key] = {"enum": names}
         elif key in ("from", "source"):
             properties[key] = {"enum": [MODEL, MISSING, WASTE]}
+        elif key == "stream" and "Transfer" in name:
+            # Whatever is transferred fails; without a stream that is a status of 5xx.
+            properties[key] = {"enum": [True, None]}
         elif key == "destination":
             properties[key] = {"enum": [WASTE]}
         elif key in LENGTHS:

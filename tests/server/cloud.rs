@@ -119,7 +119,7 @@ async fn nothing_is_pulled_or_pushed_yet() {
     assert_eq!(server.post("/api/push", &json!({})).await.error(), "model is required");
     let lines = server.post("/api/push", &json!({"model": "nope"})).await.lines();
     assert_eq!(lines[1], json!({"status": "couldn't retrieve manifest"}));
-    assert!(lines[2]["error"].is_string());
+    assert_eq!(lines[2]["error"], "push model manifest: model 'nope' not found");
     server.stop().await;
 }
 

@@ -143,3 +143,20 @@ async fn ps_tells_the_window_of_the_last_request() {
     }
     server.stop().await;
 }
+
+/// What the last request got, not what one was refused.
+#[tokio::test]
+async fn ps_tells_nothing_of_requests_that_were_refused() {
+    let server = start().await;
+    let ask = json!({"model": "tiny", "prompt": "a", "options": {"num_ctx": 100, "num_predict": 1}});
+    assert_eq!(server.post("/api/generate", &ask).await.status, 200);
+    let window = async || server.get("/api/ps").await.json()["models"][0]["context_length"].clone();
+    assert_eq!(window().await, 100);
+    let ask =
+        |text: &str| json!({"model": "tiny", "input": text, "truncate": false, "options": {"num_ctx": 16}});
+    assert_eq!(server.post("/api/embed", &ask(&"a".repeat(50))).await.status, 400);
+    assert_eq!(window().await, 100);
+    assert_eq!(server.post("/api/embed", &ask("a")).await.status, 200);
+    assert_eq!(window().await, 16);
+    server.stop().await;
+}

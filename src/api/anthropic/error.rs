@@ -14,6 +14,8 @@ use crate::api::error::ApiError;
 use crate::api::openai::error::message;
 use crate::api::request_id::RequestId;
 
+/// Begin of the names of requests.
+const PREFIX: &str = "req_";
 /// Anthropic's status for "overloaded".
 const OVERLOADED: u16 = 529;
 
@@ -30,7 +32,7 @@ pub(crate) struct ErrorEnvelope {
     #[serde(rename = "type")]
     kind: &'static str,
     error: ErrorObject,
-    /// As in the header and in the log.
+    /// As in the header and in the log; behind `req_` if the client has named it otherwise.
     request_id: String,
 }
 
@@ -54,12 +56,14 @@ impl ErrorEnvelope {
             503 | OVERLOADED => "overloaded_error",
             _ => "api_error",
         };
-        Self {
-            kind: "error",
-            error: ErrorObject { kind, message },
-            request_id: RequestId::current().to_string(),
-        }
+        Self { kind: "error", error: ErrorObject { kind, message }, request_id: request_id() }
     }
+}
+
+/// The name of the current request in the form of this family.
+fn request_id() -> String {
+    let name = RequestId::current().to_string();
+    if name.starts_with(PREFIX) { name } else { format!("{PREFIX}{name}") }
 }
 
 impl From<&ApiError> for ErrorEnvelope {
@@ -100,8 +104,20 @@ pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::{HeaderMap, HeaderValue};
+
     use super::*;
+    use crate::api::request_id::X_REQUEST_ID;
     use crate::engine::EngineError;
+
+    #[test]
+    fn names_of_requests_have_the_form_of_the_family() {
+        for (name, shown) in [("trace-1", "req_trace-1"), ("req_0a", "req_0a")] {
+            let headers = HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::from_static(name))]);
+            let envelope = RequestId::of(&headers).enter(|| ErrorEnvelope::from(&ApiError::MissingBody));
+            assert_eq!(envelope.request_id, shown);
+        }
+    }
 
     #[test]
     fn the_envelope_of_each_status() {

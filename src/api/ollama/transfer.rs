@@ -40,7 +40,7 @@ impl Ask {
     fn names(&self) -> Result<Vec<ModelName>, ApiError> {
         let names = lookup::meant(&self.model)?;
         if self.model.trim_start().starts_with(PLAIN) && !self.insecure {
-            return Err(ApiError::Transfer("insecure protocol http"));
+            return Err(ApiError::Transfer("insecure protocol http".into()));
         }
         Ok(names)
     }
@@ -52,7 +52,7 @@ pub(super) async fn pull(State(state): State<AppState>, request: Request) -> Res
     ask.names()?;
     let work = |reporter: &Reporter| {
         reporter.say(Record::new("pulling manifest"));
-        Err(ApiError::Transfer(NO_PULL))
+        Err(ApiError::Transfer(NO_PULL.into()))
     };
     progress::answer(ask.streamed, work).await
 }
@@ -67,11 +67,11 @@ pub(super) async fn push(State(state): State<AppState>, request: Request) -> Res
     let store = state.store.clone();
     let work = move |reporter: &Reporter| {
         reporter.say(Record::new("retrieving manifest"));
-        if lookup::find(&store, &names, &ask.model).is_err() {
+        if let Err(error) = lookup::find(&store, &names, &ask.model) {
             reporter.say(Record::new("couldn't retrieve manifest"));
-            return Err(ApiError::Transfer("push model manifest: the model is not here, or cannot be read"));
+            return Err(ApiError::Transfer(format!("push model manifest: {error}").into()));
         }
-        Err(ApiError::Transfer(NO_PUSH))
+        Err(ApiError::Transfer(NO_PUSH.into()))
     };
     progress::answer(ask.streamed, work).await
 }

@@ -13,8 +13,8 @@ use crate::text::{Tool, ToolChoice};
 /// Alternatives that a request may want of each token.
 const TOP_LOGPROBS: std::ops::RangeInclusive<i64> = 0..=20;
 
-/// The fields that count. `n` (there is one answer), `logit_bias`, `user`, `parallel_tool_calls`, `store`, `metadata` and whatever else clients
-/// send are passed over, as upstream does.
+/// The fields that count. `n` (there is one answer), `logit_bias`, `user`, `parallel_tool_calls`, `store`, `metadata` and
+/// whatever else clients send are passed over, as upstream does.
 #[derive(Debug)]
 pub(crate) struct ChatCompletionRequest {
     /// Name of the model.

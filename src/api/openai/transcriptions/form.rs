@@ -82,7 +82,7 @@ pub(super) fn fields<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<Field
     Ok(fields)
 }
 
-/// What stands before and after the first `mark`, which begins with the end of a line and has no other.
+/// What stands before and after the first `mark`, which begins with the end of a line.
 fn cut<'a>(bytes: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let mut from = 0;
     loop {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
 use super::{OneOrMore, Tool, ToolChoice};
 
@@ -232,13 +231,5 @@ pub(crate) struct TransferRequest {
     /// Ask a registry without encryption.
     insecure: Option<bool>,
     /// `false` gets the failure that all transfers end with as a status, not as a record.
-    #[schema(schema_with = only_true)]
     stream: Option<bool>,
-}
-
-/// `true`, or nothing.
-fn only_true() -> Schema {
-    let kinds = [Type::Boolean, Type::Null];
-    let values = [Some(serde_json::Value::Bool(true)), None];
-    ObjectBuilder::new().schema_type(SchemaType::from_iter(kinds)).enum_values(Some(values)).into()
 }

@@ -279,4 +279,10 @@ pub(crate) struct TranscriptionRequest {
     model: String,
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
+    /// Language of the speech.
+    language: Option<String>,
+    /// Words that are likely to come.
+    prompt: Option<String>,
+    /// `json`, `text`, `verbose_json`.
+    response_format: Option<String>,
 }
