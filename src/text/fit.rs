@@ -5,8 +5,9 @@
 //! bisection, as a prompt with fewer messages is shorter: a conversation of a thousand messages is rendered ten times.
 //!
 //! A client may send a hundred megabytes, and rendering or tokenising them would take gigabytes and minutes. So what
-//! cannot fit by its bytes alone ([`BYTES_PER_TOKEN`]) is dropped before anything is rendered: time and memory depend on
-//! the context, not on the client.
+//! cannot fit by its bytes alone ([`BYTES_PER_TOKEN`]) is dropped before anything is rendered. What a template makes of
+//! the rest may still be long, by its tools or by what the template adds: that is measured before it is tokenised. So
+//! rendering takes what the limits of templates allow, and tokenising what the context needs.
 
 use serde_json::Value;
 
@@ -24,8 +25,9 @@ const MAX_UNFINISHED: usize = 6;
 
 /// Returns the tokens of as many of the newest messages as fit into `limit` tokens.
 ///
-/// `tokens_of` renders and tokenises. A template may refuse a conversation that begins in the middle (for instance with
-/// an answer); such a cut is passed over. A conversation that it does not render within its budget is too long.
+/// `tokens_of` renders and tokenises; it may say [`TextError::PromptTooLong`] instead of tokenising. A template may
+/// refuse a conversation that begins in the middle (for instance with an answer); such a cut is passed over. A
+/// conversation that it does not render within its budget is too long.
 ///
 /// # Errors
 ///
@@ -43,7 +45,7 @@ pub(crate) fn fit_chat(
     if least == 0 {
         match tokens_of(messages) {
             Ok(tokens) if tokens.len() <= limit => return Ok(tokens),
-            Ok(_) => {}
+            Ok(_) | Err(TextError::PromptTooLong { .. }) => {}
             Err(TextError::TemplateBudget) if truncate && !is_alone => {}
             Err(error) => return Err(error),
         }
@@ -118,7 +120,7 @@ impl<F: Fn(&[Message]) -> Result<Vec<TokenId>, TextError>> Search<'_, F> {
         let kept: Vec<Message> = system.chain(new).cloned().collect();
         match (self.tokens_of)(&kept) {
             Ok(tokens) if tokens.len() <= self.limit => Ok(Attempt::Fits(tokens)),
-            Ok(_) => Ok(Attempt::TooLong),
+            Ok(_) | Err(TextError::PromptTooLong { .. }) => Ok(Attempt::TooLong),
             Err(TextError::TemplateBudget) => {
                 self.unfinished += 1;
                 Ok(Attempt::Unfinished)
@@ -286,6 +288,23 @@ mod tests {
             let result = fit_chat(messages, 100, true, |_| panic!("it is too long"));
             assert!(matches!(result, Err(TextError::PromptTooLong { .. })));
         }
+    }
+
+    #[test]
+    fn what_is_too_long_once_rendered_is_as_what_has_too_many_tokens() {
+        let messages = conversation(&[("user", "aaaa"), ("user", "b"), ("user", "c")]);
+        let fit = |messages: &[Message], most: usize, truncate| {
+            fit_chat(messages, 100, truncate, |messages| {
+                let tokens = count(messages);
+                let is_short = tokens.len() <= most;
+                if is_short { Ok(tokens) } else { Err(TextError::PromptTooLong { limit: 100 }) }
+            })
+        };
+        assert_eq!(text(&fit(&messages, 9, true).unwrap()), "aaaa|b|c|");
+        assert_eq!(text(&fit(&messages, 8, true).unwrap()), "b|c|");
+        assert!(matches!(fit(&messages, 1, true), Err(TextError::PromptTooLong { limit: 100 })));
+        assert!(matches!(fit(&messages, 8, false), Err(TextError::PromptTooLong { limit: 100 })));
+        assert!(matches!(fit(&messages[..1], 4, true), Err(TextError::PromptTooLong { limit: 100 })));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use super::{
-    ChatTemplate, Detokenizer, FillInMiddle, Fitted, Grammar, GrammarError, GrammarSpec, Message,
-    RenderOptions, SpelledTokens, TextError, ThinkingTags, Thoughts, TokenId, ToolFormat,
+    BYTES_PER_TOKEN, ChatTemplate, Detokenizer, FillInMiddle, Fitted, Grammar, GrammarError, GrammarSpec,
+    Message, RenderOptions, SpelledTokens, TextError, ThinkingTags, Thoughts, TokenId, ToolFormat,
     bounded::encode_within, end_of_generation::is_end_text, fit, grammar::Vocabulary,
     token_table::TokenTable,
 };
@@ -237,7 +237,8 @@ impl TextModel {
     /// Returns the tokens of a conversation, at most `limit`.
     ///
     /// If it is longer and `truncate` is set, the oldest messages are left out, one after the other, until the rest
-    /// fits. System messages stay, at the front, and so does the last message.
+    /// fits. System messages stay, at the front, and so does the last message. A prompt that cannot fit by its bytes alone
+    /// (64 for each token) counts as too long and is not tokenised.
     ///
     /// # Errors
     ///
@@ -250,7 +251,11 @@ impl TextModel {
         truncate: bool,
     ) -> Result<Vec<TokenId>, TextError> {
         fit::fit_chat(messages, limit, truncate, |messages| {
-            self.encode_prompt(&self.render(messages, options)?)
+            let prompt = self.render(messages, options)?;
+            if prompt.len() > limit.saturating_mul(BYTES_PER_TOKEN) {
+                return Err(TextError::PromptTooLong { limit });
+            }
+            self.encode_prompt(&prompt)
         })
     }
 

@@ -74,3 +74,60 @@ fn long_prompts_take_what_their_window_takes() {
     assert!(took < 300 * MIB, "{} MiB", took / MIB);
     assert_eq!(server.terminate().0, Some(0));
 }
+
+#[test]
+fn what_a_template_makes_takes_what_the_window_takes() {
+    let mut program = Program::new();
+    program.create("tiny");
+    let create = |name: &str, template: &str| {
+        let file = program.path("Modelfile");
+        std::fs::write(&file, format!("FROM tiny\nTEMPLATE \"\"\"{template}\"\"\"\n")).unwrap();
+        program.run(&["create", name, "-f", file.to_str().unwrap()]).success();
+    };
+    create(
+        "caller",
+        "{% for tool in tools or [] %}{{ tool.function.description }}{% endfor %}\
+        {% for m in messages %}<{{ m.role }}> {{ m.content }}\
+        {% for call in m.tool_calls or [] %}<tool_call>{{ call.function.arguments.x }}{% endfor %}{% endfor %}",
+    );
+    create("filler", &["{{ .Prompt }}".repeat(4000), "{{ .Suffix }}".to_owned()].concat());
+    let server = program.serve();
+    let generate = |model: &str, fields: &str| {
+        let end = r#","stream":false,"options":{"num_predict":1}}"#;
+        let body = [r#"{"model":""#, model, "\",", fields, end].concat();
+        assert_eq!(post(&program, "/api/generate", body.as_bytes()), 200, "{model}");
+    };
+    let chat = |begin: &str, item: &str, end: &str| {
+        let model = r#"{"model":"caller","stream":false,"options":{"num_predict":1},"#;
+        let body = filled(&[model, begin].concat(), item, end, 15 * MIB);
+        assert_eq!(post(&program, "/api/chat", &body), 200, "{end}");
+    };
+    generate("tiny", r#""prompt":"b""#);
+    let before = server.peak_memory();
+    // Each of two messages for each of two messages, and so on: some 60 MB out of two letters.
+    let loops = 16;
+    let text = "a word ".repeat(130);
+    let nested = ["{{ range $.Messages }}".repeat(loops), text, "{{ end }}".repeat(loops)].concat();
+    let nested = format!(r#""system":"a","prompt":"b","template":"{nested}""#);
+    generate("tiny", &nested);
+    generate("tiny", &format!(r#"{nested},"context":[1,2]"#));
+    generate("filler", &format!(r#""prompt":"{}","suffix":"b""#, "a word ".repeat(600)));
+    let described = |text: &str| {
+        format!(
+            r#"{{"type":"function","function":{{"name":"f","parameters":{{}},"description":"{text}"}}}},"#
+        )
+    };
+    let long = described(&"a word ".repeat(75_000));
+    let end = format!(
+        r#"{}],"messages":[{{"role":"user","content":"hi"}}]}}"#,
+        described("").trim_end_matches(',')
+    );
+    chat(r#""tools":["#, &long, &end);
+    let begin = r#""messages":[{"role":"user","content":"hi"},{"role":"assistant","tool_calls":[{"function":
+        {"name":"f","arguments":{"x":""#;
+    chat(begin, "a word ", r#""}}}]}]}"#);
+    let took = server.peak_memory() - before;
+    println!("{} MiB", took / MIB);
+    assert!(took < 300 * MIB, "{} MiB", took / MIB);
+    assert_eq!(server.terminate().0, Some(0));
+}

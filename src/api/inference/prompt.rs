@@ -59,7 +59,7 @@ impl Prompt {
         let settings = &ask.settings;
         if ask.raw {
             // Without a template there are no tags, and nothing that marks a gap.
-            let tokens = window.fit_tokens(text.encode_prompt(&window.shorten(&ask.prompt)?)?)?;
+            let tokens = window.fit_text(text, &ask.prompt)?;
             return Self::new(tokens, text, settings, None, &[], settings.format.grammar()?);
         }
         let given;
@@ -80,8 +80,9 @@ impl Prompt {
             window.fit_chat(text, &messages, &render)?
         } else {
             let messages = window.shorten_chat(&messages.iter().collect::<Vec<_>>())?;
-            let rendered = text.encode(&text.render(&messages, &render)?, false)?;
-            window.fit_tokens(after_context(ask, model, rendered)?)?
+            let rendered = text.render(&messages, &render)?;
+            let tokens = text.encode(&window.shorten(&rendered)?, false)?;
+            window.fit_tokens(after_context(ask, model, tokens)?)?
         };
         Self::new(tokens, text, settings, settings.think.applies(model), &[], settings.format.grammar()?)
     }
@@ -143,7 +144,7 @@ fn insert(
     let rendered = text.render_insert(&prompt, &suffix, render)?;
     let rendered = rendered
         .ok_or_else(|| ApiError::Unsupported { model: model.name.canonical(), capability: "insert" })?;
-    Ok(Some(text.encode_prompt(&rendered)?))
+    Ok(Some(text.encode_prompt(&window.shorten(&rendered)?)?))
 }
 
 /// A prompt as the conversation that it is.

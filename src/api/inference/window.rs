@@ -73,10 +73,15 @@ impl Window {
                 let system = messages[..last].iter().filter(|message| message.role == "system");
                 let shortest: Vec<&Message> = system.chain(&messages[last..]).collect();
                 let shortest = self.shorten_chat(&shortest)?;
-                self.fit_tokens(text.encode_prompt(&text.render(&shortest, render)?)?)
+                self.fit_text(text, &text.render(&shortest, render)?)
             }
             fitted => Ok(fitted?),
         }
+    }
+
+    /// The tokens of a prompt as text, cut to the window.
+    pub(crate) fn fit_text(&self, text: &TextModel, prompt: &str) -> Result<Vec<TokenId>, ApiError> {
+        self.fit_tokens(text.encode_prompt(&self.shorten(prompt)?)?)
     }
 
     /// A text without that part of its middle that a cut would take out of its tokens anyway. Nothing longer than what
@@ -89,7 +94,7 @@ impl Window {
         Ok(text_without_middle(text, head, tail).into())
     }
 
-    /// As [`Window::shorten`], for the contents of messages.
+    /// As [`Window::shorten`], for the contents of messages. What a template makes of them can be longer all the same.
     pub(crate) fn shorten_chat(&self, messages: &[&Message]) -> Result<Vec<Message>, ApiError> {
         let length = messages.iter().map(|message| message.content.len()).sum();
         match self.ends_of(length)? {
