@@ -45,12 +45,39 @@ pub(crate) const BARE_TEXT: (HeaderName, &str) = (CONTENT_TYPE, "text/plain");
 ///
 /// # Errors
 /// [`ApiError::BodyTooLarge`] above [`MAX_BODY_BYTES`], [`ApiError::BadRequest`] for more values than a request can mean,
-/// busy if all bodies together take too much, [`ApiError::BodyUnreadable`] if the connection breaks or stalls.
+/// and for more memory than there is, busy if all bodies together take too much, [`ApiError::BodyUnreadable`] if the
+/// connection breaks or stalls.
 pub(crate) async fn read(intake: &Intake, body: Body) -> Result<(Vec<u8>, Memory), ApiError> {
-    read_up_to(intake, body, MAX_BODY_BYTES).await
+    read_up_to(intake, body, MAX_BODY_BYTES, Content::Json).await
 }
 
-async fn read_up_to(intake: &Intake, mut body: Body, limit: usize) -> Result<(Vec<u8>, Memory), ApiError> {
+/// As [`read`], for a body of that content.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) async fn read_as(
+    intake: &Intake,
+    body: Body,
+    content: Content,
+) -> Result<(Vec<u8>, Memory), ApiError> {
+    read_up_to(intake, body, MAX_BODY_BYTES, content).await
+}
+
+/// What a body is made of: by that it is weighed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// JSON, of which values are made.
+    Json,
+    /// Bytes that stay as they are: a form with a file, something compressed.
+    Bytes,
+}
+
+async fn read_up_to(
+    intake: &Intake,
+    mut body: Body,
+    limit: usize,
+    content: Content,
+) -> Result<(Vec<u8>, Memory), ApiError> {
     if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
         // It says so itself: nothing of it is kept.
         discard(body).await;
@@ -69,7 +96,11 @@ async fn read_up_to(intake: &Intake, mut body: Body, limit: usize) -> Result<(Ve
         let room = if length > limit {
             Err(ApiError::BodyTooLarge(limit))
         } else {
-            weight.add(chunk).and_then(|()| intake.reserve(&mut memory, weight.bytes()))
+            let bytes = match content {
+                Content::Json => weight.add(chunk).map(|()| weight.bytes()),
+                Content::Bytes => Ok(length),
+            };
+            bytes.and_then(|bytes| intake.reserve(&mut memory, bytes))
         };
         if let Err(error) = room {
             drop((bytes, memory));
@@ -99,9 +130,8 @@ pub(crate) async fn unfold(
         Ok((body, weight))
     };
     let (body, weight) = turn.run(step).await?;
-    let mut memory = turn.pause();
-    intake.reserve(&mut memory, weight.bytes())?;
-    Ok((body, intake.turn(memory).await?))
+    turn.reserve(intake, weight.bytes())?;
+    Ok((body, turn))
 }
 
 /// How long to wait for more of a body of which `read` bytes have come in `elapsed`.
@@ -160,19 +190,34 @@ pub(crate) fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[tokio::test]
     async fn the_limit_is_exact() {
         let intake = Intake::new(1);
-        assert_eq!(read_up_to(&intake, Body::from("abcd"), 4).await.unwrap().0, b"abcd");
-        let error = read_up_to(&intake, Body::from("abcde"), 4).await.unwrap_err();
+        let read = async |body| read_up_to(&intake, body, 4, Content::Json).await;
+        assert_eq!(read(Body::from("abcd")).await.unwrap().0, b"abcd");
+        let error = read(Body::from("abcde")).await.unwrap_err();
         assert_eq!(error.status().as_u16(), 413);
         // One that does not tell its length beforehand.
         let chunks = futures_util::stream::iter(["abc", "de"].map(Ok::<_, std::io::Error>));
-        let error = read_up_to(&intake, Body::from_stream(chunks), 4).await.unwrap_err();
+        let error = read(Body::from_stream(chunks)).await.unwrap_err();
         assert_eq!(error.status().as_u16(), 413);
         assert_eq!(intake.in_use().body_bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_json_weighs_its_length() {
+        let intake = Intake::new(1);
+        let audio = || Body::from(b",\xff".repeat(1 << 20));
+        let (_, memory) = read_as(&intake, audio(), Content::Bytes).await.unwrap();
+        assert_eq!(intake.in_use().body_bytes, 2 << 20);
+        drop(memory);
+        let (_, memory) = read_as(&intake, audio(), Content::Json).await.unwrap();
+        assert!(intake.in_use().body_bytes > 100 << 20);
+        drop(memory);
     }
 
     #[tokio::test]
@@ -181,6 +226,13 @@ mod tests {
         let (_, memory) = read(&intake, Body::from("{}")).await.unwrap();
         let before = intake.in_use().body_bytes;
         let turn = intake.turn(memory).await.unwrap();
+        // All turns are taken and somebody waits for this one: given up, it would not come back.
+        let mut others = Vec::new();
+        while let Some(other) = intake.turn(Memory::default()).now_or_never() {
+            others.push(other.unwrap());
+        }
+        let mut waiting = Box::pin(intake.turn(Memory::default()));
+        assert!(waiting.as_mut().now_or_never().is_none());
         let list = |_: &[u8]| Ok(format!("[0{}]", ",0".repeat(10_000)).into_bytes());
         let (body, turn) = unfold(&intake, Vec::new(), turn, list).await.unwrap();
         assert_eq!(body.len(), 20_003);

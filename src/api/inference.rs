@@ -36,7 +36,7 @@ pub(crate) use self::think::Think;
 use self::options::Options;
 use self::prompt::Prompt;
 use self::window::Window;
-use super::body::Unfold;
+use super::body::{Content, Unfold};
 use super::error::ApiError;
 use super::intake::Turn;
 use super::{AppState, body, lookup};
@@ -65,7 +65,23 @@ where
     T: Send + 'static,
     F: FnOnce(&[u8]) -> Result<T, ApiError> + Send + 'static,
 {
-    receive_folded(state, request, None, parse).await
+    receive_as(state, request, Content::Json, None, parse).await
+}
+
+/// As [`receive`], for a body that is not JSON.
+///
+/// # Errors
+/// As [`receive`].
+pub(crate) async fn receive_bytes<T, F>(
+    state: &AppState,
+    request: Request,
+    parse: F,
+) -> Result<(T, Turn), ApiError>
+where
+    T: Send + 'static,
+    F: FnOnce(&[u8]) -> Result<T, ApiError> + Send + 'static,
+{
+    receive_as(state, request, Content::Bytes, None, parse).await
 }
 
 /// As [`receive`], for a body that `unfold` turns into JSON first.
@@ -82,7 +98,22 @@ where
     T: Send + 'static,
     F: FnOnce(&[u8]) -> Result<T, ApiError> + Send + 'static,
 {
-    let (mut body, memory) = body::read(&state.intake, request.into_body()).await?;
+    let content = if unfold.is_some() { Content::Bytes } else { Content::Json };
+    receive_as(state, request, content, unfold, parse).await
+}
+
+async fn receive_as<T, F>(
+    state: &AppState,
+    request: Request,
+    content: Content,
+    unfold: Option<Unfold>,
+    parse: F,
+) -> Result<(T, Turn), ApiError>
+where
+    T: Send + 'static,
+    F: FnOnce(&[u8]) -> Result<T, ApiError> + Send + 'static,
+{
+    let (mut body, memory) = body::read_as(&state.intake, request.into_body(), content).await?;
     let mut turn = state.intake.turn(memory).await?;
     if let Some(unfold) = unfold {
         (body, turn) = body::unfold(&state.intake, body, turn, unfold).await?;

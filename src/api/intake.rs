@@ -2,12 +2,13 @@
 //!
 //! Reading, parsing, rendering and tokenising cost memory and time before a request counts in the engine's queue. Three
 //! limits keep them bounded however many clients there are: memory of bodies and of what is read out of them (see
-//! `weight`), requests prepared at a time, and requests that wait to be prepared. What a prompt takes beyond that depends
-//! on the model's window, not on the client (see `text::fit`). Whoever is over a limit hears the same "busy" as from a full queue. A client that
-//! leaves gives its share back at once, except for a step that is being computed: that runs to its end and holds its
-//! share until then.
+//! `weight`), requests prepared at a time, and requests that wait to be prepared. Beyond that a prompt takes what the
+//! limits of templates allow while it is rendered, and what the model's window needs when it is tokenised (see
+//! `text::fit`), once for each request that is prepared. Whoever is over a limit hears the same "busy" as from a full
+//! queue; who could never be within it hears that. A client that leaves gives its share back at once, except for a step
+//! that is being computed: that runs to its end and holds its share until then.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
@@ -17,7 +18,8 @@ use super::lookup;
 use super::usage::IntakeUse;
 use crate::engine::EngineError;
 
-/// Bytes that all requests may take: two of the largest, or thousands of usual ones.
+/// Bytes that all requests may take: the longest body of text with the most values takes three quarters of them, and
+/// thousands of usual ones have room.
 const BODY_BYTES: usize = 8 * MAX_BODY_BYTES;
 /// Bytes are reserved in steps of this size.
 const STEP: usize = 64 << 10;
@@ -41,7 +43,7 @@ pub(crate) struct Memory(Option<OwnedSemaphorePermit>);
 /// The right to prepare one request, with its memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Turn {
-    share: Arc<(Memory, OwnedSemaphorePermit)>,
+    share: Arc<(Mutex<Memory>, OwnedSemaphorePermit)>,
 }
 
 impl Intake {
@@ -70,11 +72,18 @@ impl Intake {
     /// Sees to it that `memory` covers `bytes`.
     ///
     /// # Errors
-    /// Busy if the other requests leave too little. Waiting for it could make large requests wait for each other.
+    /// Busy if the other requests leave too little. Waiting for it could make large requests wait for each other. 400 if
+    /// it is more than there is for all of them.
     pub(crate) fn reserve(&self, memory: &mut Memory, bytes: usize) -> Result<(), ApiError> {
-        let missing = bytes
-            .div_ceil(STEP)
-            .saturating_sub(memory.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        let wanted = bytes.div_ceil(STEP);
+        if wanted > self.whole[0] {
+            return Err(ApiError::BadRequest(format!(
+                "the request would take {} MiB of memory; {} MiB are there for all requests together",
+                bytes >> 20,
+                (self.whole[0] * STEP) >> 20
+            )));
+        }
+        let missing = wanted.saturating_sub(memory.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
         let missing = u32::try_from(missing).map_err(|_| EngineError::Busy)?;
         if missing == 0 {
             return Ok(());
@@ -101,7 +110,7 @@ impl Intake {
                 worker.map_err(|_| EngineError::ShuttingDown)?
             }
         };
-        Ok(Turn { share: Arc::new((memory, worker)) })
+        Ok(Turn { share: Arc::new((Mutex::new(memory), worker)) })
     }
 }
 
@@ -109,7 +118,18 @@ impl Turn {
     /// Gives up the right for as long as the request waits for something else. It keeps its memory.
     pub(crate) fn pause(self) -> Memory {
         // Every step has ended, so nobody else holds the share.
-        Arc::try_unwrap(self.share).map_or_else(|_| Memory::default(), |(memory, _)| memory)
+        Arc::try_unwrap(self.share).map_or_else(
+            |_| Memory::default(),
+            |(memory, _)| memory.into_inner().unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    /// Sees to it that the request's memory covers `bytes`. It keeps its right meanwhile.
+    ///
+    /// # Errors
+    /// As [`Intake::reserve`].
+    pub(crate) fn reserve(&self, intake: &Intake, bytes: usize) -> Result<(), ApiError> {
+        intake.reserve(&mut self.share.0.lock().unwrap_or_else(PoisonError::into_inner), bytes)
     }
 
     /// Computes a step of the preparation off the async threads. It counts as under way until it has ended, even if
@@ -150,6 +170,9 @@ mod tests {
         assert!(is_busy(&intake.reserve(&mut first, STEP + 1)));
         drop(second);
         intake.reserve(&mut first, 4 * STEP).unwrap();
+        // No use in trying that again.
+        let never = intake.reserve(&mut first, 4 * STEP + 1).unwrap_err();
+        assert_eq!(never.status().as_u16(), 400);
         drop(first);
         assert_eq!(intake.steps.available_permits(), 4);
     }

@@ -4,6 +4,9 @@
 //! So a body of the allowed size could stand for gigabytes. Its values are counted while it arrives, by the characters that
 //! stand between them, and what they will take is set aside before the first of them is made.
 
+mod mend;
+
+use self::mend::Mend;
 use super::error::ApiError;
 
 /// Bytes of a value in a list of many, with the list's room to grow and the least that a text of its own takes.
@@ -16,15 +19,14 @@ const OBJECT: usize = 3;
 const MAX_VALUES: usize = 1_400_000;
 /// How often a text may be in memory: as it came, mended (see `fields`), without its escapes, as a value.
 const COPIES: usize = 4;
-/// Bytes more than one that a byte which is no text takes in each copy but the first: it is mended to U+FFFD.
+/// Bytes more than one that a byte which is not UTF-8 takes in each copy but the first: it is mended to U+FFFD.
 const MENDED: usize = 2;
 
 /// The weight of a body that is read in pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Weight {
     length: usize,
-    /// Bytes that are not ASCII.
-    wide: usize,
+    mend: Mend,
     values: usize,
     place: Place,
 }
@@ -57,7 +59,7 @@ impl Weight {
     pub(crate) fn add(&mut self, piece: &[u8]) -> Result<(), ApiError> {
         self.length += piece.len();
         for &byte in piece {
-            self.wide += usize::from(!byte.is_ascii());
+            self.mend.push(byte);
             self.place = match (self.place, byte) {
                 (Place::Outside, b'"') | (Place::Escape, _) => Place::Text,
                 (Place::Text, b'"') => Place::Outside,
@@ -85,13 +87,15 @@ impl Weight {
 
     /// Bytes of memory that the body and what is made of it take, at most.
     pub(crate) fn bytes(&self) -> usize {
-        self.length * COPIES + self.wide * MENDED * (COPIES - 1) + self.values * VALUE_BYTES
+        self.length * COPIES + self.mend.broken() * MENDED * (COPIES - 1) + self.values * VALUE_BYTES
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::body::MAX_BODY_BYTES;
+    use crate::api::intake::{Intake, Memory};
 
     fn values(body: &str) -> usize {
         Weight::of(body.as_bytes()).unwrap().values
@@ -121,9 +125,17 @@ mod tests {
     }
 
     #[test]
+    fn there_is_room_for_the_largest_text_with_the_most_values() {
+        let largest = Weight { length: MAX_BODY_BYTES, values: MAX_VALUES, ..Weight::default() };
+        let intake = Intake::new(1);
+        assert!(intake.reserve(&mut Memory::default(), largest.bytes()).is_ok());
+    }
+
+    #[test]
     fn texts_weigh_what_their_copies_take() {
         assert_eq!(Weight::of(b"\"abcd\"").unwrap().bytes(), 24);
         assert_eq!(Weight::of(b"\"\xff\"").unwrap().bytes(), 18);
+        assert_eq!(Weight::of("\"\u{f6}\u{65e5}\u{1f600}\"".as_bytes()).unwrap().bytes(), 4 * 11);
         assert_eq!(Weight::of(b"0,").unwrap().bytes(), 8 + VALUE_BYTES);
     }
 }

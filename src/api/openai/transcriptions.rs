@@ -19,7 +19,7 @@ pub(super) async fn transcriptions(
     let content_type = request.headers().get(CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let parse = move |body: &[u8]| model(&content_type, body);
-    let (requested, turn) = inference::receive(&state, request, parse).await?;
+    let (requested, turn) = inference::receive_bytes(&state, request, parse).await?;
     drop(turn);
     lookup::model(&state, &requested).await?;
     Err(ApiError::Unsupported { model: format!("{requested:?}"), capability: "audio" }.into())
