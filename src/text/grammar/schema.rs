@@ -4,6 +4,7 @@
 //! schema does not accept; it may accept less, where a looser reading would let answers through that are hard to read:
 //!
 //! - objects that name properties have no others unless the schema speaks of them (as clients of Ollama are used to);
+//! - what is said of properties only, or of items only, is said of objects or arrays, though no `type` says so (as above);
 //! - numbers have no exponents, and whole ones fit 64 bits;
 //! - bounds are such that no value between them rounds to one outside;
 //! - values of which nothing is said nest only so deep.
@@ -27,6 +28,7 @@ mod numbers;
 mod objects;
 mod parts;
 mod path;
+mod patterns;
 mod range;
 mod reference;
 mod refused;
@@ -44,7 +46,7 @@ use reference::Definition;
 
 /// Most values (objects, strings, numbers, ...) in a schema.
 const MAX_VALUES: usize = 20_000;
-/// Most of them in what it becomes, and most work that goes into it.
+/// Most of them in what it becomes, and most work that goes into it: values and keys that are looked at.
 const MAX_PRODUCED: usize = 5 * MAX_VALUES;
 /// Most levels of nesting.
 const MAX_DEPTH: usize = 64;
@@ -68,8 +70,15 @@ pub(super) fn prepare(schema: &Value, strict: bool) -> Result<Value, GrammarErro
 /// Does so for a schema whose references lead into `root`.
 pub(super) fn prepare_in(schema: &Value, root: &Value, strict: bool) -> Result<Value, GrammarError> {
     check_size(schema, 0, &mut 0)?;
-    let mut walk =
-        Walk { root, strict, names: HashMap::new(), waiting: Vec::new(), is_any_used: false, produced: 0 };
+    let mut walk = Walk {
+        root,
+        strict,
+        names: HashMap::new(),
+        patterns: HashMap::new(),
+        waiting: Vec::new(),
+        is_any_used: false,
+        produced: 0,
+    };
     let place = Path::default();
     let parts = walk.parts_of(schema, &place)?;
     let prepared = if parts.are_free() { walk.any() } else { walk.all(&parts)? };
@@ -110,6 +119,8 @@ struct Walk<'a> {
     strict: bool,
     /// Names of definitions.
     names: HashMap<Identity<'a>, String>,
+    /// Whether a pattern can be followed, of those met so far.
+    patterns: HashMap<&'a str, bool>,
     waiting: Vec<Definition<'a>>,
     /// Some place takes any value.
     is_any_used: bool,

@@ -23,9 +23,10 @@ const MAX_ITEMS_IN_ROW: usize = 6_000;
 /// Work of the lexer for one token; with the default for parsers it is what bounds how long the card waits for a hostile
 /// schema: some tens of milliseconds.
 const STEP_FUEL: u64 = 100_000;
-/// States that the lexer of one answer may come to have, at one or two KB each. Large schemas need some thousands; only
-/// patterns whose states multiply need more, and they would fill the memory.
-const MAX_LEXER_STATES: usize = 20_000;
+/// States that the lexer of one answer may come to have. Each character of a string whose length is bounded takes four to
+/// nine, at half a KB each: this is enough for 11 000 of them, and takes some 50 MB then. Patterns whose states multiply
+/// come here, too, at one KB each as a rule: an answer takes some 100 MB until it is ended.
+const MAX_LEXER_STATES: usize = 100_000;
 
 /// A trie of the tokens, made once per model and shared by all its grammars.
 pub(crate) struct Vocabulary {
@@ -124,6 +125,38 @@ mod tests {
             step.err()
         });
         assert!(matches!(error, Some(GrammarError::TooComplex(_))), "{error:?}");
+    }
+
+    #[test]
+    fn long_bounded_strings_are_followed_to_their_end() {
+        // Tokens that begin or end in the middle of a character are in the vocabularies of models, too.
+        let bytes: Vec<u8> = (0..=255).collect();
+        let parts: [&[u8]; 6] = [b"The", b" word", b"\xc3\xa9\xe2", b"\x82\xac", b"\xf0\x9f", b"\\n"];
+        let vocabulary = Vocabulary::new(bytes.chunks(1).chain(parts).chain([&[][..]]), &[262]).unwrap();
+        let trie = vocabulary.factory.tok_env().tok_trie();
+        let follow = |schema: serde_json::Value, answer: &str| {
+            let spec = GrammarSpec::JsonSchema { schema, strict: true };
+            let mut constraint = Grammar::new(&vocabulary, &spec, None).unwrap().start();
+            for (place, token) in trie.greedy_tokenize(answer.as_bytes()).into_iter().enumerate() {
+                let mask = constraint.mask().unwrap();
+                assert!(mask.allows(token), "token {place}");
+                constraint.accept(token).unwrap();
+            }
+            constraint
+        };
+        let text = |length: usize| "The word é€😀\n".chars().cycle().take(length).collect::<String>();
+        let written = |length| json!(text(length)).to_string();
+        let long = json!({ "type": "string", "maxLength": 5_000 });
+        let open = written(5_000);
+        let mask = follow(long, open.strip_suffix('"').unwrap()).mask().unwrap();
+        let next: Vec<TokenId> = (0..=262).filter(|token| mask.allows(*token)).collect();
+        assert_eq!(next, [u32::from(b'"')]);
+        let fields: serde_json::Map<_, _> =
+            (0..10).map(|n| (format!("f{n}"), json!({ "type": "string", "maxLength": 500 + n }))).collect();
+        let names: Vec<&String> = fields.keys().collect();
+        let values: Vec<String> = names.iter().map(|name| format!("\"{name}\": {}", written(500))).collect();
+        let schema = json!({ "type": "object", "properties": fields, "required": names });
+        follow(schema, &format!("{{{}}}", values.join(", ")));
     }
 
     #[test]

@@ -5,10 +5,23 @@ use serde_json::{Map, Value};
 use super::arrays::Arrays;
 use super::numbers::Numbers;
 use super::objects::Objects;
-use super::parts::Parts;
+use super::parts::{Parts, Source};
 use super::strings::Strings;
 use super::types::Types;
 use super::{GrammarError, Walk, constants, refused};
+
+/// Keywords about properties.
+const OF_OBJECTS: &[&str] = &[
+    "properties",
+    "patternProperties",
+    "additionalProperties",
+    "required",
+    "minProperties",
+    "maxProperties",
+    "propertyNames",
+];
+/// Keywords about items.
+const OF_ARRAYS: &[&str] = &["items", "prefixItems", "minItems", "maxItems"];
 
 impl<'a> Walk<'a> {
     /// Prepares what holds at a place.
@@ -31,6 +44,9 @@ impl<'a> Walk<'a> {
         let arrays = Arrays::of(self, sources)?;
         let objects = Objects::of(self, parts)?;
         let is_free = numbers.are_free() && strings.are_free() && arrays.are_free() && objects.are_free();
+        if types == Types::ALL && constants.is_none() && numbers.are_free() && strings.are_free() {
+            types = meant(sources);
+        }
         let mut prepared = Map::new();
         if types != Types::ALL {
             prepared.insert("type".into(), types.keyword());
@@ -61,5 +77,21 @@ impl<'a> Walk<'a> {
             objects.write(self, listed, &mut prepared)?;
         }
         Ok(prepared.into())
+    }
+}
+
+/// The types that schemas without `type` mean which say nothing of numbers and strings: those that have to do with what
+/// they speak of. Any other value would be accepted whatever it is.
+fn meant(sources: &[Source<'_>]) -> Types {
+    let speak_of = |keys: &[&str]| {
+        // What says that all is accepted means nothing.
+        let says =
+            |source: &Source<'_>, key| source.map.get(key).is_some_and(|value| *value != Value::Bool(true));
+        sources.iter().any(|source| keys.iter().any(|key| says(source, *key)))
+    };
+    match (speak_of(OF_OBJECTS), speak_of(OF_ARRAYS)) {
+        (true, false) => Types::OBJECT,
+        (false, true) => Types::ARRAY,
+        _ => Types::ALL,
     }
 }

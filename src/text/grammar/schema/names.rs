@@ -81,7 +81,7 @@ impl<'a> Names<'a> {
                 (Some((patterns, path)), _) if patterns.contains_key(pattern) => {
                     walk.gather(&patterns[pattern], &path.at(pattern), &mut Vec::new(), &mut parts)?;
                 }
-                // The compiler sees to it that no name follows two patterns.
+                // No name follows two patterns.
                 (_, Some((rest, path))) => walk.gather(rest, path, &mut Vec::new(), &mut parts)?,
                 (_, None) => {}
             }

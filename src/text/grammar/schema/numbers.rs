@@ -39,7 +39,7 @@ impl Numbers {
     pub(super) fn of<'a>(walk: &Walk<'a>, sources: &[Source<'a>], whole: bool) -> Result<Self, GrammarError> {
         let mut numbers = Self::default();
         for source in sources {
-            let (low, high) = (bound(source, End::Low, whole)?, bound(source, End::High, whole)?);
+            let (low, high) = (bound(walk, source, End::Low, whole)?, bound(walk, source, End::High, whole)?);
             // Nothing is less than any bound.
             numbers.low = low.map(|low| numbers.low.map_or(low, |other| other.max(low))).or(numbers.low);
             numbers.high =
@@ -135,7 +135,7 @@ pub(super) fn check_exact(path: &Path<'_>, number: &Number) -> Result<(), Gramma
 }
 
 /// The innermost bound at one end, inclusive.
-fn bound(source: &Source<'_>, end: End, whole: bool) -> Result<Option<f64>, GrammarError> {
+fn bound(walk: &Walk<'_>, source: &Source<'_>, end: End, whole: bool) -> Result<Option<f64>, GrammarError> {
     let (inclusive, exclusive) = match end {
         End::Low => ("minimum", "exclusiveMinimum"),
         End::High => ("maximum", "exclusiveMaximum"),
@@ -154,7 +154,8 @@ fn bound(source: &Source<'_>, end: End, whole: bool) -> Result<Option<f64>, Gram
         let sign = if end == End::Low { 1 } else { -1 };
         let low = low(number, sign, is_exclusive, whole);
         if low > LARGEST {
-            return Err(source.path.at(key).unsupported("a bound beyond 64 bits"));
+            walk.cannot(&source.path.at(key), "a bound beyond 64 bits".to_owned())?;
+            continue;
         }
         found = Some(found.map_or(low, |other| other.max(low)));
     }

@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use super::names::{Names, Rule};
 use super::parts::{Parts, Source, list};
 use super::path::Path;
-use super::strings::check_pattern;
 use super::types::kind;
 use super::{GrammarError, MAX_PROPERTIES, Walk, range};
 
@@ -238,7 +237,8 @@ fn patterns<'a>(walk: &mut Walk<'a>, names: &[Names<'a>]) -> Result<(Patterns<'a
             let reason = format!("an object has more than {MAX_PATTERNS} patterns of names");
             return Err(GrammarError::TooLarge(reason));
         }
-        if check_pattern(walk, pattern, &path)? {
+        let others = patterns.iter().map(|(other, _): &(&str, _)| *other);
+        if walk.check_pattern(pattern, &path)? && walk.check_apart(pattern, others, &path)? {
             patterns.push((pattern, Names::parts_of_pattern(walk, names, pattern)?));
         } else {
             is_relaxed = true;

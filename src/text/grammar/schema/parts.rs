@@ -120,6 +120,8 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         trail.push(address);
+        // All of them are looked at, those that assert nothing, too.
+        self.spend(map.len())?;
         let mut has_own = false;
         for (key, value) in map {
             match key.as_str() {

@@ -25,7 +25,8 @@ pub(super) fn is_refused(key: &str) -> bool {
 }
 
 /// Refuses the keywords of a schema that cannot be enforced, or passes over them: all of them only narrow.
-pub(super) fn check<'a>(walk: &Walk<'a>, source: &Source<'a>) -> Result<(), GrammarError> {
+pub(super) fn check<'a>(walk: &mut Walk<'a>, source: &Source<'a>) -> Result<(), GrammarError> {
+    walk.spend(source.map.len())?;
     for (key, value) in source.map.iter().filter(|(key, _)| is_refused(key)) {
         let what = match key.as_str() {
             "uniqueItems" => {

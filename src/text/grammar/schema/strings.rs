@@ -6,9 +6,6 @@ use super::parts::Source;
 use super::path::Path;
 use super::{GrammarError, Walk, formats, range};
 
-/// Longest regular expression, bytes.
-pub(super) const MAX_PATTERN_BYTES: usize = 2_000;
-
 /// What schemas say about strings.
 #[derive(Default)]
 pub(super) struct Strings<'a> {
@@ -25,7 +22,7 @@ impl<'a> Strings<'a> {
         for source in sources {
             if let Some((pattern, path)) = text(source, "pattern")?
                 && !strings.patterns.contains(&pattern)
-                && check_pattern(walk, pattern, &path)?
+                && walk.check_pattern(pattern, &path)?
             {
                 walk.spend(1 + strings.patterns.len())?;
                 strings.patterns.push(pattern);
@@ -78,17 +75,4 @@ fn text<'a>(source: &Source<'a>, key: &'a str) -> Result<Option<(&'a str, Path<'
         Some((Value::String(text), path)) => Ok(Some((text, path))),
         Some((_, path)) => Err(path.invalid("expected a string")),
     }
-}
-
-/// Whether a pattern can be followed; if not, it is an error or may be passed over.
-pub(super) fn check_pattern(walk: &Walk<'_>, pattern: &str, path: &Path<'_>) -> Result<bool, GrammarError> {
-    if pattern.len() > MAX_PATTERN_BYTES {
-        let reason = format!("a pattern has more than {MAX_PATTERN_BYTES} bytes");
-        return Err(GrammarError::TooLarge(reason));
-    }
-    if ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|look| pattern.contains(look)) {
-        walk.cannot(path, "a pattern that looks ahead or behind".to_owned())?;
-        return Ok(false);
-    }
-    Ok(true)
 }

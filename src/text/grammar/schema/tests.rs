@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::strings::MAX_PATTERN_BYTES;
+use super::patterns::MAX_BYTES as MAX_PATTERN_BYTES;
 use super::*;
 
 /// A prepared schema, without definitions of any value.
@@ -208,7 +208,7 @@ fn what_cannot_be_enforced_is_named_with_its_place() {
         ),
         (
             json!({ "pattern": "^(?!a)" }),
-            "JSON schema at #/pattern: a pattern that looks ahead or behind cannot be enforced",
+            "JSON schema at #/pattern: a pattern that is no plain regular expression (look-around, \\b, back references, inner anchors) cannot be enforced",
         ),
         (
             json!({ "$ref": "http://example.com/schema" }),
@@ -283,6 +283,83 @@ fn what_would_grow_with_its_rewriting_does_not() {
     assert!(refusal(&json!({ "patternProperties": patterns })).contains("more than 64 patterns"));
     let options: Vec<Value> = (0..2_000).map(|value| json!({ "const": value })).collect();
     assert!(refusal(&json!({ "oneOf": options })).contains("oneOf"));
+    // Keys that assert nothing are looked at wherever they are referred to, and in every branch.
+    let mut notes: Map<String, Value> = (0..10_000).map(|n| (format!("note{n}"), n.into())).collect();
+    let options = vec![json!({ "$ref": "#/$defs/big" }); 4_900];
+    let schema = json!({ "anyOf": options, "$defs": { "big": notes } });
+    assert!(refusal(&schema).contains("it comes to more than 100000 values"));
+    notes.insert("type".into(), "string".into());
+    notes.insert("allOf".into(), json!([{ "anyOf": vec![true; 95] }, { "anyOf": vec![true; 95] }]));
+    assert!(refusal(&notes.into()).contains("it comes to more than 100000 values"));
+}
+
+#[test]
+fn what_is_said_of_properties_or_items_means_objects_or_arrays() {
+    for (schema, kind) in [
+        (json!({ "properties": { "age": { "type": "integer" } }, "required": ["age"] }), "object"),
+        (json!({ "properties": {} }), "object"),
+        (json!({ "required": ["a"], "description": "a" }), "object"),
+        (json!({ "additionalProperties": { "type": "string" } }), "object"),
+        (json!({ "allOf": [{ "required": ["a"] }, { "properties": { "a": true } }] }), "object"),
+        (json!({ "items": { "type": "string" } }), "array"),
+        (json!({ "prefixItems": [true] }), "array"),
+    ] {
+        for strict in [true, false] {
+            assert_eq!(shaped(&schema, strict)["type"], kind, "{schema}");
+        }
+        let nested = json!({ "type": "array", "items": schema });
+        assert_eq!(prepared(&nested)["items"]["type"], kind, "{schema}");
+    }
+    // Of several kinds, or of none.
+    for schema in [
+        json!({ "properties": { "a": true }, "minLength": 1 }),
+        json!({ "properties": { "a": true }, "minimum": 1 }),
+        json!({ "properties": { "a": true }, "items": { "type": "null" } }),
+        json!({ "additionalProperties": true }),
+    ] {
+        assert!(prepared(&schema).get("type").is_none(), "{schema}");
+    }
+    assert_eq!(prepared(&json!({ "properties": { "a": true }, "enum": [1] }))["enum"], json!([1]));
+}
+
+#[test]
+fn patterns_are_plain_regular_expressions() {
+    for pattern in [
+        r"^\bid\b",
+        r"(a)\1",
+        r"^(?=a)",
+        r"a(?!b)",
+        r"(?<=a)b",
+        "^(foo$|bar)x",
+        "(?<stop>a)b",
+        "(?P<stop>a)b",
+        "(",
+    ] {
+        let schema = json!({ "type": "string", "pattern": pattern });
+        assert!(refusal(&schema).starts_with("JSON schema at #/pattern: a pattern"), "{pattern}");
+        assert_eq!(shaped(&schema, false), json!({ "type": "string" }), "{pattern}");
+    }
+    for pattern in [r"^\(?=x", "[(?=]", r"^[\w.]+@\d{2,}$", "(?<name>a)", "^(a|b)$"] {
+        let schema = json!({ "type": "string", "pattern": pattern });
+        assert_eq!(prepared(&schema), schema);
+    }
+}
+
+#[test]
+fn names_follow_one_pattern() {
+    let schema = json!({
+        "type": "object", "patternProperties": { "^a": { "type": "string" }, "b$": { "type": "null" }, "^x": true },
+        "additionalProperties": false
+    });
+    assert!(
+        refusal(&schema).starts_with("JSON schema at #/patternProperties/b$: that names may follow"),
+        "{}",
+        refusal(&schema)
+    );
+    let left = shaped(&schema, false);
+    assert_eq!(left["patternProperties"], json!({ "^a": { "type": "string" }, "^x": any() }));
+    // Names that follow the other one are among the rest.
+    assert_eq!(left["additionalProperties"], any());
 }
 
 #[test]
@@ -309,6 +386,10 @@ fn what_cannot_be_enforced_is_left_to_the_model_unless_strict() {
         (
             json!({ "oneOf": [{ "type": "string" }, { "type": "string", "minLength": 2 }] }),
             json!({ "anyOf": [{ "type": "string" }, { "type": "string", "minLength": 2 }] }),
+        ),
+        (
+            json!({ "type": "string", "minLength": 1, "minimum": 1e19, "maximum": -1e300 }),
+            json!({ "type": "string", "minLength": 1 }),
         ),
     ] {
         assert!(matches!(prepare(&schema, true), Err(GrammarError::Unsupported { .. })), "{schema}");
