@@ -14,6 +14,9 @@ use super::{CallPart, GrammarError, ThinkingTags, Thoughts, Tool, ToolFormat, sc
 
 /// Most calls of one turn.
 const MAX_CALLS: usize = 32;
+/// Most characters of an argument's name that its schema does not list: with four bytes each they are few enough for the
+/// parser.
+const MAX_NAME: usize = 62;
 /// Most values in all schemas of a grammar together, as they are given and as they are prepared.
 const MAX_VALUES: usize = 100_000;
 
@@ -170,6 +173,13 @@ impl Rules {
                     format!("({})", texts.join(" | "))
                 }
                 CallPart::Optional(parts) => format!("({})?", self.parts(parts, way)?),
+                CallPart::Repeated(parts) => format!("({})*", self.parts(parts, way)?),
+                CallPart::Name { before, after, except } => {
+                    let (before, after) = (regex_of(before), regex_of(after));
+                    let name = format!("[^\\s>]([^>\\n]{{0,{}}}[^\\s>])?", MAX_NAME - 2);
+                    let except = any_of(except.iter().copied());
+                    self.rule("[lazy]", &format!("/{before}{name}{after}/ & ~/{before}{except}{after}/"))
+                }
                 CallPart::Text { without } => {
                     // The text and what ends it are one: where it ends is seen only then.
                     let end = rest.next_if(|part| matches!(part, CallPart::Literal(_)));

@@ -3,6 +3,8 @@
 //! Such elements have no types: a text stands bare in them, everything else as JSON. Which of the two it is follows from
 //! the schema, and both sides ask here: the grammar, which makes a model write a value, and the parser, which reads it.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 /// Texts that a bare value cannot hold: the parser takes them for the end of its element.
@@ -56,6 +58,88 @@ pub(super) fn are_listed(schema: &Value) -> bool {
     let required = map.get("required").and_then(Value::as_array);
     !APPLYING.iter().chain(ABOUT_ALL).any(|key| map.contains_key(*key))
         && required.is_none_or(|names| names.iter().all(named))
+}
+
+/// Keywords by which arguments may come in that are not listed.
+const ABOUT_MORE: &[&str] = &[
+    "$dynamicRef",
+    "$recursiveRef",
+    "anyOf",
+    "oneOf",
+    "if",
+    "patternProperties",
+    "dependencies",
+    "dependentSchemas",
+];
+/// Schema of an argument of which nothing is known.
+static UNKNOWN: Value = Value::Null;
+
+/// The arguments that a tool takes, as far as its schema lists them.
+#[derive(Debug)]
+pub(super) struct Arguments<'a> {
+    /// Name and schema of each.
+    pub(super) listed: Vec<(&'a str, &'a Value)>,
+    /// Names of those that must be there.
+    pub(super) required: HashSet<&'a str>,
+    /// What others fit, if there may be others.
+    pub(super) others: Option<&'a Value>,
+}
+
+impl<'a> Arguments<'a> {
+    /// Those of a schema of all arguments.
+    pub(super) fn of(root: &'a Value) -> Self {
+        let layers = layers(root, &["allOf"]);
+        let (mut listed, mut names, mut required) = (Vec::new(), HashSet::new(), HashSet::new());
+        for layer in &layers {
+            let properties = layer["properties"].as_object().into_iter().flatten();
+            listed.extend(properties.filter(|(name, _)| names.insert(name.as_str())));
+            required.extend(layer["required"].as_array().into_iter().flatten().filter_map(Value::as_str));
+        }
+        let has = |key: &str| layers.iter().any(|layer| layer.get(key).is_some());
+        // A search that was cut short has not seen all.
+        let unknown = layers.len() == MAX_SCHEMAS
+            || ABOUT_MORE.iter().any(|key| has(key))
+            || required.iter().any(|name| !names.contains(name));
+        let others = if unknown { Some(&UNKNOWN) } else { additional(&layers) };
+        Self {
+            listed: listed.into_iter().map(|(name, schema)| (name.as_str(), schema)).collect(),
+            required,
+            others,
+        }
+    }
+}
+
+/// The schema of the argument of this name; [`Value::Null`] if none is known.
+pub(super) fn schema_of<'a>(name: &str, root: &'a Value) -> &'a Value {
+    let layers = layers(root, &["allOf", "anyOf", "oneOf"]);
+    let listed = layers.iter().find_map(|layer| layer.get("properties")?.get(name));
+    listed.or_else(|| additional(&layers)).unwrap_or(&UNKNOWN)
+}
+
+/// What arguments fit that are not listed, if any of these schemas says that there may be some.
+fn additional<'a>(layers: &[&'a Value]) -> Option<&'a Value> {
+    let said = layers.iter().flat_map(|layer| {
+        ["additionalProperties", "unevaluatedProperties"].into_iter().filter_map(|key| layer.get(key))
+    });
+    said.into_iter().find(|schema| **schema != Value::Bool(false))
+}
+
+/// A schema and those that it consists of, by reference or by one of these keywords: as many as are looked at.
+fn layers<'a>(root: &'a Value, keys: &[&str]) -> Vec<&'a Value> {
+    let mut layers = vec![root];
+    let mut at = 0;
+    while let Some(&schema) = layers.get(at) {
+        let parts = keys.iter().filter_map(|key| schema.get(*key)?.as_array()).flatten();
+        let parts = target(schema, root).into_iter().chain(parts);
+        layers.extend(parts.take(MAX_SCHEMAS - layers.len()).collect::<Vec<_>>());
+        at += 1;
+    }
+    layers
+}
+
+/// The schema that one refers to.
+fn target<'a>(schema: &Value, root: &'a Value) -> Option<&'a Value> {
+    root.pointer(schema.get("$ref")?.as_str()?.strip_prefix('#')?)
 }
 
 /// How a value is written.
@@ -202,8 +286,7 @@ fn collect_types<'a>(schema: &'a Value, root: &'a Value, budget: &mut usize, typ
             collect_types(inner, root, budget, types);
         }
     }
-    let target = schema["$ref"].as_str().and_then(|reference| root.pointer(reference.strip_prefix('#')?));
-    if let Some(target) = target {
+    if let Some(target) = target(schema, root) {
         collect_types(target, root, budget, types);
     }
     for value in schema["enum"].as_array().into_iter().flatten().chain(schema.get("const")) {
@@ -286,6 +369,45 @@ mod tests {
         ] {
             assert!(!are_listed(&schema), "{schema}");
         }
+    }
+
+    #[test]
+    fn arguments_are_found_where_a_schema_is_composed() {
+        let definitions = json!({"A": {"properties": {"a": {"type": "integer"}}, "required": ["a"]},
+            "loop": {"$ref": "#/$defs/loop"}});
+        for (schema, names, required, others) in [
+            (json!({"$ref": "#/$defs/A"}), vec!["a"], vec!["a"], None),
+            (
+                json!({"properties": {"b": {}}, "allOf": [{"$ref": "#/$defs/A"}]}),
+                vec!["b", "a"],
+                vec!["a"],
+                None,
+            ),
+            (json!({"properties": {"b": {}}, "additionalProperties": false}), vec!["b"], vec![], None),
+            (json!({"type": "object"}), vec![], vec![], None),
+            (json!({"additionalProperties": true}), vec![], vec![], Some(json!(true))),
+            (
+                json!({"additionalProperties": {"type": "null"}}),
+                vec![],
+                vec![],
+                Some(json!({"type": "null"})),
+            ),
+            (json!({"properties": {"b": {}}, "required": ["c"]}), vec!["b"], vec!["c"], Some(json!(null))),
+            (json!({"anyOf": [{"$ref": "#/$defs/A"}]}), vec![], vec![], Some(json!(null))),
+            (json!({"$ref": "#/$defs/loop"}), vec![], vec![], Some(json!(null))),
+        ] {
+            let mut root = schema.clone();
+            root["$defs"] = definitions.clone();
+            let found = Arguments::of(&root);
+            assert_eq!(found.listed.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names, "{schema}");
+            assert_eq!(found.required, required.into_iter().collect(), "{schema}");
+            assert_eq!(found.others.cloned(), others, "{schema}");
+        }
+        let root = json!({"$defs": definitions, "oneOf": [{"type": "null"}, {"$ref": "#/$defs/A"}],
+            "additionalProperties": {"type": "boolean"}});
+        assert_eq!(schema_of("a", &root), &json!({"type": "integer"}));
+        assert_eq!(schema_of("b", &root), &json!({"type": "boolean"}));
+        assert_eq!(schema_of("b", &root["oneOf"]), &Value::Null);
     }
 
     #[test]

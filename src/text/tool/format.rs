@@ -5,10 +5,10 @@
 //! the [`parser`](super::ToolParser), which reads more than it says here because models err, and the grammar, which
 //! makes a model write calls and has it write them exactly so.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Tool;
-use super::argument::{self, Writing};
+use super::argument::{self, Arguments, Writing};
 
 /// Longest text between a mark and the arguments: a name, and what stands around it.
 pub(super) const MAX_NAME_BYTES: usize = 256;
@@ -72,6 +72,17 @@ pub enum CallPart<'a> {
     OneOf(Vec<String>),
     /// These parts, or nothing.
     Optional(Vec<CallPart<'a>>),
+    /// These parts, any number of times.
+    Repeated(Vec<CallPart<'a>>),
+    /// The tag that begins an argument: a name that is none of `except`, between two texts.
+    Name {
+        /// Before the name.
+        before: &'static str,
+        /// After it; the name does not hold its first character.
+        after: &'static str,
+        /// Names that have a tag of their own.
+        except: Vec<&'a str>,
+    },
 }
 
 const BASE: ToolFormat = ToolFormat {
@@ -281,8 +292,8 @@ impl ToolFormat {
                 (!is_plain || len > MAX_NAME_BYTES).then_some(&tool.name)
             }
             Form::Elements => {
-                let arguments = tool.parameters["properties"].as_object().into_iter().flat_map(Map::keys);
-                std::iter::once(&tool.name).chain(arguments).map(String::as_str).find(|name| !is_apart(name))
+                let arguments = Arguments::of(&tool.parameters).listed.into_iter().map(|(name, _)| name);
+                std::iter::once(tool.name.as_str()).chain(arguments).find(|name| !is_apart(name))
             }
         }
     }
@@ -345,20 +356,25 @@ fn arguments_schema(tool: &Tool) -> Value {
     Value::Object(schema)
 }
 
-/// A call in elements. Texts stand bare, everything else as JSON.
+/// A call in elements. Texts stand bare, everything else as JSON. Behind the arguments that are listed may come others,
+/// where the schema lets them and need not be followed exactly.
 fn elements(tool: &Tool) -> Vec<CallPart<'_>> {
-    let properties = tool.parameters["properties"].as_object();
-    let required = |name: &str| {
-        tool.parameters["required"].as_array().is_some_and(|names| names.iter().any(|other| other == name))
-    };
+    let arguments = Arguments::of(&tool.parameters);
+    let element =
+        |tag, schema| vec![tag, value(schema, tool), CallPart::Literal("\n</parameter>\n".to_owned())];
     let mut parts = vec![CallPart::Literal(format!("<function={}>\n", tool.name))];
-    for (name, schema) in properties.into_iter().flatten() {
-        let element = vec![
-            CallPart::Literal(format!("<parameter={name}>\n")),
-            value(schema, tool),
-            CallPart::Literal("\n</parameter>\n".to_owned()),
-        ];
-        if required(name) { parts.extend(element) } else { parts.push(CallPart::Optional(element)) }
+    for (name, schema) in &arguments.listed {
+        let element = element(CallPart::Literal(format!("<parameter={name}>\n")), schema);
+        if arguments.required.contains(name) {
+            parts.extend(element);
+        } else {
+            parts.push(CallPart::Optional(element));
+        }
+    }
+    if let Some(schema) = arguments.others.filter(|_| !tool.strict) {
+        let except = arguments.listed.iter().map(|(name, _)| *name).collect();
+        let tag = CallPart::Name { before: "<parameter=", after: ">\n", except };
+        parts.push(CallPart::Repeated(element(tag, schema)));
     }
     parts.push(CallPart::Literal("</function>".to_owned()));
     parts

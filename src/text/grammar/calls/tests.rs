@@ -358,3 +358,70 @@ fn schemas_of_all_tools_together_are_bounded() {
     assert!(matches!(refused, GrammarError::TooLarge(_)), "{refused}");
     Grammar::new(&vocabulary, &GrammarSpec::Calls(calls(false)), None).unwrap();
 }
+
+#[test]
+fn arguments_that_are_not_listed_can_be_given_where_the_schema_lets_them() {
+    let (vocabulary, _) = vocabulary();
+    let format = ToolFormat::named("elements").unwrap();
+    let argument = |name: &str, value: &str| format!("<parameter={name}>\n{value}\n</parameter>\n");
+    let call = |arguments: &str| format!("<tool_call>\n<function=f>\n{arguments}</function>\n</tool_call>");
+    let definition = json!({"A": {"type": "object", "required": ["a"],
+        "properties": {"a": {"type": "integer"}, "b": {"type": "string"}}}});
+    for (schema, good, bad) in [
+        (
+            json!({"$ref": "#/$defs/A"}),
+            vec![(argument("a", "1") + &argument("b", "2"), json!({"a": 1, "b": "2"}))],
+            vec![String::new(), argument("a", "x"), argument("a", "1") + &argument("c", "1")],
+        ),
+        (
+            json!({"properties": {"c": {"type": "null"}}, "allOf": [{"$ref": "#/$defs/A"}]}),
+            vec![(argument("c", "null") + &argument("a", "1"), json!({"c": null, "a": 1}))],
+            vec![argument("c", "null")],
+        ),
+        (
+            json!({"type": "object", "additionalProperties": true}),
+            vec![
+                (argument("x y", "some text"), json!({"x y": "some text"})),
+                (
+                    argument("a", "1") + &argument("ab", "") + &argument("ä", "é"),
+                    json!({"a": "1", "ab": "", "ä": "é"}),
+                ),
+                (String::new(), json!({})),
+            ],
+            vec![argument(" a", "1"), argument("", "1"), argument("a>", "1"), argument(&"a".repeat(70), "1")],
+        ),
+        (
+            json!({"additionalProperties": {"type": "integer"}, "properties": {"ab": {"type": "string"}}}),
+            vec![(
+                argument("ab", "1") + &argument("abc", "2") + &argument("a", "3"),
+                json!({"ab": "1", "abc": 2, "a": 3}),
+            )],
+            vec![argument("x", "y"), argument("a", "1") + &argument("ab", "1")],
+        ),
+        (
+            json!({"properties": {"a": {"type": "integer"}}, "required": ["z"]}),
+            vec![(argument("z", "1"), json!({"z": "1"}))],
+            vec![argument("a", "x")],
+        ),
+        (
+            json!({"anyOf": [{"$ref": "#/$defs/A"}, {"type": "object", "properties": {}}]}),
+            vec![(argument("a", "1"), json!({"a": 1}))],
+            vec![],
+        ),
+    ] {
+        let mut whole = schema.clone();
+        whole["$defs"] = definition.clone();
+        let tools = vec![Tool::new("f", "", whole, false)];
+        let grammar = grammar(&vocabulary, format, tools.clone(), false);
+        for (arguments, value) in good {
+            let text = call(&arguments);
+            assert!(takes(&grammar, &text), "{schema}: {text}");
+            let (content, calls) = read(format, &tools, &text);
+            assert_eq!((content.as_str(), calls.len()), ("", 1), "{text}");
+            assert_eq!(Value::from(calls[0].arguments.clone()), value, "{schema}: {text}");
+        }
+        for arguments in bad {
+            assert!(!takes(&grammar, &call(&arguments)), "{schema}: {arguments}");
+        }
+    }
+}

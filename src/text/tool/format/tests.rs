@@ -20,7 +20,8 @@ fn example(format: &ToolFormat, tool: &Tool) -> String {
                 CallPart::Argument { .. } => out.push('2'),
                 CallPart::Text { .. } => out.push_str("Paris"),
                 CallPart::OneOf(texts) => out.push_str(&texts[0]),
-                CallPart::Optional(parts) => write(parts, out),
+                CallPart::Optional(parts) | CallPart::Repeated(parts) => write(parts, out),
+                CallPart::Name { before, after, .. } => out.extend([*before, "more", *after]),
             }
         }
     }

@@ -160,7 +160,7 @@ fn name<'a>(text: &'a str, at: &mut usize, from: usize) -> Result<&'a str, Outco
 
 /// The schema of an argument.
 fn schema<'a>(key: &str, tool: &'a Tool) -> &'a Value {
-    &tool.parameters["properties"][key]
+    argument::schema_of(key, &tool.parameters)
 }
 
 /// How the value of an argument is written.
