@@ -8,6 +8,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
@@ -23,7 +24,8 @@ const FOLDER: &str = ".blobs";
 const UPLOAD_PREFIX: &str = ".upload-";
 /// How long a file stays that nobody asks for.
 const KEPT: Duration = Duration::from_hours(1);
-/// Bytes of the disk that uploads leave free: the machine needs some, and so does the model to be made.
+/// Bytes of the disk that an upload leaves free: the machine needs some, and so does the model to be made. Uploads at the
+/// same time do not know of each other: together they may leave less, by [`CHECKED_BYTES`] each, before they are refused.
 const SPARE_BYTES: u64 = 256 << 20;
 /// Bytes of an upload after which the free space is looked at again.
 const CHECKED_BYTES: u64 = 64 << 20;
@@ -150,7 +152,8 @@ impl Blobs {
     }
 
     /// Reads a file that was found, and removes it if it is not any more what was uploaded: nothing in it would tell, and
-    /// while it is there nobody uploads it again. Ends early, as if all were well, once `stop` says so.
+    /// while it is there nobody uploads it again. What was uploaded anew meanwhile stays. Ends early, as if all were well,
+    /// once `stop` says so.
     ///
     /// # Errors
     ///
@@ -173,8 +176,24 @@ impl Blobs {
         if hex(&hash.finalize()) == digest.0 {
             return Ok(());
         }
-        fs::remove_file(&path).map_err(BlobError::Read)?;
+        self.remove_if_same(&path, &file).map_err(BlobError::Read)?;
         Err(BlobError::Damaged { digest: digest.clone() })
+    }
+
+    /// Removes the file at `path` if it still is `file`.
+    fn remove_if_same(&self, path: &Path, file: &File) -> io::Result<()> {
+        let lock = self.lock()?;
+        let read = file.metadata()?;
+        let is_same = |now: &fs::Metadata| (now.dev(), now.ino()) == (read.dev(), read.ino());
+        match fs::metadata(path) {
+            Ok(now) if is_same(&now) => fs::remove_file(path)?,
+            // Removed, or uploaded anew.
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        drop(lock);
+        Ok(())
     }
 
     /// Begins to write a file that is to have the digest `expected`, and `bytes` if that is known.
@@ -196,11 +215,9 @@ impl Blobs {
         })
     }
 
-    /// Held while a file is looked for and touched, or looked at and removed. It ends with the file.
+    /// Held while a file is looked for and touched, looked at and removed, or put in its place. It ends with the file.
     fn lock(&self) -> io::Result<File> {
-        let lock = File::open(&self.folder)?;
-        lock.lock()?;
-        Ok(lock)
+        lock(&self.folder)
     }
 
     /// Removes files that nobody has asked for in a while, and what was left of uploads that never ended. Says how many.
@@ -268,6 +285,12 @@ impl Drop for HeldBlob {
     }
 }
 
+fn lock(folder: &Path) -> io::Result<File> {
+    let lock = File::open(folder)?;
+    lock.lock()?;
+    Ok(lock)
+}
+
 /// Bytes that are free where `folder` is; `None` where nobody says.
 fn free_bytes(folder: &Path) -> Option<u64> {
     let status = rustix::fs::statvfs(folder).ok()?;
@@ -321,7 +344,9 @@ impl Upload {
         }
         self.file.as_file().sync_all()?;
         let target = self.folder.join(found.file_name());
+        let lock = lock(&self.folder)?;
         self.file.persist(target).map_err(|error| error.error)?;
+        drop(lock);
         // Whoever was told that it is kept finds it after a loss of power, too.
         File::open(&self.folder)?.sync_all()?;
         Ok(())
@@ -415,27 +440,68 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_not_removed_meanwhile() {
+    fn whoever_asks_and_whoever_removes_wait_for_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         let blobs = Blobs::new(dir.path());
         let digest = Digest::of(b"abc");
-        for _ in 0..50 {
-            let mut upload = blobs.upload(digest.clone(), Some(3)).unwrap();
+        let mut upload = blobs.upload(digest.clone(), Some(3)).unwrap();
+        upload.write(b"abc").unwrap();
+        upload.finish().unwrap();
+        let path = blobs.folder.join(digest.file_name());
+        let file = File::options().write(true).open(&path).unwrap();
+        let long_ago = SystemTime::now() - 2 * KEPT;
+        let modified = || file.metadata().unwrap().modified().unwrap();
+        for asks in [false, true] {
+            file.set_modified(long_ago).unwrap();
+            let lock = blobs.lock().unwrap();
+            std::thread::scope(|scope| {
+                let (started, begun) = std::sync::mpsc::channel();
+                let (blobs, digest) = (&blobs, &digest);
+                let other = scope.spawn(move || {
+                    started.send(()).unwrap();
+                    if asks { usize::from(blobs.find(digest).is_some()) } else { blobs.prune() }
+                });
+                begun.recv().unwrap();
+                // Whoever does not wait is done in a moment. Whoever waits finds what is true afterwards.
+                let moment = std::time::Instant::now() + Duration::from_millis(100);
+                while !other.is_finished() && std::time::Instant::now() < moment {
+                    std::thread::yield_now();
+                }
+                assert!(path.is_file() && modified() < long_ago + KEPT, "asks: {asks}");
+                if asks {
+                    fs::remove_file(&path).unwrap();
+                } else {
+                    file.set_modified(SystemTime::now()).unwrap();
+                }
+                drop(lock);
+                assert_eq!(other.join().unwrap(), 0, "asks: {asks}");
+            });
+        }
+    }
+
+    #[test]
+    fn what_was_uploaded_anew_is_not_removed_for_what_was_there_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(dir.path());
+        let digest = Digest::of(b"abc");
+        let put = || {
+            let mut upload = blobs.upload(digest.clone(), None).unwrap();
             upload.write(b"abc").unwrap();
             upload.finish().unwrap();
-            let path = blobs.folder.join(digest.file_name());
-            File::options()
-                .write(true)
-                .open(&path)
-                .unwrap()
-                .set_modified(SystemTime::now() - 2 * KEPT)
-                .unwrap();
-            let found = std::thread::scope(|scope| {
-                scope.spawn(|| blobs.prune());
-                blobs.find(&digest)
-            });
-            assert_eq!(found.is_some(), path.is_file());
-        }
+        };
+        put();
+        let path = blobs.find(&digest).unwrap();
+        fs::write(&path, b"abd").unwrap();
+        let anew = std::cell::Cell::new(false);
+        // It is replaced once the damaged one is open.
+        let stop = || {
+            if !anew.replace(true) {
+                put();
+            }
+            false
+        };
+        assert!(matches!(blobs.check(&digest, &stop), Err(BlobError::Damaged { .. })));
+        assert_eq!(fs::read(path).unwrap(), b"abc");
     }
 
     #[test]

@@ -15,12 +15,14 @@
 //! which the schema says nothing nest two dozen levels deep at most.
 
 mod calls;
+mod compiler;
 mod error;
 mod lark;
 mod mask;
 mod schema;
 mod vocabulary;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -29,7 +31,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 pub use calls::Calls;
-use calls::Fit;
+use calls::Made;
 pub use error::GrammarError;
 pub use mask::TokenMask;
 pub(crate) use vocabulary::Vocabulary;
@@ -78,11 +80,11 @@ impl Grammar {
         spec: &GrammarSpec,
         thoughts: Option<Thoughts<'_>>,
     ) -> Result<Self, GrammarError> {
-        let matcher = match spec {
-            GrammarSpec::JsonObject => Self::json(vocabulary, &json!({ "type": "object" }), true, thoughts)?,
-            GrammarSpec::JsonSchema { schema, strict } => Self::json(vocabulary, schema, *strict, thoughts)?,
-            GrammarSpec::Calls(calls) => Self::calls(vocabulary, calls, thoughts)?,
-        };
+        let matcher = compiler::on_large_stack(|| match spec {
+            GrammarSpec::JsonObject => Self::json(vocabulary, &json!({ "type": "object" }), true, thoughts),
+            GrammarSpec::JsonSchema { schema, strict } => Self::json(vocabulary, schema, *strict, thoughts),
+            GrammarSpec::Calls(calls) => Self::calls(vocabulary, calls, thoughts),
+        })?;
         Ok(Self(Arc::new(Mutex::new(matcher))))
     }
 
@@ -100,15 +102,29 @@ impl Grammar {
         calls: &Calls,
         thoughts: Option<Thoughts<'_>>,
     ) -> Result<Matcher, GrammarError> {
-        let compile = |fit| vocabulary.compile(calls::calls(calls, fit, thoughts)?);
-        match compile(Fit::Schema) {
-            // The schema of some tool, and nobody has promised to follow it.
-            Err(GrammarError::Refused(_) | GrammarError::TooComplex(_))
-                if calls.tools.iter().any(|tool| !tool.strict) =>
-            {
-                compile(Fit::Strict)
+        let mut refused = HashMap::new();
+        loop {
+            let Made { grammar, fitted, left } = calls::calls(calls, &refused, thoughts)?;
+            match vocabulary.compile(grammar) {
+                // The schema of some tool, and nobody has promised to follow it.
+                Err(error @ (GrammarError::Refused(_) | GrammarError::TooComplex(_)))
+                    if !fitted.is_empty() =>
+                {
+                    let is_first = refused.is_empty();
+                    if is_first {
+                        refused = compiler::refused(vocabulary, &fitted);
+                    }
+                    if !is_first || refused.is_empty() {
+                        refused.extend(fitted.iter().map(|schema| (schema.to_string(), error.clone())));
+                    }
+                }
+                other => {
+                    for (tool, error) in left {
+                        tracing::info!(tool, %error, "arguments of a tool are not held to their schema");
+                    }
+                    return other;
+                }
             }
-            other => other,
         }
     }
 

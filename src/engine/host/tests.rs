@@ -280,6 +280,8 @@ async fn a_busy_model_is_unloaded_when_its_requests_have_ended() {
         let (host, model) = (Arc::clone(&host), Arc::clone(&model));
         tokio::spawn(async move { host.unload(&model).await.unwrap() })
     };
+    // It is asked for while the texts are held.
+    eventually(|| host.requests() == 2).await;
     desk.permit(None);
     assert_eq!(firsts(answer).await, [1.0, 2.0]);
     assert!(unloading.await.unwrap());

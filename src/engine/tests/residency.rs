@@ -124,7 +124,7 @@ async fn unloading_waits_for_running_requests() {
         let (engine, model) = (engine.clone(), Arc::clone(&model));
         async move { engine.unload(&model).await.unwrap() }
     });
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    eventually(|| engine.counters().queued == 1).await;
     world.permit_all();
     assert!(unload.await.unwrap());
     assert_eq!(read(generation).await.0, "bcd");

@@ -19,6 +19,8 @@ const MAX_CALLS: usize = 32;
 const MAX_NAME: usize = 62;
 /// Most values in all schemas of a grammar together, as they are given and as they are prepared.
 const MAX_VALUES: usize = 100_000;
+/// Most work on all of them, in values that are looked at or written; whatever is left out in the end has its share.
+const MAX_WORK: usize = 4 * MAX_VALUES;
 
 /// The calls that an answer is to hold.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,13 +36,14 @@ pub struct Calls {
     pub many: bool,
 }
 
-/// How close the arguments of tools come to their schemas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fit {
-    /// As close as they can.
-    Schema,
-    /// Arguments of tools that are not strict are any object.
-    Strict,
+/// A grammar of calls.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) grammar: TopLevelGrammar,
+    /// The schemas in it that nobody has promised to follow, prepared.
+    pub(super) fitted: Vec<Value>,
+    /// Tools whose arguments, or some of them, are not held to their schema, and why.
+    pub(super) left: Vec<(String, GrammarError)>,
 }
 
 /// How the arguments of one tool are written.
@@ -54,7 +57,8 @@ enum Way {
     Open,
 }
 
-/// Returns the grammar of calls.
+/// Returns the grammar of calls. `refused` are prepared schemas, as text, that the compiler does not take; where nobody has
+/// promised to follow them they are left to the model.
 ///
 /// # Errors
 ///
@@ -62,19 +66,22 @@ enum Way {
 /// format has no room for.
 pub(super) fn calls(
     calls: &Calls,
-    fit: Fit,
+    refused: &HashMap<String, GrammarError>,
     thoughts: Option<Thoughts<'_>>,
-) -> Result<TopLevelGrammar, GrammarError> {
+) -> Result<Made, GrammarError> {
     let mut rules = Rules {
         lark: String::new(),
         schemas: Vec::new(),
         names: HashMap::new(),
         count: 0,
         values: 0,
+        work: 0,
+        refused,
+        fitted: Vec::new(),
+        left: Vec::new(),
         format: calls.format,
     };
-    let names =
-        Tool::distinct(&calls.tools).map(|tool| rules.call(tool, fit)).collect::<Result<Vec<_>, _>>()?;
+    let names = Tool::distinct(&calls.tools).map(|tool| rules.call(tool)).collect::<Result<Vec<_>, _>>()?;
     if names.is_empty() {
         return Err(GrammarError::Refused("a call is demanded, but there are no tools".into()));
     }
@@ -87,7 +94,7 @@ pub(super) fn calls(
         if calls.text { rules.with_text(|begin| turn(begin, &end)) } else { turn(&literal(begin), &end) };
     let thoughts = thoughts
         .map_or_else(Default::default, |thoughts| (before_answer(thoughts), thoughts_rules(thoughts)));
-    let Rules { lark: rules, schemas, .. } = rules;
+    let Rules { lark: rules, schemas, fitted, left, .. } = rules;
     let lark = format!(
         "start: {}answer\nanswer: {start}\ncall: {}\n{rules}{}",
         thoughts.0,
@@ -96,11 +103,11 @@ pub(super) fn calls(
     );
     let mut grammars = vec![GrammarWithLexer::from_lark(lark)];
     grammars.extend(schemas);
-    Ok(TopLevelGrammar { grammars, max_tokens: None })
+    Ok(Made { grammar: TopLevelGrammar { grammars, max_tokens: None }, fitted, left })
 }
 
 /// Rules in the making.
-struct Rules {
+struct Rules<'a> {
     lark: String,
     schemas: Vec<GrammarWithLexer>,
     /// Names of these by what they are.
@@ -109,30 +116,41 @@ struct Rules {
     count: usize,
     /// Values in the schemas so far.
     values: usize,
+    /// Work on them so far.
+    work: usize,
+    refused: &'a HashMap<String, GrammarError>,
+    fitted: Vec<Value>,
+    left: Vec<(String, GrammarError)>,
     format: &'static ToolFormat,
 }
 
-impl Rules {
+impl Rules<'_> {
     /// Adds the rule of a call and returns its name.
-    fn call(&mut self, tool: &Tool, fit: Fit) -> Result<String, GrammarError> {
+    fn call(&mut self, tool: &Tool) -> Result<String, GrammarError> {
         if let Some(name) = self.format.unwritable(tool) {
             return Err(GrammarError::Name(name.to_owned()));
         }
-        let way = match fit {
-            _ if tool.strict => Way::Strict,
-            // A schema as large as that is not looked at any further.
-            Fit::Schema if self.count(&tool.parameters).is_ok() => Way::Fitting,
-            Fit::Schema | Fit::Strict => Way::Open,
-        };
-        if way == Way::Strict {
-            if !self.format.holds(tool) {
-                let what =
-                    "what is said of all arguments together, in a call as this model writes it,".into();
-                return Err(GrammarError::Unsupported { path: "#".into(), what });
-            }
-            self.count(&tool.parameters)?;
+        if tool.strict && !self.format.holds(tool) {
+            let what = "what is said of all arguments together, in a call as this model writes it,".into();
+            return Err(GrammarError::Unsupported { path: "#".into(), what });
         }
+        let way = match self.count(&tool.parameters) {
+            Ok(()) if tool.strict => Way::Strict,
+            Ok(()) => Way::Fitting,
+            Err(error) if tool.strict => return Err(error),
+            // A schema as large as that is not looked at any further.
+            Err(error) => {
+                self.left.push((tool.name.clone(), error));
+                Way::Open
+            }
+        };
+        let left = self.left.len();
         let body = self.parts(&self.format.call(tool), way)?;
+        // One reason is enough for each, and those of its arguments do not know its name.
+        self.left.truncate(left + 1);
+        if let Some((name, _)) = self.left.get_mut(left) {
+            name.clone_from(&tool.name);
+        }
         Ok(self.rule("", &body))
     }
 
@@ -198,28 +216,39 @@ impl Rules {
 
     /// The rule of JSON that fits a schema, whose references lead into `root`, or else one that accepts more.
     fn json(&mut self, schema: &Value, root: &Value, open: &Value, way: Way) -> Result<String, GrammarError> {
-        let followed = match way {
-            Way::Open => None,
-            Way::Strict | Way::Fitting => {
-                let prepared = schema::prepare_in(schema, root, way == Way::Strict);
-                Some(prepared.and_then(|prepared| self.schema(prepared, true)))
+        if way != Way::Open {
+            match self.fitting(schema, root, way) {
+                Err(error) if way == Way::Fitting => self.left.push((String::new(), error)),
+                other => return other,
             }
-        };
-        match followed {
-            Some(Err(error)) if way == Way::Strict => Err(error),
-            Some(Ok(rule)) => Ok(rule),
-            _ => self.schema(schema::prepare(open, false)?, false),
         }
+        self.schema(schema::prepare(open, false)?, Way::Open)
+    }
+
+    fn fitting(&mut self, schema: &Value, root: &Value, way: Way) -> Result<String, GrammarError> {
+        if self.work > MAX_WORK {
+            return Err(GrammarError::TooLarge(format!(
+                "with all tools it comes to more than {MAX_WORK} values once references are followed"
+            )));
+        }
+        let prepared = schema::prepare_in(schema, root, way == Way::Strict, &mut self.work)?;
+        self.schema(prepared, way)
     }
 
     /// The rule of JSON that fits a prepared schema. Those that are the same share it.
-    fn schema(&mut self, prepared: Value, counted: bool) -> Result<String, GrammarError> {
+    fn schema(&mut self, prepared: Value, way: Way) -> Result<String, GrammarError> {
         let text = prepared.to_string();
+        if let Some(error) = self.refused.get(&text).filter(|_| way == Way::Fitting) {
+            return Err(error.clone());
+        }
         if let Some(known) = self.names.get(&text) {
             return Ok(format!("@{known}"));
         }
-        if counted {
+        if way != Way::Open {
             self.count(&prepared)?;
+        }
+        if way == Way::Fitting {
+            self.fitted.push(prepared.clone());
         }
         let name = format!("s{}", self.schemas.len());
         self.names.insert(text, name.clone());

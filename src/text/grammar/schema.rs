@@ -64,11 +64,17 @@ const ESCAPES: &str = "nrbtf\\\"";
 ///
 /// [`GrammarError::Invalid`], [`GrammarError::Unsupported`] and [`GrammarError::TooLarge`].
 pub(super) fn prepare(schema: &Value, strict: bool) -> Result<Value, GrammarError> {
-    prepare_in(schema, schema, strict)
+    prepare_in(schema, schema, strict, &mut 0)
 }
 
-/// Does so for a schema whose references lead into `root`.
-pub(super) fn prepare_in(schema: &Value, root: &Value, strict: bool) -> Result<Value, GrammarError> {
+/// Does so for a schema whose references lead into `root`. What was looked at or written is added to `spent`, in values,
+/// also if it fails.
+pub(super) fn prepare_in(
+    schema: &Value,
+    root: &Value,
+    strict: bool,
+    spent: &mut usize,
+) -> Result<Value, GrammarError> {
     check_size(schema, 0, &mut 0)?;
     let mut walk = Walk {
         root,
@@ -79,22 +85,9 @@ pub(super) fn prepare_in(schema: &Value, root: &Value, strict: bool) -> Result<V
         is_any_used: false,
         produced: 0,
     };
-    let place = Path::default();
-    let parts = walk.parts_of(schema, &place)?;
-    let prepared = if parts.are_free() { walk.any() } else { walk.all(&parts)? };
-    let Value::Object(mut prepared) = prepared else { return Err(place.invalid("no value is accepted")) };
-    let mut definitions = Map::new();
-    while let Some(Definition { name, parts }) = walk.waiting.pop() {
-        let definition = walk.all(&parts)?;
-        definitions.insert(name, definition);
-    }
-    if walk.is_any_used {
-        any::define(&mut definitions);
-    }
-    prepared.insert("$defs".into(), definitions.into());
-    let options = json!({ "whitespace_pattern": WHITE_SPACE, "json_allowed_escapes": ESCAPES });
-    prepared.insert("x-guidance".into(), options);
-    Ok(prepared.into())
+    let prepared = walk.prepare(schema);
+    *spent += walk.produced;
+    prepared
 }
 
 fn check_size(value: &Value, depth: usize, values: &mut usize) -> Result<(), GrammarError> {
@@ -128,7 +121,26 @@ struct Walk<'a> {
     produced: usize,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn prepare(&mut self, schema: &'a Value) -> Result<Value, GrammarError> {
+        let place = Path::default();
+        let parts = self.parts_of(schema, &place)?;
+        let prepared = if parts.are_free() { self.any() } else { self.all(&parts)? };
+        let Value::Object(mut prepared) = prepared else { return Err(place.invalid("no value is accepted")) };
+        let mut definitions = Map::new();
+        while let Some(Definition { name, parts }) = self.waiting.pop() {
+            let definition = self.all(&parts)?;
+            definitions.insert(name, definition);
+        }
+        if self.is_any_used {
+            any::define(&mut definitions);
+        }
+        prepared.insert("$defs".into(), definitions.into());
+        let options = json!({ "whitespace_pattern": WHITE_SPACE, "json_allowed_escapes": ESCAPES });
+        prepared.insert("x-guidance".into(), options);
+        Ok(prepared.into())
+    }
+
     /// Counts values that are looked at or written. What a schema becomes may be much larger than it is.
     fn spend(&mut self, values: usize) -> Result<(), GrammarError> {
         self.produced += values;

@@ -12,12 +12,6 @@ use llguidance::{Matcher, ParserFactory};
 
 use super::{Constraint, GrammarError, TokenId};
 
-/// Stack of the thread that compiles: the compiler recurses along properties, nesting and regular expressions. Following
-/// what it has made does not: lexers keep what they have still to do in lists.
-const COMPILER_STACK_BYTES: usize = 64 << 20;
-/// Name of that thread.
-const COMPILER_NAME: &str = "ax650-compiler";
-
 /// Ways in which a grammar may go on at a time: objects of a thousand optional properties have several thousand.
 const MAX_ITEMS_IN_ROW: usize = 6_000;
 /// Work of the lexer for one token; with the default for parsers it is what bounds how long the card waits for a hostile
@@ -70,24 +64,14 @@ impl Vocabulary {
         Ok(Self { factory })
     }
 
-    /// Compiles a grammar, and sees whether an answer of it can begin: that is told now and not in the middle of one.
+    /// Compiles a grammar, and sees whether an answer of it can begin: that is told now and not in the middle of one. It
+    /// recurses: to be called on the compiler's thread.
     pub(super) fn compile(&self, grammar: TopLevelGrammar) -> Result<Matcher, GrammarError> {
-        let compile = || {
-            let parser =
-                self.factory.create_parser(grammar).map_err(|error| GrammarError::of_compiler(&error))?;
-            let matcher = Matcher::new(Ok(parser));
-            Constraint { matcher: matcher.deep_clone() }.mask()?;
-            Ok(matcher)
-        };
-        std::thread::scope(|scope| {
-            let thread =
-                std::thread::Builder::new().stack_size(COMPILER_STACK_BYTES).name(COMPILER_NAME.into());
-            let thread = thread.spawn_scoped(scope, compile).map_err(|error| {
-                GrammarError::Refused(format!("cannot start a thread to compile it: {error}"))
-            })?;
-            let failed = |_| GrammarError::Refused("the compiler failed on it".into());
-            thread.join().map_err(failed)?
-        })
+        let parser =
+            self.factory.create_parser(grammar).map_err(|error| GrammarError::of_compiler(&error))?;
+        let matcher = Matcher::new(Ok(parser));
+        Constraint { matcher: matcher.deep_clone() }.mask()?;
+        Ok(matcher)
     }
 }
 

@@ -425,3 +425,51 @@ fn arguments_that_are_not_listed_can_be_given_where_the_schema_lets_them() {
         }
     }
 }
+
+/// The grammar of forced calls of `tools`, and the names of those that are not held to their schemas.
+fn made(vocabulary: &Vocabulary, tools: Vec<Tool>, refused: &[Value]) -> (Grammar, Vec<String>) {
+    let calls = Calls { format: ToolFormat::named("json").unwrap(), tools, text: false, many: false };
+    let refused =
+        refused.iter().map(|schema| (schema.to_string(), GrammarError::Refused("x".into()))).collect();
+    let made = super::calls(&calls, &refused, None).unwrap();
+    let left = made.left.into_iter().map(|(name, _)| name).collect();
+    (Grammar(std::sync::Arc::new(parking_lot::Mutex::new(vocabulary.compile(made.grammar).unwrap()))), left)
+}
+
+fn integer(name: &str) -> Tool {
+    let schema = json!({"type": "object", "properties": {name: {"type": "integer"}}, "required": [name]});
+    Tool::new(name, "", schema, false)
+}
+
+#[test]
+fn only_what_is_refused_is_left_to_the_model() {
+    let (vocabulary, _) = vocabulary();
+    let tools = || vec![integer("f"), integer("g")];
+    let calls =
+        Calls { format: ToolFormat::named("json").unwrap(), tools: tools(), text: false, many: false };
+    let fitted = super::calls(&calls, &HashMap::new(), None).unwrap().fitted;
+    assert_eq!(fitted.len(), 2);
+    let (grammar, left) = made(&vocabulary, tools(), &fitted[..1]);
+    assert_eq!(left, ["f"]);
+    assert!(takes(&grammar, "[{\"name\": \"f\", \"arguments\": {\"f\": \"x\"}}]"));
+    assert!(takes(&grammar, "[{\"name\": \"g\", \"arguments\": {\"g\": 1}}]"));
+    assert!(!takes(&grammar, "[{\"name\": \"g\", \"arguments\": {\"g\": \"x\"}}]"));
+}
+
+#[test]
+fn schemas_that_fail_have_their_share_of_the_work() {
+    let (vocabulary, _) = vocabulary();
+    let choice = json!({"anyOf": [{"minProperties": 0}, {"minProperties": 1}, {"minProperties": 2}]});
+    let many = |count: usize| {
+        let tool =
+            |index| Tool::new(format!("t{index}"), "", json!({"allOf": vec![choice.clone(); 12]}), false);
+        (0..count).map(tool).chain([integer("last")]).collect::<Vec<_>>()
+    };
+    let call = "[{\"name\": \"last\", \"arguments\": {\"last\": \"x\"}}]";
+    let (grammar, left) = made(&vocabulary, many(2), &[]);
+    assert_eq!(left, ["t0", "t1"]);
+    assert!(!takes(&grammar, call));
+    let (grammar, left) = made(&vocabulary, many(6), &[]);
+    assert_eq!(left.len(), 7);
+    assert!(takes(&grammar, call));
+}
