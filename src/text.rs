@@ -19,6 +19,7 @@ mod fit;
 mod gguf_vocab;
 mod go_template;
 mod grammar;
+mod kind;
 mod message;
 mod model;
 mod pre_tokenizer;

@@ -9,7 +9,10 @@ use serde_json::json;
 fuzz_target!(|data: &[u8]| {
     let Ok(template) = Template::new(&String::from_utf8_lossy(data)) else { return };
     let mut call = Message::new("assistant", "");
-    call.extra.insert("tool_calls".into(), json!([{"function": {"name": "f", "arguments": {"a": [1, {"b": null}]}}}]));
+    call.extra.insert(
+        "tool_calls".into(),
+        json!([{"function": {"name": "f", "arguments": {"a": [1, {"b": null}]}}}]),
+    );
     let messages = [
         Message::new("system", "s"),
         Message::new("user", "hi"),

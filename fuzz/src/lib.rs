@@ -34,6 +34,7 @@ pub mod vocabulary;
 pub mod text {
     mod go_template;
     pub mod grammar;
+    mod kind;
     mod message;
     mod python;
     mod stack;

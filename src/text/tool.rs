@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 pub use self::format::{CallPart, ToolFormat};
 pub use self::parser::{ToolParser, ToolParts};
+use super::kind::kind;
 
 /// More tools than any client offers; their descriptions alone would fill the context.
 const MAX_TOOLS: usize = 1024;
@@ -207,18 +208,6 @@ fn text(value: Option<&Value>, path: impl Fn() -> String) -> Result<&str, ToolEr
         Some(Value::String(text)) => Ok(text),
         None | Some(Value::Null) => Ok(""),
         Some(other) => Err(ToolError::WrongType { path: path(), found: kind(other), wanted: "a string" }),
-    }
-}
-
-/// The type of a JSON value, with its article.
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
     }
 }
 

@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use super::parts::{Parts, Source};
 use super::path::Path;
 use super::strings::Strings;
-use super::types::{Types, kind};
+use super::types::Types;
 use super::{GrammarError, Walk, constants, refused};
+use crate::text::kind::kind;
 
 /// What one schema says about properties, by their names.
 pub(super) struct Names<'a> {

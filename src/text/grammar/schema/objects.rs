@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::names::{Names, Rule};
 use super::parts::{Parts, Source, list};
 use super::path::Path;
-use super::types::kind;
 use super::{GrammarError, MAX_PROPERTIES, Walk, range};
+use crate::text::kind::kind;
 
 /// Most patterns of names in one object: the compiler compares each with each.
 const MAX_PATTERNS: usize = 64;

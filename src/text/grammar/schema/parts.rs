@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::path::Path;
-use super::types::kind;
 use super::{GrammarError, Walk};
+use crate::text::kind::kind;
 
 /// Most schemas within each other at one place, references included.
 const MAX_TRAIL: usize = 96;
