@@ -42,6 +42,8 @@ fn text_of(block: &Value) -> Option<&str> {
 struct Turn {
     role: String,
     text: String,
+    /// Whether the content is one text: such a message stays also if it is empty, as upstream.
+    is_plain: bool,
     images: Vec<Value>,
     thinking: String,
     calls: Vec<Value>,
@@ -54,7 +56,7 @@ impl Turn {
         let mut turn = Self { role: fields.string("role")?.to_lowercase(), ..Self::default() };
         match fields.take("content") {
             None => {}
-            Some(Value::String(text)) => turn.text = text,
+            Some(Value::String(text)) => (turn.text, turn.is_plain) = (text, true),
             Some(Value::Array(blocks)) => {
                 for block in blocks {
                     turn.add(Fields::from_value("ContentBlock", block)?, names)?;
@@ -89,10 +91,11 @@ impl Turn {
 
     /// The results of tools go before what a user says in the same turn, and after what anybody else says.
     fn into_native(self) -> Vec<Message> {
-        let is_said = !(self.text.is_empty()
-            && self.images.is_empty()
-            && self.calls.is_empty()
-            && self.thinking.is_empty());
+        let is_said = self.is_plain
+            || !(self.text.is_empty()
+                && self.images.is_empty()
+                && self.calls.is_empty()
+                && self.thinking.is_empty());
         let mut said = Message::new(self.role, self.text);
         set_list(&mut said, "images", self.images);
         set_text(&mut said, "thinking", self.thinking);
@@ -219,6 +222,13 @@ mod tests {
             (&json!("weather"), &json!("t1"))
         );
         assert!(messages[3].extra.get("tool_name").is_none());
+    }
+
+    #[test]
+    fn an_empty_text_is_a_message_and_no_blocks_are_none() {
+        let messages =
+            native(json!([{"role": "user", "content": ""}, {"role": "user", "content": []}])).unwrap();
+        assert_eq!(messages, [Message::new("user", "")]);
     }
 
     #[test]
