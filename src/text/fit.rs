@@ -31,8 +31,8 @@ const MAX_UNFINISHED: usize = 6;
 ///
 /// # Errors
 ///
-/// [`TextError::PromptTooLong`]; what `tokens_of` says of the whole conversation; [`TextError::TemplateBudget`] if not
-/// even the shortest one is rendered.
+/// [`TextError::PromptTooLong`]; what `tokens_of` says of the whole conversation, or of the shortest if it refuses all;
+/// [`TextError::TemplateBudget`] if not even the shortest one is rendered.
 pub(crate) fn fit_chat(
     messages: &[Message],
     limit: usize,
@@ -53,12 +53,15 @@ pub(crate) fn fit_chat(
     if !truncate || is_alone {
         return Err(too_long());
     }
+    let is_whole_accepted = least == 0;
     let least = least.max(1);
-    let mut search = Search { messages, limit, tokens_of, refused: 0, unfinished: 0 };
+    let mut search = Search { messages, limit, tokens_of, refused: 0, refusal: None, unfinished: 0 };
     let (mut enough, mut best) = match search.first_accepted((least..messages.len()).rev())? {
         Some((dropped, Attempt::Fits(tokens))) => (dropped, tokens),
         Some((_, Attempt::Unfinished)) => return Err(TextError::TemplateBudget),
-        _ => return Err(too_long()),
+        Some(_) => return Err(too_long()),
+        // Where nothing is accepted, the length is not what is wrong.
+        None => return Err(search.refusal.filter(|_| !is_whole_accepted).unwrap_or_else(too_long)),
     };
     // Dropping fewer than `too_few` messages does not make it fit, dropping `enough` does.
     let mut too_few = least;
@@ -89,6 +92,8 @@ struct Search<'a, F> {
     limit: usize,
     tokens_of: F,
     refused: usize,
+    /// What the template said of the first that it refused.
+    refusal: Option<TextError>,
     unfinished: usize,
 }
 
@@ -125,7 +130,10 @@ impl<F: Fn(&[Message]) -> Result<Vec<TokenId>, TextError>> Search<'_, F> {
                 self.unfinished += 1;
                 Ok(Attempt::Unfinished)
             }
-            Err(TextError::TemplateRefused(_) | TextError::Template(_)) => Ok(Attempt::Refused),
+            Err(error @ (TextError::TemplateRefused(_) | TextError::Template(_))) => {
+                self.refusal.get_or_insert(error);
+                Ok(Attempt::Refused)
+            }
             Err(error) => Err(error),
         }
     }
@@ -328,6 +336,17 @@ mod tests {
         });
         assert!(matches!(result, Err(TextError::PromptTooLong { .. })));
         assert!(asked.get() < 300, "{} renders", asked.get());
+    }
+
+    #[test]
+    fn a_template_that_fails_on_everything_is_not_told_as_a_length() {
+        let messages = conversation(&[("user", &"x".repeat(10_000)), ("user", "a"), ("user", "b")]);
+        let result = fit_chat(&messages, 100, true, |messages| {
+            Err(TextError::Template(format!("line 7, {} messages", messages.len())))
+        });
+        assert!(matches!(result, Err(TextError::Template(reason)) if reason == "line 7, 1 messages"));
+        let strict = |_: &[Message]| Err(TextError::TemplateRefused("no".into()));
+        assert!(matches!(fit_chat(&messages, 100, true, strict), Err(TextError::TemplateRefused(_))));
     }
 
     #[test]
