@@ -5,10 +5,13 @@
 //! On the way each pipeline gets a function of ours at its end, which prints values as Ollama does, and which is where
 //! the crate looks at the clock: a pipeline without any function would run unwatched.
 
+mod named;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use self::named::Named;
 use super::functions::{LEFT, SHOW, TRUTH, VALUE};
 
 /// Longest template, in bytes. The longest that models come with have some 20 KB.
@@ -51,12 +54,17 @@ impl Scan {
         let mut scanner =
             Scanner { source, whole: String::with_capacity(source.len() * 2), ..Scanner::default() };
         scanner.run()?;
-        let Scanner { mut whole, until_response, said, names, largest, declared, deepest, .. } = scanner;
+        let Scanner { mut whole, mut until_response, late, said, names, named, .. } = scanner;
+        let bodies = named.deepest()?;
+        if let Some(cut) = &mut until_response {
+            cut.push_str(&late);
+        }
         if !names.contains("messages") && !names.contains("response") {
             // A template that places neither is one for a prompt, and the answer follows it.
             write!(whole, "{{{{ .Response | {SHOW} }}}}").ok();
         }
-        Ok(Self { whole, until_response, said, names, copies: largest + 2 * (declared + deepest) + 8 })
+        let held = 2 * (scanner.declared + scanner.deepest);
+        Ok(Self { whole, until_response, said, names, copies: scanner.largest + held * bodies + 8 })
     }
 
     /// Whether it is made for one turn at a time, and not for a list of messages.
@@ -70,16 +78,28 @@ struct Scanner<'a> {
     source: &'a str,
     whole: String,
     until_response: Option<String>,
+    /// Named templates that are defined after that.
+    late: String,
     said: String,
     names: BTreeSet<String>,
+    named: Named<'a>,
     /// Operands of the action with the most.
     largest: usize,
     /// Variables declared.
     declared: usize,
-    /// Open blocks, each with the number of its branches so far.
-    open: Vec<usize>,
+    open: Vec<Open<'a>>,
     deepest: usize,
     actions: usize,
+}
+
+/// A block that has not ended.
+struct Open<'a> {
+    /// Its branches so far.
+    branches: usize,
+    /// The name of the template that it is the body of, if it is one.
+    name: Option<&'a str>,
+    /// Where the definition of that template begins in the output, unless it is called right here.
+    definition: Option<usize>,
 }
 
 /// One action.
@@ -89,6 +109,8 @@ struct Action<'a> {
     keyword: &'a str,
     /// Whether the second word of an `else` is `if` or `with`.
     conditional: bool,
+    /// The string that follows the first word, without its quotes.
+    name: Option<&'a str>,
     /// Where the last token ends.
     end: usize,
     /// Where its strings are.
@@ -141,14 +163,19 @@ impl<'a> Scanner<'a> {
         }
         let (action, close) = self.tokens(inside)?;
         self.largest = self.largest.max(action.operands);
-        let function = self.place(&action)?;
+        let is_in_body = self.open.iter().any(|open| open.name.is_some());
+        let (function, ended) = self.place(&action)?;
         self.push_action(start, &action);
         self.said.push_str(&self.source[start..close]);
         if let Some(function) = function {
             write!(self.whole, " | {function}").ok();
         }
         self.whole.push_str(&self.source[action.end..close]);
-        if action.response && function == Some(SHOW) && self.until_response.is_none() {
+        if self.until_response.is_some() {
+            // What is called before the cut may be defined after it.
+            let definition = ended.and_then(|open| open.definition);
+            self.late.push_str(definition.map_or("", |from| &self.whole[from..]));
+        } else if action.response && function == Some(SHOW) && !is_in_body {
             let ends = "{{ end }}".repeat(self.open.len());
             self.until_response = Some(format!("{}{ends}", self.whole));
         }
@@ -240,6 +267,9 @@ impl<'a> Scanner<'a> {
             };
             if matches!(first, '"' | '\'' | '`') {
                 action.texts.push(at..at + length);
+                if action.operands == 1 {
+                    action.name = Some(&source[at + 1..at + length - 1]);
+                }
             }
             action.operands += usize::from(!matches!(first, '(' | ')' | ':' | '=' | '|'));
             at += length;
@@ -247,15 +277,16 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Keeps account of blocks; returns the function that the action's pipeline is to end with.
-    fn place(&mut self, action: &Action<'_>) -> Result<Option<&'static str>, String> {
+    /// Keeps account of blocks; returns the function that the action's pipeline is to end with, and the block that it ends.
+    fn place(&mut self, action: &Action<'a>) -> Result<(Option<&'static str>, Option<Open<'a>>), String> {
         let condition = if action.stores { VALUE } else { TRUTH };
+        let mut ended = None;
         let function = match action.keyword {
             "if" | "with" | "range" => {
                 if action.operands < 2 {
                     return Err(format!("missing value for {}", action.keyword));
                 }
-                self.open.push(1);
+                self.open.push(Open { branches: 1, name: None, definition: None });
                 match action.keyword {
                     "if" => Some(condition),
                     "with" => Some(VALUE),
@@ -263,33 +294,51 @@ impl<'a> Scanner<'a> {
                 }
             }
             "else" => {
-                let Some(branches) = self.open.last_mut() else {
+                let Some(open) = self.open.last_mut() else {
                     return Err("unexpected {{ else }}".to_owned());
                 };
-                *branches += 1;
+                open.branches += 1;
                 action.conditional.then_some(condition)
             }
             "end" => {
-                self.open.pop().ok_or("unexpected {{ end }}")?;
+                ended = Some(self.open.pop().ok_or("unexpected {{ end }}")?);
                 None
             }
-            "define" | "template" | "block" => {
-                return Err(format!(
-                    "{{{{ {} }}}} is not supported in a template for prompts",
-                    action.keyword
-                ));
-            }
+            "define" | "template" | "block" => self.place_named(action)?,
             "break" | "continue" => None,
             _ if action.operands == 0 => None,
             _ if action.stores => Some(VALUE),
             _ => Some(SHOW),
         };
-        let depth = self.open.iter().sum::<usize>();
+        let depth = self.open.iter().map(|open| open.branches).sum::<usize>();
         self.deepest = self.deepest.max(depth);
         if depth > MAX_DEPTH {
             return Err(format!("more than {MAX_DEPTH} nested blocks"));
         }
-        Ok(function)
+        Ok((function, ended))
+    }
+
+    /// The same for what defines or calls a template by its name.
+    fn place_named(&mut self, action: &Action<'a>) -> Result<Option<&'static str>, String> {
+        let keyword = action.keyword;
+        let name = action.name.filter(|name| !name.contains('\\'));
+        let name = name.ok_or_else(|| format!("{{{{ {keyword} }}}} needs a plain name in quotes"))?;
+        if keyword == "define" {
+            if !self.open.is_empty() {
+                return Err("unexpected {{ define }}: it must stand outside of all blocks".to_owned());
+            }
+            self.named.define(name)?;
+            let definition = Some(self.whole.len());
+            self.open.push(Open { branches: 1, name: Some(name), definition });
+            return Ok(None);
+        }
+        self.named.call(self.open.iter().rev().find_map(|open| open.name), name);
+        if keyword == "block" {
+            self.named.define(name)?;
+            self.open.push(Open { branches: 1, name: Some(name), definition: None });
+        }
+        // Without a value there is no pipeline.
+        Ok((action.operands > 2).then_some(VALUE))
     }
 }
 
@@ -383,6 +432,24 @@ mod tests {
     }
 
     #[test]
+    fn the_cut_is_made_in_the_main_template_and_keeps_what_is_defined_after_it() {
+        let named = scan(concat!(
+            "{{ define \"a\" }}{{ .Response }}{{ end }}{{ template \"b\" . }}{{ .Response }}x",
+            "{{ define \"b\" }}B{{ end }}y{{ block \"c\" . }}{{ template \"a\" . }}{{ end }}"
+        ));
+        assert_eq!(
+            named.until_response.unwrap(),
+            concat!(
+                "{{ define \"a\" }}{{ .Response | ax_show }}{{ end }}{{ template \"b\" . | ax_value }}",
+                "{{ .Response | ax_show }}{{ define \"b\" }}B{{ end }}"
+            )
+        );
+        let flat = scan("{{ if .A }}{{ .Response }}{{ end }}{{ if .A }}{{ end }}{{ if .A }}{{ end }}");
+        // Three bodies may be open at a time, each with its blocks.
+        assert_eq!((named.copies - 8 - 3, flat.copies - 8 - 2), (3 * 2, 2));
+    }
+
+    #[test]
     fn an_answer_is_added_where_none_is_placed() {
         assert_eq!(scan("plain").whole, "plain{{ .Response | ax_show }}");
         assert_eq!(scan("{{ $.Messages }}").whole, "{{ $.Messages | ax_show }}");
@@ -397,7 +464,12 @@ mod tests {
             ("{{ end }}", "line 1: unexpected {{ end }}"),
             ("{{ else }}", "line 1: unexpected {{ else }}"),
             ("{{ if . }}", "unexpected end: a block has no {{ end }}"),
-            ("{{ template \"x\" . }}", "line 1: {{ template }} is not supported in a template for prompts"),
+            ("{{ template \"x\" . }}", "template \"x\" not defined"),
+            ("{{ template .X }}", "line 1: {{ template }} needs a plain name in quotes"),
+            (
+                "{{ if 1 }}{{ define \"x\" }}{{ end }}{{ end }}",
+                "line 1: unexpected {{ define }}: it must stand outside of all blocks",
+            ),
             ("{{/* open", "line 1: unclosed comment"),
         ] {
             assert_eq!(Scan::new(source).unwrap_err(), reason, "{source}");

@@ -56,6 +56,34 @@ fn turns_of_an_older_template() {
 }
 
 #[test]
+fn templates_with_names_are_called() {
+    let source = concat!(
+        "{{- define \"turn\" -}} [{{ .Role }}: {{ template \"content\" .Content }}] {{- end -}}\n",
+        "{{- range .Messages }}{{ template \"turn\" . }}{{ end }}{{ template \"plain\" }}",
+        "{{- block \"last\" .Messages }}{{ len . }}{{ end }}",
+        "{{- define \"content\" }}{{ . }}!{{ end }}{{ define \"plain\" }}.{{ end }}"
+    );
+    assert_eq!(render(source, &[("user", "a"), ("assistant", "b")]), "[user: a!][assistant: b!].2");
+    let old = "{{ template \"ask\" . }}{{ .Response }}<e>{{ define \"ask\" }}[{{ .Prompt }}]{{ end }}";
+    assert_eq!(render(old, &[("user", "a"), ("assistant", "b"), ("user", "c")]), "[a]b<e>[c]");
+    let circle = "{{ define \"r\" }}{{ template \"r\" . }}{{ end }}{{ template \"r\" . }}";
+    assert!(failure(circle).to_string().contains("circle"));
+}
+
+#[test]
+fn calls_that_multiply_are_bounded() {
+    let levels = (0..20).map(|level| {
+        let call = format!("{{{{ template \"t{}\" . }}}}", level + 1);
+        format!("{{{{ define \"t{level}\" }}}}{call}{call}{call}{{{{ end }}}}")
+    });
+    let source = format!(
+        "{}{{{{ define \"t20\" }}}}x{{{{ end }}}}{{{{ template \"t0\" . }}}}{{{{ .Messages }}}}",
+        levels.collect::<String>()
+    );
+    assert!(matches!(failure(&source), TextError::TemplateBudget));
+}
+
+#[test]
 fn a_template_that_places_no_answer_gets_one_at_its_end() {
     assert_eq!(
         render("Q: {{ .Prompt }} A: ", &[("user", "a"), ("assistant", "b"), ("user", "c")]),
