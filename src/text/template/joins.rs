@@ -1,9 +1,9 @@
 //! `+` of lists in templates in Jinja, with a bound.
 //!
-//! minijinja (3.1) charges nothing for joining lists: it keeps them as trees of joins, and copies a tree into one list when
-//! it has grown some thirty levels. A template that doubles a list that often would have it copy billions of items, and no
-//! setting stops that. So each `+` of a compiled template is made a call of [`add`], which looks at the lengths first.
-//! The instructions of a template can be reached through minijinja's unstable interface alone.
+//! minijinja (3.1) charges nothing for joining lists: it keeps them as trees of joins, and copies a tree into one list
+//! when it has grown some thirty levels. A template that doubles a list that often would have it copy billions of
+//! items, and no setting stops that. So each `+` of a compiled template is made a call of [`add`], which looks at the
+//! lengths first. The instructions of a template can be reached through minijinja's unstable interface alone.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -16,8 +16,13 @@ use minijinja::{Environment, Error, ErrorKind, Expression, State, Template, Valu
 const ADD: &str = "+";
 /// Items that a joined list may have.
 const MAX_ITEMS: usize = 1 << 18;
-/// Items that are joined for a unit of a template's budget. A list that grows message by message is joined anew for each.
+/// Items that are joined for a unit of a template's budget. A list that grows message by message is joined anew for
+/// each.
 const ITEMS_PER_UNIT: usize = 32;
+
+/// What minijinja charges for: units are of so many bytes, and an item of a tuple counts as so many.
+const BYTES_PER_UNIT: usize = 64;
+const BYTES_PER_ITEM: usize = 32;
 
 /// What `+` itself does.
 static PLUS: LazyLock<Result<Expression<'static, 'static>, Error>> = LazyLock::new(|| {
@@ -74,8 +79,9 @@ fn bounded<'source>(instructions: &Instructions<'source>) -> Instructions<'sourc
     copy
 }
 
-/// `left + right`; lists only as long as they have a sensible length.
+/// `left + right`; lists only as long as they have a sensible length, and anything only if the budget has room for it.
 fn add(state: &State, left: Value, right: Value) -> Result<Value, Error> {
+    ensure(state, &left, &right)?;
     let (left, right) = if is_list(&left) && is_list(&right) && !left.is_tuple() && !right.is_tuple() {
         let (left, right) = (sized(left)?, sized(right)?);
         let items = left.len().unwrap_or(0).saturating_add(right.len().unwrap_or(0));
@@ -91,6 +97,23 @@ fn add(state: &State, left: Value, right: Value) -> Result<Value, Error> {
     // Where it happened is the template's line, not the one of this expression.
     plus.eval(context! { left, right })
         .map_err(|error| Error::new(error.kind(), error.detail().unwrap_or("+ failed").to_owned()))
+}
+
+/// Refuses what cannot be paid for before it is made; what is returned is charged when it is there.
+fn ensure(state: &State, left: &Value, right: &Value) -> Result<(), Error> {
+    let bytes = match (left.as_str(), right.as_str()) {
+        (Some(left), Some(right)) => left.len().saturating_add(right.len()),
+        _ if left.is_tuple() && right.is_tuple() => {
+            let items = left.len().unwrap_or(0).saturating_add(right.len().unwrap_or(0));
+            items.saturating_mul(BYTES_PER_ITEM)
+        }
+        _ => 0,
+    };
+    let units = (bytes / BYTES_PER_UNIT) as u64;
+    if state.fuel_levels().is_some_and(|(_, remaining)| units > remaining) {
+        return Err(Error::new(ErrorKind::OutOfFuel, format!("{bytes} bytes are to be joined")));
+    }
+    Ok(())
 }
 
 /// A list that knows its length.
