@@ -1,13 +1,13 @@
 //! The HTTP surface.
 //!
-//! [`router`] turns an [`AppState`] (engine, store, settings) into an axum router; [`serve()`] runs it on a listener. The
-//! rules that hold on every route live here and in the files beside: request bodies are read whatever their content type
-//! (`body`, `fields`), one table maps errors to statuses ([`error`]), foreign hosts and origins are refused
+//! [`router`] turns an [`AppState`] (engine, store, settings) into an axum router; [`serve()`] runs it on a listener.
+//! The rules that hold on every route live here and in the files beside: request bodies are read whatever their content
+//! type (`body`, `fields`), one table maps errors to statuses ([`error`]), foreign hosts and origins are refused
 //! (`guard`, `cors`), a panic in a handler is a 500 and not the end of the server.
 //!
 //! Handlers never see a device and do not block: parsing, reading files, rendering and tokenising go to worker threads
-//! (`lookup`), as many at a time as `intake` allows; everything else is a message to the engine. A client that disconnects
-//! drops the handler or the body stream, with it the generation, and that cancels the work on the card.
+//! (`lookup`), as many at a time as `intake` allows; everything else is a message to the engine. A client that
+//! disconnects drops the handler or the body stream, with it the generation, and that cancels the work on the card.
 
 mod anthropic;
 mod api_key;

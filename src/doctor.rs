@@ -9,8 +9,8 @@
 //! hints at say nothing: a laptop is not told that it lacks device nodes.
 //!
 //! Facts about drivers, cards and machines are those of the vendor's documents (`doc_guide_faq`, `doc_guide_setup`,
-//! `doc_guide_axcl_smi` of axcl-docs), of its driver sources, and of people who measured (W-GGML, VVK, GREGM in the comments);
-//! thresholds that are ours are marked so.
+//! `doc_guide_axcl_smi` of axcl-docs), of its driver sources, and of people who measured (W-GGML, VVK, GREGM in the
+//! comments); thresholds that are ours are marked so.
 
 mod board;
 pub mod card;

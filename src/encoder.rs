@@ -1,8 +1,8 @@
 //! Text encoders, computed by the host: tokens in, one vector out.
 //!
 //! The BERT family is small enough for any CPU and has no place on these cards, whose compiled layers are those of
-//! decoders. This room computes and nothing else: it owns no thread and keeps no state between texts. Who asks when, and
-//! how long a model stays in memory, is the engine's business (`engine::host`).
+//! decoders. This room computes and nothing else: it owns no thread and keeps no state between texts. Who asks when,
+//! and how long a model stays in memory, is the engine's business (`engine::host`).
 //!
 //! A text is computed by itself, never padded beside others: its vector depends on nothing but its tokens. Values are
 //! f32 throughout, whatever the weights are stored as.

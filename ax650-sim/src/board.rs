@@ -1,18 +1,18 @@
 //! The chip's own interface over the card: `AX_SYS` and `AX_ENGINE`, as a program on an AX650N board sees them.
 //!
-//! Memory is one allocation per block, at a physical address of the CMM range that is no host address. The card computes
-//! on that memory. Uncached blocks are reached by the CPU at the memory itself; cached ones too, unless the card is
-//! strict: then the CPU works on a view of its own ([`cache`]), and what either side writes stays unseen by the other
-//! until it is flushed or invalidated.
+//! Memory is one allocation per block, at a physical address of the CMM range that is no host address. The card
+//! computes on that memory. Uncached blocks are reached by the CPU at the memory itself; cached ones too, unless the
+//! card is strict: then the CPU works on a view of its own ([`cache`]), and what either side writes stays unseen by the
+//! other until it is flushed or invalidated.
 //!
 //! The functions are generic over the [`face`]: the same ones, under other names and for the device of the thread's
 //! context, serve programs on the host of a PCIe card (`AXCL_SYS`, `AXCL_ENGINE`).
 //!
 //! # Safety
 //!
-//! As in [`crate::axcl`]: a pointer to host memory is null or valid for the access that the vendor's function is documented
-//! for. Physical addresses and handles are only compared with what the card has. Virtual addresses are never followed: the
-//! card knows where its blocks are.
+//! As in [`crate::axcl`]: a pointer to host memory is null or valid for the access that the vendor's function is
+//! documented for. Physical addresses and handles are only compared with what the card has. Virtual addresses are never
+//! followed: the card knows where its blocks are.
 
 pub(crate) mod cache;
 pub(crate) mod cmm;

@@ -15,7 +15,8 @@
 //!
 //! With [`Pace::Virtual`] the clock runs with the host's monotonic clock between the calls. During a
 //! call it stands still and moves on by what the call is charged: the time that the software card needs itself
-//! (arithmetic, copying) does not count. With [`Pace::Real`] the clock is the host's, and a call that would take longer sleeps.
+//! (arithmetic, copying) does not count. With [`Pace::Real`] the clock is the host's, and a call that would take longer
+//! sleeps.
 //!
 //! A card without a profile has no clock, and calls of it take no notice of time.
 

@@ -5,8 +5,9 @@
 //! be and binds the new context to the calling thread, the last one wins; several threads may share a context;
 //! a thread without one fails every call that reaches a device.
 //!
-//! The library itself binds the default context to the thread that sets the device first, and to no other (axcl-runtime,
-//! `host/runtime/device/device_manager.cpp`). It is bound here as documented, and using it so is a breach.
+//! The library itself binds the default context to the thread that sets the device first, and to no other
+//! (axcl-runtime, `host/runtime/device/device_manager.cpp`). It is bound here as documented, and using it so is a
+//! breach.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -104,8 +104,8 @@ impl Engines {
         })
     }
 
-    /// Fails where models of three cores cannot run, as all models of the card are. Over AXCL the card's refusal arrives
-    /// as no more than that (axcl-runtime, `host/runtime/engine/engine.cpp`).
+    /// Fails where models of three cores cannot run, as all models of the card are. Over AXCL the card's refusal
+    /// arrives as no more than that (axcl-runtime, `host/runtime/engine/engine.cpp`).
     pub(crate) fn require_all_cores(&self) -> Result<(), Fault> {
         let kind = self.kind()?;
         if kind == WHOLE_NPU {

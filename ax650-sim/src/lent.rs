@@ -2,8 +2,8 @@
 //! structures that the engine owns.
 //!
 //! A `Box` promises the compiler that nobody else touches its contents. This memory makes no such promise: it is
-//! held by its exposed address, and of it no more is borrowed than a call needs, for the length of that call: beside that
-//! C may write, also on another thread.
+//! held by its exposed address, and of it no more is borrowed than a call needs, for the length of that call: beside
+//! that C may write, also on another thread.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -40,8 +40,8 @@ impl<T: bytemuck::Pod> Lent<T> {
     /// one of its own calls is using.
     pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
         let (first, len) = self.part(range);
-        // SAFETY: the range lies in the block, whose elements are initialised and live as long as `self`; they are plain
-        // old data, so every byte is one also after C has written it.
+        // SAFETY: the range lies in the block, whose elements are initialised and live as long as `self`; they are
+        // plain old data, so every byte is one also after C has written it.
         unsafe { slice::from_raw_parts(first, len) }
     }
 

@@ -1,12 +1,12 @@
 //! The software card: the Axera runtime interface implemented on the CPU.
 //!
-//! [`pcie_table`] and [`board_table`] fill the vendor's function tables with Rust functions of the vendor's signatures, so
-//! that everything above a table is the same code that drives a real card; [`native_table`] adds what other programs call.
-//! The tables name every function that the vendor documents, so a library that exports them needs no other list
+//! [`pcie_table`] and [`board_table`] fill the vendor's function tables with Rust functions of the vendor's signatures,
+//! so that everything above a table is the same code that drives a real card; [`native_table`] adds what other programs
+//! call. The tables name every function that the vendor documents, so a library that exports them needs no other list
 //! but [`UNDOCUMENTED`]: the macros [`ax650_sys::pcie_functions`], [`ax650_sys::board_functions`] and
-//! [`ax650_sys::native_functions`] give the name and signature of each entry to a macro of the library's. An entry marked
-//! `variadic` there is a C function of `shim/log.c`, because Rust cannot define one. The card computes real models
-//! ([`compute`]), keeps an address space of its own ([`memory`]), and is stricter than the hardware: a breach
+//! [`ax650_sys::native_functions`] give the name and signature of each entry to a macro of the library's. An entry
+//! marked `variadic` there is a C function of `shim/log.c`, because Rust cannot define one. The card computes real
+//! models ([`compute`]), keeps an address space of its own ([`memory`]), and is stricter than the hardware: a breach
 //! of the vendor's contract gets the vendor's code and is written down ([`violations`]).
 //!
 //! Which card a call reaches, when one process has several, is explained in the module `card`: a table

@@ -3,8 +3,8 @@
 //!
 //! There are two, one for each interface: a host with a PCIe card is not the board, so what a program allocates
 //! through `AX_SYS` is nothing that AXCL knows. All libraries and threads of the process share them. They
-//! are made at the first call that reaches one, and live until the process ends: programs leave a great deal to that end
-//! (devices that are set, running engines), which is no reason to stop one.
+//! are made at the first call that reaches one, and live until the process ends: programs leave a great deal to that
+//! end (devices that are set, running engines), which is no reason to stop one.
 
 use std::sync::{Arc, OnceLock};
 

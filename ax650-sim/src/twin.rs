@@ -1,7 +1,7 @@
 //! The chip's own interface on the host of a PCIe card: `AXCL_SYS`, `AXCL_POOL` and `AXCL_ENGINE`.
 //!
-//! The same functions as on the chip ([`crate::board`]), with the same parameters, for the device of the calling thread's
-//! context. Memory is the card's own: physical addresses go with the functions of the runtime
+//! The same functions as on the chip ([`crate::board`]), with the same parameters, for the device of the calling
+//! thread's context. Memory is the card's own: physical addresses go with the functions of the runtime
 //! (`axclrtMemcpy`), virtual ones are the device's and can only be handed back.
 
 #[cfg(test)]

@@ -261,9 +261,9 @@ axl_status axl_prefill(axl_seq *seq, const uint16_t *rows, uint32_t count, uint1
                        uint32_t logits_len, const int32_t *cancel);
 
 /*
- * A chunk that another one follows: like axl_prefill without logits. next: NULL, or the next_count rows (1..=chunk) that
- * the next chunk will most likely begin with, of whatever sequence; where runs are queued, they cross to the card while
- * it computes. That is a hint: what another chunk is computed from are always its own rows.
+ * A chunk that another one follows: like axl_prefill without logits. next: NULL, or the next_count rows (1..=chunk)
+ * that the next chunk will most likely begin with, of whatever sequence; where runs are queued, they cross to the card
+ * while it computes. That is a hint: what another chunk is computed from are always its own rows.
  */
 axl_status axl_prefill_before(axl_seq *seq, const uint16_t *rows, uint32_t count, const uint16_t *next,
                               uint32_t next_count, const int32_t *cancel);

@@ -69,8 +69,8 @@ static axl_status write_rows(const axl_step *step, const uint16_t *rows)
 }
 
 /*
- * While the last layers are computed. Layer 0, which alone reads the buffer, was waited for by then, and so was the copy
- * that made use of the staging.
+ * While the last layers are computed. Layer 0, which alone reads the buffer, was waited for by then, and so was the
+ * copy that made use of the staging.
  */
 static axl_status write_ahead(const axl_step *step, const axl_chunk *chunk)
 {

@@ -1,7 +1,7 @@
 //! The vendor's functions in a build that is linked with its SDK (`AX650_SDK_DIR`).
 //!
-//! All functions are declared, but only those that `crate::table` requires are referred to: an SDK that lacks one of them
-//! does not link, and the linker names it.
+//! All functions are declared, but only those that `crate::table` requires are referred to: an SDK that lacks one of
+//! them does not link, and the linker names it.
 
 macro_rules! declare {
     ($(fn $name:ident($($parameter:ident: $type:ty),*) -> $result:ty;)* $(variadic fn $variadic:ident($($fixed:ident: $fixed_type:ty),*) -> $variadic_result:ty; $(fn $more:ident($($more_parameter:ident: $more_type:ty),*) -> $more_result:ty;)*)*) => {

@@ -1,5 +1,5 @@
-//! Any bytes as the settings of a vendor's package: as `config.json`, as a run script, as `post_config.json`, and as the
-//! front of a compiled layer file. No panic, no work without end, and only values that can be true.
+//! Any bytes as the settings of a vendor's package: as `config.json`, as a run script, as `post_config.json`, and as
+//! the front of a compiled layer file. No panic, no work without end, and only values that can be true.
 #![no_main]
 
 use std::io::Cursor;

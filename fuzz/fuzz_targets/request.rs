@@ -1,6 +1,6 @@
 //! Any bytes as the body of a request, to the families of routes: no panic, the same whatever stands behind the first
-//! value, and no more memory than is set aside for it. What the values take at the least is a fraction of what is set aside
-//! for them, so that part sees values that are not counted, and not that one is larger than was thought.
+//! value, and no more memory than is set aside for it. What the values take at the least is a fraction of what is set
+//! aside for them, so that part sees values that are not counted, and not that one is larger than was thought.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,8 +1,8 @@
 //! Keys that clients must show, if the owner has set any (`AX650_API_KEYS`).
 //!
 //! A key comes as `Authorization: Bearer KEY`, as OpenAI's and Ollama's libraries send it, or as `x-api-key: KEY`, as
-//! Anthropic's do. Two things stay open to everybody. `GET` and `HEAD /`, which supervisors and the command line of Ollama
-//! ask to see whether a server is there: the answer is a constant and tells no more than the open port. And the
+//! Anthropic's do. Two things stay open to everybody. `GET` and `HEAD /`, which supervisors and the command line of
+//! Ollama ask to see whether a server is there: the answer is a constant and tells no more than the open port. And the
 //! description of the routes (`/docs`, `/openapi.json`), which is the same on every server of this version and which a
 //! browser cannot ask for with a key. Preflights never come here: browsers send them without credentials.
 //!
@@ -52,8 +52,8 @@ pub enum ApiKeyError {
 }
 
 impl ApiKeys {
-    /// Reads a comma separated list of keys, or `@FILE` with a key per line (blank lines and those that begin with `#` do
-    /// not count).
+    /// Reads a comma separated list of keys, or `@FILE` with a key per line (blank lines and those that begin with `#`
+    /// do not count).
     pub fn parse(text: &str) -> Result<Self, ApiKeyError> {
         if let Some(path) = text.strip_prefix('@') {
             let path = PathBuf::from(path);

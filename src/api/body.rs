@@ -44,9 +44,9 @@ pub(crate) const BARE_TEXT: (HeaderName, &str) = (CONTENT_TYPE, "text/plain");
 /// taken apart.
 ///
 /// # Errors
-/// [`ApiError::BodyTooLarge`] above [`MAX_BODY_BYTES`], [`ApiError::BadRequest`] for more values than a request can mean,
-/// and for more memory than there is, busy if all bodies together take too much, [`ApiError::BodyUnreadable`] if the
-/// connection breaks or stalls.
+/// [`ApiError::BodyTooLarge`] above [`MAX_BODY_BYTES`], [`ApiError::BadRequest`] for more values than a request can
+/// mean, and for more memory than there is, busy if all bodies together take too much, [`ApiError::BodyUnreadable`] if
+/// the connection breaks or stalls.
 pub(crate) async fn read(intake: &Intake, body: Body) -> Result<(Vec<u8>, Memory), ApiError> {
     read_up_to(intake, body, MAX_BODY_BYTES, Content::Json).await
 }

@@ -2,7 +2,8 @@
 //!
 //! A browser sends `Origin`; other clients do not and are not concerned. An origin that is not allowed gets 403 with an
 //! empty body, also for simple requests: otherwise any page a user visits could spend his card's time, even if it could
-//! not read the answer. The rules are upstream's, written out here because no middleware at hand refuses simple requests.
+//! not read the answer. The rules are upstream's, written out here because no middleware at hand refuses simple
+//! requests.
 
 use axum::extract::{Request, State};
 use axum::http::header::{

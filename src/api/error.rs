@@ -220,8 +220,8 @@ impl ApiError {
         }
     }
 
-    /// An error of making a model, with the models named as the route shows them. What is wrong with an uploaded file is
-    /// told without the place where it is kept.
+    /// An error of making a model, with the models named as the route shows them. What is wrong with an uploaded file
+    /// is told without the place where it is kept.
     pub(crate) fn from_import(error: ImportError, shown: &str) -> Self {
         match error {
             ImportError::Store(error) => Self::from_store(error, shown),

@@ -1,8 +1,8 @@
 //! One request and its answer, from the head of the one to the last byte of the other.
 //!
-//! An answer may go on for minutes after its status was sent, so an exchange ends when its body does: then it is written
-//! to the log, with the time that it took and whether the client stayed to the end, and no longer counts as open. A panic
-//! while a body is made ends that answer, broken off as the client can see, and nothing else.
+//! An answer may go on for minutes after its status was sent, so an exchange ends when its body does: then it is
+//! written to the log, with the time that it took and whether the client stayed to the end, and no longer counts as
+//! open. A panic while a body is made ends that answer, broken off as the client can see, and nothing else.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

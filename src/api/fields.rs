@@ -5,8 +5,9 @@
 //! apart by hand: [`Fields`] holds one object with its names folded to lower case and gives each field out by type.
 //!
 //! Rules kept here: only the first JSON value of the body counts; unknown fields are ignored; `null` is the same as
-//! absent; of two equal names the last wins; a float where an integer is expected is cut toward zero; half of a surrogate
-//! pair is U+FFFD. Errors carry the decoder's own wording, because some tools show it to people who then search for it.
+//! absent; of two equal names the last wins; a float where an integer is expected is cut toward zero; half of a
+//! surrogate pair is U+FFFD. Errors carry the decoder's own wording, because some tools show it to people who then
+//! search for it.
 
 use std::borrow::Cow;
 

@@ -1,9 +1,9 @@
 //! Which `Host` a request may name: the defence against DNS rebinding (CVE-2024-28224).
 //!
 //! A page on a foreign site whose name is made to resolve to 127.0.0.1 reaches a server on loopback past the browser's
-//! same-origin rule. Its `Host` header still carries the foreign name, so on a loopback listener only names that can mean
-//! this machine or its network are let in; anything else is 403 with an empty body. On other listeners the owner has
-//! chosen to be reachable under names we cannot know, and there is no check.
+//! same-origin rule. Its `Host` header still carries the foreign name, so on a loopback listener only names that can
+//! mean this machine or its network are let in; anything else is 403 with an empty body. On other listeners the owner
+//! has chosen to be reachable under names we cannot know, and there is no check.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 

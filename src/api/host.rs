@@ -1,8 +1,8 @@
 //! `OLLAMA_HOST`: where the server listens and where clients look for it.
 //!
-//! Accepted, after blanks and quotes are trimmed: nothing, `host`, `:port`, `host:port`, `[v6]`, `[v6]:port`, a bare IPv6
-//! address, and any of these behind `http://` or `https://`, with a path after it. Without a port it is 11434, with a
-//! scheme 80 or 443. A port that is no port falls back to that default, as it does upstream.
+//! Accepted, after blanks and quotes are trimmed: nothing, `host`, `:port`, `host:port`, `[v6]`, `[v6]:port`, a bare
+//! IPv6 address, and any of these behind `http://` or `https://`, with a path after it. Without a port it is 11434,
+//! with a scheme 80 or 443. A port that is no port falls back to that default, as it does upstream.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -187,7 +187,8 @@ async fn load(
 }
 
 impl ChatAsk {
-    /// Refuses a request without messages, in these words: what loads a model on the native routes is a mistake on others.
+    /// Refuses a request without messages, in these words: what loads a model on the native routes is a mistake on
+    /// others.
     pub(crate) fn require_messages(&self, refusal: &str) -> Result<(), ApiError> {
         if self.model.trim().is_empty() {
             return Err(ApiError::ModelRequired);

@@ -72,8 +72,8 @@ impl Intake {
     /// Sees to it that `memory` covers `bytes`.
     ///
     /// # Errors
-    /// Busy if the other requests leave too little. Waiting for it could make large requests wait for each other. 400 if
-    /// it is more than there is for all of them.
+    /// Busy if the other requests leave too little. Waiting for it could make large requests wait for each other. 400
+    /// if it is more than there is for all of them.
     pub(crate) fn reserve(&self, memory: &mut Memory, bytes: usize) -> Result<(), ApiError> {
         let wanted = bytes.div_ceil(STEP);
         if wanted > self.whole[0] {

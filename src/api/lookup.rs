@@ -9,8 +9,8 @@ use crate::models::model::Model;
 use crate::models::name::ModelName;
 use crate::models::store::{Store, StoreError};
 
-/// Runs work that reads files or takes longer than a moment on a thread made for that. If it panics, that is an error as in
-/// a handler: the cause goes to the log.
+/// Runs work that reads files or takes longer than a moment on a thread made for that. If it panics, that is an error
+/// as in a handler: the cause goes to the log.
 pub(crate) async fn blocking<T, F>(work: F) -> Result<T, ApiError>
 where
     T: Send + 'static,
@@ -36,8 +36,8 @@ where
 /// The model that a request names.
 ///
 /// # Errors
-/// [`ApiError::InvalidModelName`] for a text that is no name; [`ApiError::ModelNotFound`] with the name as requested, or
-/// what is said of models that only Ollama's cloud has.
+/// [`ApiError::InvalidModelName`] for a text that is no name; [`ApiError::ModelNotFound`] with the name as requested,
+/// or what is said of models that only Ollama's cloud has.
 pub(crate) async fn model(state: &AppState, requested: &str) -> Result<Arc<Model>, ApiError> {
     let names = meant(requested)?;
     let requested = requested.to_owned();

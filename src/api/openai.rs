@@ -1,8 +1,8 @@
 //! Routes in the manner of `OpenAI`, with the fields and texts that Ollama gives them.
 //!
-//! Every route turns its request into what [`super::inference`] takes and renders what comes back; none knows the engine.
-//! Field by field the requests are those of the official clients: what they send and this server does not honour is
-//! passed over, as Ollama does, but for pictures and sound, which are refused.
+//! Every route turns its request into what [`super::inference`] takes and renders what comes back; none knows the
+//! engine. Field by field the requests are those of the official clients: what they send and this server does not
+//! honour is passed over, as Ollama does, but for pictures and sound, which are refused.
 
 mod chat;
 mod completions;

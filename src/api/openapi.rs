@@ -1,9 +1,9 @@
 //! A description of the routes for programs (`/openapi.json`) and for people (`/docs`).
 //!
-//! It is made from the types that serve: schemas of answers are derived from the structs that are written out. Requests are
-//! taken apart by hand ([`super::fields`] has the reasons), so theirs are derived from the structs in [`requests`], which
-//! hold what those readers read. Tests see to it: they record what the readers ask for, and send every field with a wrong
-//! type and expect it to be noticed.
+//! It is made from the types that serve: schemas of answers are derived from the structs that are written out. Requests
+//! are taken apart by hand ([`super::fields`] has the reasons), so theirs are derived from the structs in [`requests`],
+//! which hold what those readers read. Tests see to it: they record what the readers ask for, and send every field with
+//! a wrong type and expect it to be noticed.
 //!
 //! The page needs nothing but this server: one file, no libraries, nothing from elsewhere.
 

@@ -27,9 +27,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// What connections may cost.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// Time for the head of a request. A connection that takes longer, or rests longer between requests, is closed: later
-    /// than the libraries of clients close theirs at rest, 90 seconds at most, because a request sent into a connection
-    /// that is being closed here is lost.
+    /// Time for the head of a request. A connection that takes longer, or rests longer between requests, is closed:
+    /// later than the libraries of clients close theirs at rest, 90 seconds at most, because a request sent into a
+    /// connection that is being closed here is lost.
     head: Duration,
     /// How long a client may take nothing of what it is sent before its connection is closed.
     unread: Duration,

@@ -2,8 +2,8 @@
 //!
 //! Only this file knows these names; [`VARIABLES`] lists them for people. Values are trimmed of blanks and quotes, as
 //! upstream does, because they often come from service files and shells that leave them in. A value that makes no sense
-//! never stops the server, with two exceptions. Silently dropping a bad origin pattern would leave a browser application
-//! shut out without a trace, and silently dropping bad keys would leave the server open.
+//! never stops the server, with two exceptions. Silently dropping a bad origin pattern would leave a browser
+//! application shut out without a trace, and silently dropping bad keys would leave the server open.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -31,8 +31,8 @@ const fn variable(name: &'static str, meaning: &'static str, default: &'static s
     Variable { name, meaning, default }
 }
 
-/// Every variable that the server reads, apart from those that are flags as well. Ollama's others are about GPUs and its
-/// cloud; they mean nothing here and do no harm.
+/// Every variable that the server reads, apart from those that are flags as well. Ollama's others are about GPUs and
+/// its cloud; they mean nothing here and do no harm.
 pub const VARIABLES: [Variable; 13] = [
     variable("OLLAMA_HOST", "address to listen on; 0.0.0.0 for every interface", "127.0.0.1:11434"),
     variable("OLLAMA_MODELS", "folder of the models", "~/.ollama/models"),
@@ -96,8 +96,8 @@ pub struct Settings {
     pub origins: Origins,
     /// `AX650_API_KEYS`: keys of which clients must show one; `None` lets everybody in.
     pub api_keys: Option<ApiKeys>,
-    /// Address the server listens on, set by [`super::serve()`]. `None` when requests come from inside the process: then
-    /// there is no `Host` header to check.
+    /// Address the server listens on, set by [`super::serve()`]. `None` when requests come from inside the process:
+    /// then there is no `Host` header to check.
     pub listening: Option<SocketAddr>,
 }
 

@@ -1,7 +1,7 @@
 //! A connection to a client that must take what it is sent.
 //!
-//! Somebody who asks and then does not read would keep a connection, and what belongs to it, for as long as he likes: the
-//! system's buffers fill up and the write waits. Here it waits for a limited time.
+//! Somebody who asks and then does not read would keep a connection, and what belongs to it, for as long as he likes:
+//! the system's buffers fill up and the write waits. Here it waits for a limited time.
 
 use std::io;
 use std::pin::Pin;

@@ -1,8 +1,8 @@
 //! What a request body takes in memory when it is taken apart, known before that happens.
 //!
-//! A value is many times as large as its text: `0,` is 2 bytes of a body and 72 of a list, with room to grow twice that.
-//! So a body of the allowed size could stand for gigabytes. Its values are counted while it arrives, by the characters that
-//! stand between them, and what they will take is set aside before the first of them is made.
+//! A value is many times as large as its text: `0,` is 2 bytes of a body and 72 of a list, with room to grow twice
+//! that. So a body of the allowed size could stand for gigabytes. Its values are counted while it arrives, by the
+//! characters that stand between them, and what they will take is set aside before the first of them is made.
 
 mod mend;
 

@@ -1,7 +1,8 @@
 //! The windows that requests ask for.
 //!
-//! Upstream loads a model anew for another `num_ctx`, so `/api/ps` tells there what the last request got. Here the window
-//! is compiled and a request narrows it for itself; clients that look at the listing find the same figure all the same.
+//! Upstream loads a model anew for another `num_ctx`, so `/api/ps` tells there what the last request got. Here the
+//! window is compiled and a request narrows it for itself; clients that look at the listing find the same figure all
+//! the same.
 
 use std::collections::HashMap;
 
@@ -13,8 +14,8 @@ use crate::models::model::Model;
 /// More models than any store has. Beyond that all are forgotten, and are listed with their own windows.
 const MOST: usize = 1024;
 
-/// The window that the last request to each model asked for, in tokens, by the digest of the model. Requests that ask for
-/// none are not in it.
+/// The window that the last request to each model asked for, in tokens, by the digest of the model. Requests that ask
+/// for none are not in it.
 #[derive(Debug, Default)]
 pub(crate) struct Windows(Mutex<HashMap<String, usize>>);
 

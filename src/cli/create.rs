@@ -48,13 +48,13 @@ pub(super) struct Arguments {
     /// Name of the new model: NAME or NAME:TAG; a model of that name is replaced
     name: String,
 
-    /// GGUF file to read; or a directory of the vendor's with layers compiled for the NPU, or one of its run scripts; or
-    /// a directory with a text encoder as safetensors
+    /// GGUF file to read; or a directory of the vendor's with layers compiled for the NPU, or one of its run scripts;
+    /// or a directory with a text encoder as safetensors
     #[arg(long, value_name = "FILE.gguf | DIR", required_unless_present_any = ["synthetic", "file"])]
     from: Option<PathBuf>,
 
-    /// Instead of --from: a Modelfile as Ollama has them, with FROM (a model of the store or a path), PARAMETER, TEMPLATE,
-    /// SYSTEM, MESSAGE, LICENSE; - is standard input
+    /// Instead of --from: a Modelfile as Ollama has them, with FROM (a model of the store or a path), PARAMETER,
+    /// TEMPLATE, SYSTEM, MESSAGE, LICENSE; - is standard input
     #[arg(short, long, value_name = "MODELFILE", conflicts_with_all = ["from", "synthetic"])]
     file: Option<PathBuf>,
 
@@ -69,7 +69,8 @@ pub(super) struct Arguments {
     #[arg(long, value_enum)]
     weights: Option<WeightsArgument>,
 
-    /// Tokens a conversation with a model from a GGUF file may hold (default: what the model was trained for, at most 4096)
+    /// Tokens a conversation with a model from a GGUF file may hold (default: what the model was trained for, at most
+    /// 4096)
     #[arg(long, value_name = "N")]
     context: Option<usize>,
 }

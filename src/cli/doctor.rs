@@ -51,8 +51,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     patience: u64,
 
-    /// Also write what the card really does to FILE (JSON, nothing personal): its properties, the time of each kind of call, and
-    /// with --model shapes, runs and self-test of models. Nobody else should use the card meanwhile
+    /// Also write what the card really does to FILE (JSON, nothing personal): its properties, the time of each kind of
+    /// call, and with --model shapes, runs and self-test of models. Nobody else should use the card meanwhile
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 
@@ -191,7 +191,8 @@ impl Arguments {
         })
     }
 
-    /// Another machine by a copy of its files. What is set here, who asks here, and whose models these are says nothing of it.
+    /// Another machine by a copy of its files. What is set here, who asks here, and whose models these are says nothing
+    /// of it.
     fn copied(&self, root: &Path) -> Surroundings {
         Surroundings {
             root: Root::new(root),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Asks a running step to stop. Clones share one flag; any thread may set it. The loop reads it before
-/// every layer and after every wait. A step ends within one layer's run where runs are waited for one by one; where they
-/// are queued, within one token or a few layers of a chunk.
+/// every layer and after every wait. A step ends within one layer's run where runs are waited for one by one; where
+/// they are queued, within one token or a few layers of a chunk.
 #[derive(Debug, Clone, Default)]
 pub struct CancelFlag(Arc<AtomicI32>);
 

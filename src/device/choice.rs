@@ -30,8 +30,9 @@ impl DeviceChoice {
     pub const SOFTWARE: Self =
         Self::Software(SoftwareChoice { profile: None, compute: Compute::Full, interface: None });
 
-    /// The choice of the card that this one has found, by its [`kind`](super::DeviceInfo::kind): where `auto` has found a
-    /// real card, no other will do once models and conversations depend on it. The software card is found anew each time.
+    /// The choice of the card that this one has found, by its [`kind`](super::DeviceInfo::kind): where `auto` has found
+    /// a real card, no other will do once models and conversations depend on it. The software card is found anew each
+    /// time.
     #[must_use]
     pub fn of_found(&self, kind: &str) -> Self {
         match (self, kind) {

@@ -108,8 +108,8 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// Keeps verdicts, in the place of those that they replace. That it cannot is worth a word, not an error: the next load
-    /// tests again.
+    /// Keeps verdicts, in the place of those that they replace. That it cannot is worth a word, not an error: the next
+    /// load tests again.
     pub(super) fn keep(&self, wanted: Paths, verdicts: &Verdicts) {
         let Some(file) = self.file() else { return };
         let record = KeptVerdicts::new(wanted, verdicts.clone());
@@ -120,8 +120,8 @@ impl<'a> Keeper<'a> {
         self.remove_replaced(&file);
     }
 
-    /// Removes what older drivers and versions of this program have kept of the same model on the same kind of card: they
-    /// were replaced. Whoever goes back tests again.
+    /// Removes what older drivers and versions of this program have kept of the same model on the same kind of card:
+    /// they were replaced. Whoever goes back tests again.
     fn remove_replaced(&self, new: &FilePath) {
         let entries = self.directory.and_then(|directory| std::fs::read_dir(directory).ok());
         for path in entries.into_iter().flatten().flatten().map(|entry| entry.path()) {

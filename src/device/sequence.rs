@@ -74,8 +74,8 @@ impl Sequence {
     /// Computes a chunk that another one follows, like [`prefill`](Self::prefill) without logits.
     ///
     /// `next`, `[1..=chunk_len, hidden]`, are the embeddings that the next chunk will most likely be given, of whatever
-    /// sequence. Where runs are queued, they cross to the card while it computes; what another chunk is computed from are
-    /// its own rows all the same.
+    /// sequence. Where runs are queued, they cross to the card while it computes; what another chunk is computed from
+    /// are its own rows all the same.
     pub fn prefill_before(
         &mut self,
         rows: &[u16],

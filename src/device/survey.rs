@@ -1,9 +1,9 @@
 //! Asking a card what it is, without the loop.
 //!
 //! A survey makes few and harmless calls: it initialises the library, lists the cards, takes one and asks for its
-//! properties. Neither engine nor model is touched, so it may run beside a program that uses the card. The vendor's library
-//! may still hang, crash or print: run a survey in a process of its own, and let it tell through `watch` which call it
-//! is about to make.
+//! properties. Neither engine nor model is touched, so it may run beside a program that uses the card. The vendor's
+//! library may still hang, crash or print: run a survey in a process of its own, and let it tell through `watch` which
+//! call it is about to make.
 
 mod board;
 mod board_engine;
@@ -117,8 +117,8 @@ impl SurveyError {
     }
 }
 
-/// Asks the card of the choice; `watch` hears the name of each call before it is made. For `auto` real cards are tried as
-/// a driver is opened, and the first that answers is asked; the software card is not.
+/// Asks the card of the choice; `watch` hears the name of each call before it is made. For `auto` real cards are tried
+/// as a driver is opened, and the first that answers is asked; the software card is not.
 ///
 /// # Errors
 ///

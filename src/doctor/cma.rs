@@ -40,7 +40,8 @@ pub(super) fn probe(around: &Surroundings, evidence: &Evidence) -> Vec<Finding> 
             .seen(COMMAND_LINE, &asked)
     };
     vec![match (total, free) {
-        // What failed without it were Raspberry Pis (abi.md 6); of other hosts, of which many keep none, nothing is known.
+        // What failed without it were Raspberry Pis (abi.md 6); of other hosts, of which many keep none, nothing is
+        // known.
         (None | Some(0), _) if evidence.pi5.is_none() => finding(
             Level::Note,
             "the kernel keeps no contiguous memory (CMA): if transfers fail, this may be why".to_owned(),

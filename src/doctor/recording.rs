@@ -11,8 +11,8 @@
 //! | `calls` | calls that involve no model, see [`Timing`]; times in nanoseconds |
 //! | `models` | of each measured model digest, sizes, shapes and runs of its first layer and its head ([`FileShape`]), and verdicts of the self-test; null where there was none, as for synthetic models |
 //!
-//! Times are measured, by the card's own clock where it has one. `weight_bytes` are taken from the file: its length, or what
-//! a synthetic file says that it stands for.
+//! Times are measured, by the card's own clock where it has one. `weight_bytes` are taken from the file: its length, or
+//! what a synthetic file says that it stands for.
 //!
 //! [`profile`] makes a profile of the software card from one.
 

@@ -40,7 +40,8 @@ impl Root {
         self.0 == Path::new("/")
     }
 
-    /// Where `path`, absolute on the examined machine, lies here, links followed. What is not there is a path all the same.
+    /// Where `path`, absolute on the examined machine, lies here, links followed. What is not there is a path all the
+    /// same.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         self.resolve(path.as_ref(), true)
     }

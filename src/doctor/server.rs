@@ -11,8 +11,8 @@ use crate::engine::KeepAlive;
 /// What is wrong with a value, if anything, and how much that matters.
 type Check = fn(&str) -> Option<(Level, String)>;
 
-/// The settings that ax650 reads, each with what its readers make of a value: the server and its clients take the default
-/// for most that make no sense, and end at once for those of the command line.
+/// The settings that ax650 reads, each with what its readers make of a value: the server and its clients take the
+/// default for most that make no sense, and end at once for those of the command line.
 const SETTINGS: [(&str, Check); 14] = [
     ("OLLAMA_HOST", host),
     ("OLLAMA_MODELS", anything),

@@ -80,8 +80,8 @@ pub(crate) trait CardSequence {
         logits: Option<&mut [u16]>,
         cancel: &CancelFlag,
     ) -> Result<(), Fault>;
-    /// Computes `chunk_len` tokens, after which `next` (as many at most) will follow if nothing comes in between: a card
-    /// may make use of that.
+    /// Computes `chunk_len` tokens, after which `next` (as many at most) will follow if nothing comes in between: a
+    /// card may make use of that.
     fn prefill_before(
         &mut self,
         tokens: &[TokenId],
@@ -91,8 +91,8 @@ pub(crate) trait CardSequence {
         let _ = next;
         self.prefill(tokens, None, cancel)
     }
-    /// Computes up to `chunk_len` tokens. `hidden` receives what the last layer gives for each: `tokens * hidden` values
-    /// (bf16).
+    /// Computes up to `chunk_len` tokens. `hidden` receives what the last layer gives for each: `tokens * hidden`
+    /// values (bf16).
     fn prefill_hidden(
         &mut self,
         tokens: &[TokenId],

@@ -2,12 +2,12 @@
 //!
 //! Encoders are computed by the host. Of a model on the card the vector is its hidden state: of the last token, of the
 //! first, or the mean of all, as the model's files say (GGUF key `<family>.pooling_type`), else of the last. Where the
-//! files show the weights of the final norm it is applied to each state first; files compiled for the NPU do not, and the
-//! vector is made of what the last layer gives. A text takes its turn on the card like any prompt, one text of a request
-//! after the other, so that a request with many holds up nobody; its first goes before what runs, as a new prompt does,
-//! the others behind it. The request has one place in the queue, until its last text is computed. Keys and values of
-//! earlier prompts are made use of where only the last token counts; elsewhere every token is computed, because states
-//! are not kept.
+//! files show the weights of the final norm it is applied to each state first; files compiled for the NPU do not, and
+//! the vector is made of what the last layer gives. A text takes its turn on the card like any prompt, one text of a
+//! request after the other, so that a request with many holds up nobody; its first goes before what runs, as a new
+//! prompt does, the others behind it. The request has one place in the queue, until its last text is computed. Keys and
+//! values of earlier prompts are made use of where only the last token counts; elsewhere every token is computed,
+//! because states are not kept.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

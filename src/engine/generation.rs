@@ -7,9 +7,9 @@
 //! have their keys and values on the card. The last generated token has not: it is written by the step that
 //! computes its successor. What a later request may reuse follows from this and is nowhere kept a second time.
 //!
-//! An answer that fills the context ends there, or forgets: the tokens after the first few are left out up to the middle,
-//! and what stands after them is computed anew, as a prompt is. Moving it would leave keys on the card that know of what
-//! was forgotten. An answer that only repeats itself by then is not continued: it would for ten contexts.
+//! An answer that fills the context ends there, or forgets: the tokens after the first few are left out up to the
+//! middle, and what stands after them is computed anew, as a prompt is. Moving it would leave keys on the card that
+//! know of what was forgotten. An answer that only repeats itself by then is not continued: it would for ten contexts.
 //!
 //! A token is chosen on the card thread, right after the head has run. Greedy choice over 150 000 logits takes some
 //! tens of microseconds, against milliseconds of a step; so the card waits for less than a hand-over would cost. Which

@@ -4,14 +4,14 @@
 //! computes the logits. The card thread then only rules out the others, chooses, and tells the grammar what was chosen;
 //! the latter is quick, and has to be known before the next step, which a complete answer spares the card.
 //!
-//! There is one such thread per card, made with the first request that has a grammar. The state of a grammar goes to and
-//! fro between the two threads, so nothing is shared and nothing locked.
+//! There is one such thread per card, made with the first request that has a grammar. The state of a grammar goes to
+//! and fro between the two threads, so nothing is shared and nothing locked.
 //!
 //! While the card has other work, a mask that is not there yet holds up its own request only: others take their turns
-//! meanwhile. If none of them is ready, the card thread waits for the one whose turn it is, until its client leaves at the
-//! latest; whatever else comes meanwhile, such as another's mask, a new request or an unload, waits with it. How long that can be is bounded by the
-//! grammar's own limits (some tens of milliseconds a mask, behind one of each other conversation); a grammar that exceeds
-//! them ends its request, never its constraint.
+//! meanwhile. If none of them is ready, the card thread waits for the one whose turn it is, until its client leaves at
+//! the latest; whatever else comes meanwhile, such as another's mask, a new request or an unload, waits with it. How
+//! long that can be is bounded by the grammar's own limits (some tens of milliseconds a mask, behind one of each other
+//! conversation); a grammar that exceeds them ends its request, never its constraint.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;

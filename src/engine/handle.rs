@@ -193,8 +193,8 @@ impl Engine {
         report
     }
 
-    /// Takes a model off the card, once its running requests have ended, by whatever name it was loaded. False if it was
-    /// not there. An encoder leaves the memory of the host.
+    /// Takes a model off the card, once its running requests have ended, by whatever name it was loaded. False if it
+    /// was not there. An encoder leaves the memory of the host.
     ///
     /// # Errors
     ///
@@ -316,8 +316,8 @@ impl Engine {
     }
 
     /// Ends all requests with [`EngineError::ShuttingDown`], gives the card back and ends the thread. A vendor call
-    /// under way is let to its end; a model load stops before its next file, because a load that is killed within one wedges
-    /// real cards. Idempotent.
+    /// under way is let to its end; a model load stops before its next file, because a load that is killed within one
+    /// wedges real cards. Idempotent.
     pub async fn shutdown(&self) {
         self.0.mailbox.close();
         self.0.host.close();
@@ -372,8 +372,8 @@ pub(crate) fn always_the_same<C: Card>(
     }
 }
 
-/// Somebody's stay in the line. Made before what tells that he is gone, so dropped after it: a client that leaves is out
-/// of the line at once, and its place is another's.
+/// Somebody's stay in the line. Made before what tells that he is gone, so dropped after it: a client that leaves is
+/// out of the line at once, and its place is another's.
 struct StayInLine<'a> {
     mailbox: &'a CardMailbox,
     answered: bool,

@@ -1,10 +1,10 @@
 //! Models that the host computes: text encoders, on a thread of their own beside the card's.
 //!
-//! They need no card, so they answer while a card is loading, hangs or is gone, and a card's model stays where it is. For
-//! the rest it is as with a card: a bounded queue, a keep-alive after the last use, a client that leaves is let go of
-//! before the next layer, a panic ends the requests and not the thread. Requests take turns text by text, a few at a time,
-//! so that a few with thousands of texts hold up nobody. Others begin in their order, when one of those has ended and
-//! there is room for the model of the first in line.
+//! They need no card, so they answer while a card is loading, hangs or is gone, and a card's model stays where it is.
+//! For the rest it is as with a card: a bounded queue, a keep-alive after the last use, a client that leaves is let go
+//! of before the next layer, a panic ends the requests and not the thread. Requests take turns text by text, a few at a
+//! time, so that a few with thousands of texts hold up nobody. Others begin in their order, when one of those has ended
+//! and there is room for the model of the first in line.
 //!
 //! Products of matrices use all cores, so texts are computed one after the other and not beside each other.
 

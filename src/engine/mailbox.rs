@@ -3,8 +3,9 @@
 //! Two lists behind a mutex: commands, which the card thread obeys as soon as it looks, and the line of requests that
 //! wait to begin, which it lets in one by one. They are no channels, because the card thread also has to wake up for
 //! things that are neither (a client has left, a slow client has read, shutdown) and at a given time (a keep-alive runs
-//! out), and because who leaves must be able to leave the line by himself: the card thread may be away for minutes, in a
-//! load, and meanwhile clients that are gone would keep others out of a full line. The number of both is bounded by the
+//! out), and because who leaves must be able to leave the line by himself: the card thread may be away for minutes, in
+//! a load, and meanwhile clients that are gone would keep others out of a full line. The number of both is bounded by
+//! the
 //! [`Gate`]: a request takes a place before it is posted and holds it until it has ended.
 
 use std::collections::VecDeque;

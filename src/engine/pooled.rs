@@ -31,8 +31,8 @@ impl Pooled {
         !matches!(self.pooling, Pooling::Last)
     }
 
-    /// Whether the states of a chunk are to be taken in that begins at `first` and may be the last one. Of the last chunk
-    /// they always are: whatever is wrong with keys and values before it shows there.
+    /// Whether the states of a chunk are to be taken in that begins at `first` and may be the last one. Of the last
+    /// chunk they always are: whatever is wrong with keys and values before it shows there.
     pub(crate) fn wants(&self, first: usize, is_last: bool) -> bool {
         match self.pooling {
             Pooling::Mean => true,
@@ -50,8 +50,8 @@ impl Pooled {
     /// Takes in the states that [`room`](Self::room) was filled with, those of the chunk that begins at `first`.
     ///
     /// # Errors
-    /// [`StepError::NotFinite`] if any state is not a number, also one that does not count: the keys and values behind it
-    /// would go into the answers to later prompts.
+    /// [`StepError::NotFinite`] if any state is not a number, also one that does not count: the keys and values behind
+    /// it would go into the answers to later prompts.
     pub(crate) fn take_in(
         &mut self,
         first: usize,

@@ -253,8 +253,8 @@ pub(crate) fn same_model(a: &Model, b: &Model) -> bool {
     a.weights == b.weights
 }
 
-/// Whether a model in memory is meant when `model` is to be unloaded: it is the same by another name, or it had the name
-/// before it was made anew.
+/// Whether a model in memory is meant when `model` is to be unloaded: it is the same by another name, or it had the
+/// name before it was made anew.
 pub(crate) fn goes_with(in_memory: &Model, model: &Model) -> bool {
     same_model(in_memory, model) || in_memory.name == model.name
 }

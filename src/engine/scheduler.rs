@@ -4,8 +4,8 @@
 //! goes first, so that its prompt does not wait for a round of the others; from then on it takes its turn like them.
 //! A chunk lasts as long as some tens of tokens, so while a prompt is computed the answers beside it slow down but do
 //! not stand still, and the prompt has nearly the whole card. No request can be passed over for ever: each turn
-//! of another one moves it forward. One that cannot use its turn yet, because of its client or its grammar, keeps its place
-//! while others take theirs.
+//! of another one moves it forward. One that cannot use its turn yet, because of its client or its grammar, keeps its
+//! place while others take theirs.
 
 use std::collections::VecDeque;
 

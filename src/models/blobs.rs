@@ -1,10 +1,10 @@
 //! Files that clients have uploaded, by their digest: what `/api/create` is to make a model of.
 //!
 //! They lie in `<root>/ax650/.blobs/`, each under the name `sha256-HEX`, which is also all that a client can say about
-//! its place. A file is visible only when it is complete and its digest is right. Nothing refers to one for long: a model
-//! is made of it and has its own files then. So those that have not been asked for in a while are removed; whoever asks
-//! and whoever removes take turns by a lock on the folder, so that what was found stays for that while. A file that is needed
-//! for longer is held by a lock of its own.
+//! its place. A file is visible only when it is complete and its digest is right. Nothing refers to one for long: a
+//! model is made of it and has its own files then. So those that have not been asked for in a while are removed;
+//! whoever asks and whoever removes take turns by a lock on the folder, so that what was found stays for that while. A
+//! file that is needed for longer is held by a lock of its own.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
@@ -24,8 +24,9 @@ const FOLDER: &str = ".blobs";
 const UPLOAD_PREFIX: &str = ".upload-";
 /// How long a file stays that nobody asks for.
 const KEPT: Duration = Duration::from_hours(1);
-/// Bytes of the disk that an upload leaves free: the machine needs some, and so does the model to be made. Uploads at the
-/// same time do not know of each other: together they may leave less, by [`CHECKED_BYTES`] each, before they are refused.
+/// Bytes of the disk that an upload leaves free: the machine needs some, and so does the model to be made. Uploads at
+/// the same time do not know of each other: together they may leave less, by [`CHECKED_BYTES`] each, before they are
+/// refused.
 const SPARE_BYTES: u64 = 256 << 20;
 /// Bytes of an upload after which the free space is looked at again.
 const CHECKED_BYTES: u64 = 64 << 20;
@@ -151,9 +152,9 @@ impl Blobs {
         Some(HeldBlob { path, file })
     }
 
-    /// Reads a file that was found, and removes it if it is not any more what was uploaded: nothing in it would tell, and
-    /// while it is there nobody uploads it again. What was uploaded anew meanwhile stays. Ends early, as if all were well,
-    /// once `stop` says so.
+    /// Reads a file that was found, and removes it if it is not any more what was uploaded: nothing in it would tell,
+    /// and while it is there nobody uploads it again. What was uploaded anew meanwhile stays. Ends early, as if all
+    /// were well, once `stop` says so.
     ///
     /// # Errors
     ///
@@ -220,7 +221,8 @@ impl Blobs {
         lock(&self.folder)
     }
 
-    /// Removes files that nobody has asked for in a while, and what was left of uploads that never ended. Says how many.
+    /// Removes files that nobody has asked for in a while, and what was left of uploads that never ended. Says how
+    /// many.
     pub fn prune(&self) -> usize {
         self.prune_older_than(KEPT)
     }

@@ -1,7 +1,7 @@
 //! What a text encoder is made of: its sizes, how its rows become one vector, the tensors it needs.
 //!
-//! An encoder's directory in the store has `encoder.json` (an [`EncoderConfig`]), `model.safetensors` as its maker wrote
-//! it, `tokenizer.json` and the manifest. `import::safetensors` writes it; `crate::encoder` computes with it.
+//! An encoder's directory in the store has `encoder.json` (an [`EncoderConfig`]), `model.safetensors` as its maker
+//! wrote it, `tokenizer.json` and the manifest. `import::safetensors` writes it; `crate::encoder` computes with it.
 
 mod pooling;
 

@@ -1,7 +1,7 @@
 //! The norm between the last layer and the head.
 //!
-//! On a card it is part of the head's file and its outcome never leaves the card. Who wants the hidden state itself, as a
-//! vector of the text, has to apply it on the host: vectors without it are not those that the model's makers have.
+//! On a card it is part of the head's file and its outcome never leaves the card. Who wants the hidden state itself, as
+//! a vector of the text, has to apply it on the host: vectors without it are not those that the model's makers have.
 
 use std::path::Path;
 

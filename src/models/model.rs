@@ -48,8 +48,8 @@ pub struct Model {
     pub dir: PathBuf,
     /// Content of `manifest.json`.
     pub manifest: Manifest,
-    /// SHA-256 of `manifest.json`, 64 lower-case hexadecimal digits; with it the dates of files that have another one than
-    /// when the model was made. So it changes whenever a file may have.
+    /// SHA-256 of `manifest.json`, 64 lower-case hexadecimal digits; with it the dates of files that have another one
+    /// than when the model was made. So it changes whenever a file may have.
     pub digest: String,
     /// The same for the files alone: models that were made of one another and share their files have it in common, and
     /// what a card learned of one holds for all.

@@ -1,8 +1,9 @@
 //! Modelfiles: what a new model is to be made of, and what is to be otherwise.
 //!
-//! Facts (Ollama's parser): a line is a command and its value; commands may be written in any case; `#` begins a comment
-//! at the start of a line. A value in quotes or in three of them ends with those and may have several lines, without any
-//! escapes; one without quotes ends with its line. `PARAMETER` has a name before its value, `MESSAGE` a role.
+//! Facts (Ollama's parser): a line is a command and its value; commands may be written in any case; `#` begins a
+//! comment at the start of a line. A value in quotes or in three of them ends with those and may have several lines,
+//! without any escapes; one without quotes ends with its line. `PARAMETER` has a name before its value, `MESSAGE` a
+//! role.
 
 use serde_json::{Value, json};
 

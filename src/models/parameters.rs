@@ -1,8 +1,8 @@
 //! Parameters of a model: default options of requests, checked by name and type when they are set.
 //!
 //! A request with an option that nobody knows is answered all the same, as Ollama does, and `/api/create` keeps such a
-//! name if it is one. A Modelfile is written by hand, and asked often once it is a model, so there a misspelt name is an
-//! error.
+//! name if it is one. A Modelfile is written by hand, and asked often once it is a model, so there a misspelt name is
+//! an error.
 
 use serde_json::{Number, Value};
 

@@ -1,12 +1,13 @@
 //! Model directories as the vendor publishes them: recognised by what is in them, checked as a whole, changed never.
 //!
 //! The vendor's programs came in three generations. The first (A, 2024) has decode and prefill in separate files and is
-//! refused with what to do. The second (B, 2025) keeps its settings as flags in run scripts and its tokenizer in a folder
-//! as Hugging Face has it. The third (C, 2026) has a `config.json` and usually a tokenizer file of the vendor's own.
-//! [`Package::open`] reads either, without running anything, and checks every file before a card is touched: what a load
-//! of two minutes would end in is said at once, by file and key. It reads some kilobytes of each file.
+//! refused with what to do. The second (B, 2025) keeps its settings as flags in run scripts and its tokenizer in a
+//! folder as Hugging Face has it. The third (C, 2026) has a `config.json` and usually a tokenizer file of the vendor's
+//! own. [`Package::open`] reads either, without running anything, and checks every file before a card is touched: what
+//! a load of two minutes would end in is said at once, by file and key. It reads some kilobytes of each file.
 //!
-//! Every path stays within the directory that was named: a package that points out of it, by `..` or a link, is refused.
+//! Every path stays within the directory that was named: a package that points out of it, by `..` or a link, is
+//! refused.
 
 pub mod axmodel;
 mod choice;

@@ -1,8 +1,8 @@
 //! Filling a gap: the tokens by which models of code are told what stands before it and after it.
 //!
-//! Such a model is trained on files whose middle was moved to the end, each part behind a token of its own. Which tokens
-//! is a matter of the vocabulary and not of the chat template; a template in the language of Go may have a place for the
-//! suffix all the same, and then that counts.
+//! Such a model is trained on files whose middle was moved to the end, each part behind a token of its own. Which
+//! tokens is a matter of the vocabulary and not of the chat template; a template in the language of Go may have a place
+//! for the suffix all the same, and then that counts.
 
 /// How one family marks the parts. (Facts: the makers' model cards.)
 #[derive(Debug, PartialEq, Eq)]

@@ -172,16 +172,16 @@ fn text_bytes(value: &Value) -> usize {
     }
 }
 
-/// Returns a text without its middle: the first `head` bytes of it and the last `tail`, or a little less where a character
-/// would be cut.
+/// Returns a text without its middle: the first `head` bytes of it and the last `tail`, or a little less where a
+/// character would be cut.
 pub(crate) fn text_without_middle(text: &str, head: usize, tail: usize) -> String {
     let end = text.floor_char_boundary(head);
     let start = text.ceil_char_boundary(text.len().saturating_sub(tail)).max(end);
     [&text[..end], &text[start..]].concat()
 }
 
-/// Returns a conversation without its middle: the first `head` bytes of its contents and the last `tail`. Messages of which
-/// nothing stays are left out, but for the last one.
+/// Returns a conversation without its middle: the first `head` bytes of its contents and the last `tail`. Messages of
+/// which nothing stays are left out, but for the last one.
 pub(crate) fn without_middle(messages: &[&Message], head: usize, tail: usize) -> Vec<Message> {
     let total: usize = messages.iter().map(|message| message.content.len()).sum();
     let tail_start = total.saturating_sub(tail);

@@ -1,14 +1,14 @@
 //! Chat templates in the language of Go, as Ollama's clients and Modelfiles write them.
 //!
-//! Facts (what Ollama does): a template that mentions `.Messages` gets the whole conversation, with neighbouring messages
-//! of one role joined (but for those of tools), all system messages also as `.System`, and `.Tools`, `.Think`,
-//! `.ThinkLevel`, `.IsThinkSet`. An older one is rendered turn by turn with `.System`, `.Prompt`, `.Response`, and ends, in
-//! the last turn, where the answer goes. With a prompt and a suffix any template is rendered once, with `.Prompt` and
-//! `.Suffix`.
+//! Facts (what Ollama does): a template that mentions `.Messages` gets the whole conversation, with neighbouring
+//! messages of one role joined (but for those of tools), all system messages also as `.System`, and `.Tools`, `.Think`,
+//! `.ThinkLevel`, `.IsThinkSet`. An older one is rendered turn by turn with `.System`, `.Prompt`, `.Response`, and
+//! ends, in the last turn, where the answer goes. With a prompt and a suffix any template is rendered once, with
+//! `.Prompt` and `.Suffix`.
 //!
-//! A template comes from a stranger. The crate that runs it counts iterations and output and looks at the clock; what it
-//! leaves open is bounded here: nesting before it parses (see `scan`), copies of the data that a template can hold at a
-//! time ([`MEMORY_BYTES`]), and its panics and its stack by a thread for each rendering.
+//! A template comes from a stranger. The crate that runs it counts iterations and output and looks at the clock; what
+//! it leaves open is bounded here: nesting before it parses (see `scan`), copies of the data that a template can hold
+//! at a time ([`MEMORY_BYTES`]), and its panics and its stack by a thread for each rendering.
 
 mod functions;
 mod scan;
@@ -24,14 +24,15 @@ use self::scan::{COUNT, Scan};
 use super::stack::on_large_stack;
 use super::{Message, RenderOptions, TextError, ThinkingTags};
 
-/// Longest time that one rendering may take, of all turns of an older template together. The longest templates need some milliseconds per hundred messages.
+/// Longest time that one rendering may take, of all turns of an older template together. The longest templates need
+/// some milliseconds per hundred messages.
 const TIME: Duration = Duration::from_secs(4);
 /// Turns of all loops together; those of an older template in each turn of the conversation.
 const ITERATIONS: usize = 200_000;
 /// Longest prompt, in bytes.
 const OUTPUT_BYTES: usize = 64 << 20;
-/// Most memory that copies of the data may take while a template runs. Each variable holds one, each open block two, and
-/// each argument of a call one.
+/// Most memory that copies of the data may take while a template runs. Each variable holds one, each open block two,
+/// and each argument of a call one.
 const MEMORY_BYTES: usize = 256 << 20;
 /// Characters of an error's text: it may quote the data.
 const MAX_ERROR_CHARS: usize = 400;

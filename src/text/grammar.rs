@@ -2,17 +2,17 @@
 //!
 //! A [`GrammarSpec`] says what an answer must look like. [`TextModel::grammar`](super::TextModel::grammar) compiles it
 //! for the vocabulary of one model; the [`Grammar`] is then shared freely, and each answer follows it with a
-//! [`Constraint`] of its own: [`Constraint::mask`] tells which tokens may come next, [`Constraint::accept`] is told which
-//! one came. Whatever the logits, the text of the chosen tokens is the beginning of an answer of that form, and an
-//! answer that ends is of that form.
+//! [`Constraint`] of its own: [`Constraint::mask`] tells which tokens may come next, [`Constraint::accept`] is told
+//! which one came. Whatever the logits, the text of the chosen tokens is the beginning of an answer of that form, and
+//! an answer that ends is of that form.
 //!
 //! The grammars themselves are llguidance's: an Earley parser over a lexer of regex derivatives, walked along a trie of
 //! the vocabulary. This room makes the trie, checks schemas before they are compiled (they are written by strangers),
 //! and bounds what compiling and following may cost.
 //!
-//! Some things are narrower than a schema asks, so that what comes out can be read everywhere: white space between tokens
-//! is at most two line ends and an indentation, numbers without bounds have no exponents and fit 64 bits, and values of
-//! which the schema says nothing nest two dozen levels deep at most.
+//! Some things are narrower than a schema asks, so that what comes out can be read everywhere: white space between
+//! tokens is at most two line ends and an indentation, numbers without bounds have no exponents and fit 64 bits, and
+//! values of which the schema says nothing nest two dozen levels deep at most.
 
 mod calls;
 mod compiler;
@@ -48,8 +48,8 @@ pub enum GrammarSpec {
     JsonSchema {
         /// The schema.
         schema: Value,
-        /// What of it cannot be enforced is an error. Otherwise that is left to the model where it only narrows, such as
-        /// `uniqueItems`.
+        /// What of it cannot be enforced is an error. Otherwise that is left to the model where it only narrows, such
+        /// as `uniqueItems`.
         strict: bool,
     },
     /// Calls of tools.
@@ -160,7 +160,8 @@ impl Constraint {
     ///
     /// # Errors
     ///
-    /// [`GrammarError::TooComplex`] and [`GrammarError::DeadEnd`]: the answer cannot go on. The same error from then on.
+    /// [`GrammarError::TooComplex`] and [`GrammarError::DeadEnd`]: the answer cannot go on. The same error from then
+    /// on.
     pub fn mask(&mut self) -> Result<TokenMask, GrammarError> {
         match self.matcher.compute_mask() {
             Ok(allowed) => Ok(TokenMask::new(allowed)),

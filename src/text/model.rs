@@ -108,8 +108,9 @@ impl TextModel {
         Ok(Self { template: Some(Arc::new(template)), ..self.clone() })
     }
 
-    /// As [`TextModel::with_template`], for a template that came in a request: one in the language of Go, or the model's
-    /// own, as clients send back what they were shown. Other Jinja is for owners of models: no client of Ollama sends it.
+    /// As [`TextModel::with_template`], for a template that came in a request: one in the language of Go, or the
+    /// model's own, as clients send back what they were shown. Other Jinja is for owners of models: no client of Ollama
+    /// sends it.
     ///
     /// # Errors
     ///
@@ -207,8 +208,8 @@ impl TextModel {
         }
     }
 
-    /// Returns the prompt for text that is to stand between `prompt` and `suffix`: by the template if it has a place for a
-    /// suffix, else by the marks of the vocabulary. `None` if there are none either.
+    /// Returns the prompt for text that is to stand between `prompt` and `suffix`: by the template if it has a place
+    /// for a suffix, else by the marks of the vocabulary. `None` if there are none either.
     pub fn render_insert(
         &self,
         prompt: &str,
@@ -237,8 +238,8 @@ impl TextModel {
     /// Returns the tokens of a conversation, at most `limit`.
     ///
     /// If it is longer and `truncate` is set, the oldest messages are left out, one after the other, until the rest
-    /// fits. System messages stay, at the front, and so does the last message. A prompt that cannot fit by its bytes alone
-    /// (64 for each token) counts as too long and is not tokenised.
+    /// fits. System messages stay, at the front, and so does the last message. A prompt that cannot fit by its bytes
+    /// alone (64 for each token) counts as too long and is not tokenised.
     ///
     /// # Errors
     ///

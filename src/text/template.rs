@@ -1,9 +1,10 @@
 //! Chat templates: Jinja2 as Hugging Face renders it; those in the language of Go are in `go_template`.
 //!
-//! A template is part of a model, so it comes from a stranger. It runs without a file system and without other templates,
-//! on a budget of work that bounds its time and its memory ([`FUEL`]; `joins` for what that leaves out), and on a stack that
-//! nothing it builds within that budget can exhaust (see `stack`). Each text that our own code makes of a value, by
-//! `tojson` or by printing it, has limits of its own, on the values it is made of and on its bytes (see `python`).
+//! A template is part of a model, so it comes from a stranger. It runs without a file system and without other
+//! templates, on a budget of work that bounds its time and its memory ([`FUEL`]; `joins` for what that leaves out), and
+//! on a stack that nothing it builds within that budget can exhaust (see `stack`). Each text that our own code makes of
+//! a value, by `tojson` or by printing it, has limits of its own, on the values it is made of and on its bytes (see
+//! `python`).
 //!
 //! The dialect (facts: `transformers`, `chat_template_utils`): `trim_blocks` and `lstrip_blocks`, no escaping, loop
 //! controls, `{% generation %}` blocks, the filter `tojson` as `json.dumps` writes it, the functions `raise_exception`
@@ -26,8 +27,8 @@ use super::{
 
 /// Name of the one template in its environment.
 const NAME: &str = "chat_template";
-/// Work that one rendering may cost: about one unit per step and per 64 bytes of what minijinja charges for, some 128 MB
-/// in all. The longest templates need a few hundred units per message.
+/// Work that one rendering may cost: about one unit per step and per 64 bytes of what minijinja charges for, some 128
+/// MB in all. The longest templates need a few hundred units per message.
 const FUEL: u64 = 2_000_000;
 
 /// A compiled chat template, of either language.
@@ -74,8 +75,8 @@ impl ChatTemplate {
         Ok(Self { source, language: Language::Jinja(Box::new(jinja)) })
     }
 
-    /// Compiles a template that a client or a Modelfile gave: one in the language of Go, or one in Jinja, as clients send
-    /// back what they were shown. Text without any action is a template, too.
+    /// Compiles a template that a client or a Modelfile gave: one in the language of Go, or one in Jinja, as clients
+    /// send back what they were shown. Text without any action is a template, too.
     ///
     /// # Errors
     ///

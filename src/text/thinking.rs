@@ -1,10 +1,10 @@
 //! Splits an answer into what the model thinks aloud and what it says.
 //!
-//! Thinking families put their thoughts between two tags, mostly `<think>` and `</think>`, at the beginning of an answer.
-//! The rules are Ollama's: the opening tag counts only before any other text, for afterwards it is something the model talks about;
-//! white space before it, and at the start of either part, is dropped; a prompt that ends with the opening tag makes the
-//! answer begin inside the thoughts. A closing tag before any other text ends thoughts that were never written, as when
-//! the prompt told the model not to think and it closes them once more.
+//! Thinking families put their thoughts between two tags, mostly `<think>` and `</think>`, at the beginning of an
+//! answer. The rules are Ollama's: the opening tag counts only before any other text, for afterwards it is something
+//! the model talks about; white space before it, and at the start of either part, is dropped; a prompt that ends with
+//! the opening tag makes the answer begin inside the thoughts. A closing tag before any other text ends thoughts that
+//! were never written, as when the prompt told the model not to think and it closes them once more.
 
 mod limit;
 mod tags;

@@ -49,8 +49,8 @@ pub struct VendorTokenizer {
 ///
 /// # Errors
 ///
-/// [`TextError::Vocabulary`] for `SentencePiece` and BERT vocabularies, which the file does not carry all of, and if the
-/// file contradicts itself or its family cannot be told.
+/// [`TextError::Vocabulary`] for `SentencePiece` and BERT vocabularies, which the file does not carry all of, and if
+/// the file contradicts itself or its family cannot be told.
 pub fn build(file: &VocabFile, family: Option<&'static Family>) -> Result<VendorTokenizer, TextError> {
     let (tokens, types) = match &file.kind {
         Kind::HuggingFace { tokens, .. } => (tokens.clone(), types_of(file, tokens)),

@@ -9,8 +9,8 @@ use super::TextError;
 /// Longest word that is taken apart, in characters; that of BERT.
 const MAX_WORD_CHARS: usize = 100;
 
-/// The `tokenizer.json` of a vocabulary of one token a line, as BERT has it: words are cut at blanks and punctuation and
-/// taken apart from the longest piece on; `[CLS]` goes before a text and `[SEP]` behind it.
+/// The `tokenizer.json` of a vocabulary of one token a line, as BERT has it: words are cut at blanks and punctuation
+/// and taken apart from the longest piece on; `[CLS]` goes before a text and `[SEP]` behind it.
 ///
 /// # Errors
 ///

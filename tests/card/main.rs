@@ -8,7 +8,8 @@
 //! The card may also be one behind the vendor's shared libraries, named by `AX650_TEST_DRIVER_PATH` (see `support`).
 //! With `AX650_TEST_RECORDING` the built-in card has the memory and the speed of a recorded one; what `replay` tests of
 //! every recording in `tests/recordings` needs no variable.
-//! The tests of `faults` and `recovery` have no use for that: what they do to their card goes past the vendor's interface.
+//! The tests of `faults` and `recovery` have no use for that: what they do to their card goes past the vendor's
+//! interface.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -5,7 +5,8 @@ use std::{
     process::Command,
 };
 
-/// Path of the model of `tests/golden/NAME.json`, a GGUF file or an encoder's directory; fetched if it is not there yet.
+/// Path of the model of `tests/golden/NAME.json`, a GGUF file or an encoder's directory; fetched if it is not there
+/// yet.
 ///
 /// # Panics
 ///

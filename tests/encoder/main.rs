@@ -1,4 +1,5 @@
-//! Text encoders: what they compute, against a real model's reference and against plain arithmetic, and what is refused.
+//! Text encoders: what they compute, against a real model's reference and against plain arithmetic, and what is
+//! refused.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests say what went wrong by panicking")]
 
 #[path = "../common/bert.rs"]

@@ -1,4 +1,5 @@
-//! `/api/embed`, `/api/embeddings` and `/v1/embeddings`, with a tiny encoder on the host and a tiny decoder on the card.
+//! `/api/embed`, `/api/embeddings` and `/v1/embeddings`, with a tiny encoder on the host and a tiny decoder on the
+//! card.
 
 use std::{future::Future, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Formats and tools on the routes of `OpenAI` and Anthropic: structure that a model with random weights cannot leave, and
-//! calls in the words of each family.
+//! Formats and tools on the routes of `OpenAI` and Anthropic: structure that a model with random weights cannot leave,
+//! and calls in the words of each family.
 
 use serde_json::{Value, json};
 

@@ -126,7 +126,8 @@ async fn tools_that_are_not_to_be_called_are_not_shown() {
     server.stop().await;
 }
 
-/// A template that shows tools and no marks: calls are a list of objects, and nothing but a bracket tells them from text.
+/// A template that shows tools and no marks: calls are a list of objects, and nothing but a bracket tells them from
+/// text.
 const PLAIN: &str = "{{ messages[-1].content }}{% if tools %}[{{ tools | length }}]{% endif %}";
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Schemas made by chance: what a grammar lets through, its schema accepts.
 //!
-//! They combine what people rarely do (references with siblings, options of options, names ruled by several schemas): there
-//! a grammar is easily looser than its schema.
+//! They combine what people rarely do (references with siblings, options of options, names ruled by several schemas):
+//! there a grammar is easily looser than its schema.
 
 use std::cell::Cell;
 

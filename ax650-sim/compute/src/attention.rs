@@ -1,8 +1,8 @@
 //! Attention of a chunk over the cache and itself.
 //!
 //! The keys of a row are taken in blocks of 128, counted from its first visible column. A block gives a
-//! maximum, a sum and a weighted value by itself; blocks are merged in order. So the result depends on the row's keys in
-//! their order, not on where they are stored, and blocks may be computed by several threads.
+//! maximum, a sum and a weighted value by itself; blocks are merged in order. So the result depends on the row's keys
+//! in their order, not on where they are stored, and blocks may be computed by several threads.
 
 use std::cell::RefCell;
 

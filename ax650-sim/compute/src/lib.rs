@@ -3,13 +3,14 @@
 //! An [`Engine`] is a layer file packed for the CPU. It is a pure function of its input tensors, like the
 //! hardware: which cache rows a token sees is read from the mask, its rope position from `indices`.
 //!
-//! A row of a chunk has the same bits whatever the number of rows beside it, whatever the number of threads, and whether
-//! the keys it sees come from the cache or from its own chunk. Three rules make it so: every sum of a row
+//! A row of a chunk has the same bits whatever the number of rows beside it, whatever the number of threads, and
+//! whether the keys it sees come from the cache or from its own chunk. Three rules make it so: every sum of a row
 //! runs in an order fixed by the row alone, threads divide outputs and never sums, and K and V are rounded
 //! to bf16 before anything uses them.
 //!
 //! Inside a head the channels that rope turns together are neighbours, whatever the model's convention
-//! (the packing reorders the outputs of the query and key projections; scores do not notice). `K_cache_out` has that order.
+//! (the packing reorders the outputs of the query and key projections; scores do not notice). `K_cache_out` has that
+//! order.
 
 #![allow(
     clippy::inline_always,

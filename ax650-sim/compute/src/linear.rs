@@ -1,7 +1,7 @@
 //! Packed projections and their products with 1..n rows.
 //!
-//! Weights stand in blocks of 32 outputs, channel by channel, so that one pass reads them as one stream. Outputs may come
-//! from several tensors and in any order: packing fuses Q, K and V, and interleaves gate and up.
+//! Weights stand in blocks of 32 outputs, channel by channel, so that one pass reads them as one stream. Outputs may
+//! come from several tensors and in any order: packing fuses Q, K and V, and interleaves gate and up.
 
 use std::ops::Range;
 

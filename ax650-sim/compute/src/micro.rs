@@ -1,8 +1,8 @@
 //! The one microkernel: `y[row][out] (+)= sum over k of x[row][k] * w[k][out]`.
 //!
 //! Each output of each row is one chain of fused multiply-adds with k ascending. Tiles of several rows and
-//! vectors run many chains side by side, which never changes the order within one. A weight is converted to f32 in registers
-//! once and feeds all rows of the tile; for more rows than a tile has, the caller converts a panel first.
+//! vectors run many chains side by side, which never changes the order within one. A weight is converted to f32 in
+//! registers once and feeds all rows of the tile; for more rows than a tile has, the caller converts a panel first.
 
 use super::simd::{Kernel, LANES, Simd};
 

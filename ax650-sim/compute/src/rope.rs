@@ -56,7 +56,8 @@ impl RopeTable {
         self.frequencies = Some(frequencies.clone());
     }
 
-    /// Cosines and signed sines of computed row `row`, one per channel of a head, as [`super::vector::rotate`] takes them.
+    /// Cosines and signed sines of computed row `row`, one per channel of a head, as [`super::vector::rotate`] takes
+    /// them.
     pub(super) fn row(&self, row: usize) -> (&[f32], &[f32]) {
         let range = row * self.width..(row + 1) * self.width;
         (&self.cos[range.clone()], &self.sin[range])

@@ -155,7 +155,8 @@ pub(super) trait Simd: Copy + Send + Sync {
         rows
     }
 
-    /// e to the power of `x`, within 2 units in the last place; below -87 the smallest normal number or so, NaN stays NaN.
+    /// e to the power of `x`, within 2 units in the last place; below -87 the smallest normal number or so, NaN stays
+    /// NaN.
     #[inline(always)]
     fn exp(self, x: Self::V) -> Self::V {
         let s = |value| self.splat(value);

@@ -1,7 +1,7 @@
 //! Which columns each row of the chunk sees, as the mask says.
 //!
-//! A row's keys are its visible columns from left to right, that is in order of position. Rows whose keys are a prefix of
-//! their neighbour's (causal masks, always) are computed together as a tile.
+//! A row's keys are its visible columns from left to right, that is in order of position. Rows whose keys are a prefix
+//! of their neighbour's (causal masks, always) are computed together as a tile.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! Writes a tiny model and the answer that it must give to a prompt, for `tests/libs`. The answer is computed here, without
-//! any of the vendor's functions. The argument is the directory to write to.
+//! Writes a tiny model and the answer that it must give to a prompt, for `tests/libs`. The answer is computed here,
+//! without any of the vendor's functions. The argument is the directory to write to.
 //!
 //! `story` in it has three lines of numbers: layers and channels of the hidden state; the prompt; the answer.
 
@@ -23,7 +23,8 @@ fn main() -> Result<(), Failure> {
     let directory = Path::new(&directory);
     let pair = directory.join("pair");
     fs::create_dir_all(&pair)?;
-    // Two decode groups, of which the first is not the largest, and a ladder of prefill groups. The answer outgrows the first.
+    // Two decode groups, of which the first is not the largest, and a ladder of prefill groups. The answer outgrows the
+    // first.
     let spec = TinySpec { architecture: "qwen3", smaller_decode: vec![160], ..TinySpec::default() };
     let files = write_tiny_model(directory, &spec)?;
     let prompt: Vec<u32> = (0..PROMPT_TOKENS).map(|i| (i * i + 7 * i + 3) % 199).collect();

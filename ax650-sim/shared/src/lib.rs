@@ -1,9 +1,9 @@
 //! The software card for programs that link with the vendor's libraries: `libax650_sim.so`.
 //!
-//! It exports the vendor's function tables, filled. The libraries under the vendor's names, which `make sim-libs` builds beside
-//! it, hold one jump through a table for each of the vendor's functions; so arguments pass as they are, variable ones
-//! too. The cards are those of the process ([`ax650_sim::process`]); the module `settings` says how the environment describes
-//! them.
+//! It exports the vendor's function tables, filled. The libraries under the vendor's names, which `make sim-libs`
+//! builds beside it, hold one jump through a table for each of the vendor's functions; so arguments pass as they are,
+//! variable ones too. The cards are those of the process ([`ax650_sim::process`]); the module `settings` says how the
+//! environment describes them.
 
 mod report;
 mod settings;

@@ -145,8 +145,8 @@ pub(super) unsafe extern "C" fn output_by_name(
     })
 }
 
-/// Any number is kept (axcl-runtime, `host/runtime/engine/engine_io.cpp`); what cannot be done with it is refused when it
-/// is to be done.
+/// Any number is kept (axcl-runtime, `host/runtime/engine/engine_io.cpp`); what cannot be done with it is refused when
+/// it is to be done.
 pub(super) unsafe extern "C" fn set_batch_size(io: *mut c_void, batch_size: u32) -> i32 {
     call("axclrtEngineSetDynamicBatchSize", |state, _| {
         state.io(address(io))?.batch = batch_size;

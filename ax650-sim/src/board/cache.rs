@@ -62,8 +62,8 @@ impl Cache {
         written
     }
 
-    /// Fills the lines that touch `range` from `memory`, as in [`Self::flush`]. Dirty ones are lost, except at the edges; returns the
-    /// edges that had to be written to `memory`.
+    /// Fills the lines that touch `range` from `memory`, as in [`Self::flush`]. Dirty ones are lost, except at the
+    /// edges; returns the edges that had to be written to `memory`.
     pub(crate) fn invalidate(&mut self, memory: &mut [u8], range: Range<usize>) -> Vec<Range<usize>> {
         let mut written = Vec::new();
         let lines = self.lines(&range);

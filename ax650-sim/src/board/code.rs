@@ -1,8 +1,8 @@
 //! The codes of the board's interface, and what the card's own codes become there.
 //!
-//! Those of memory are published (BSP `V1.45.0_P39`, `ax_global_type.h`); those of the NPU only for an earlier generation of
-//! the chip, and one of them was seen on this one. Which of them an argument error of `AX_ENGINE` gets is published
-//! nowhere: the choices are ours, clients only look for a value that is not 0.
+//! Those of memory are published (BSP `V1.45.0_P39`, `ax_global_type.h`); those of the NPU only for an earlier
+//! generation of the chip, and one of them was seen on this one. Which of them an argument error of `AX_ENGINE` gets is
+//! published nowhere: the choices are ours, clients only look for a value that is not 0.
 
 use crate::fault::Fault;
 use crate::status::{self, Common, Part};

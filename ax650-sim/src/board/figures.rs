@@ -65,12 +65,12 @@ struct Line {
 }
 
 /// The text of `/proc/ax_proc/mem_cmm_info`, for programs on `interface`: the partition, one line for each block, and
-/// the totals that programs parse. Over PCIe that of the device of the calling thread's context, the first one if it has
-/// none. Any thread.
+/// the totals that programs parse. Over PCIe that of the device of the calling thread's context, the first one if it
+/// has none. Any thread.
 ///
 /// Blocks of `AX_SYS` are listed where they are. What has no physical address here (the engine's memory, and what AXCL
-/// allocated) is listed from the end of the partition downwards. Engine blocks are named as the vendor's `axcl-smi` looks
-/// for them, `npu_m_pid` and the process id.
+/// allocated) is listed from the end of the partition downwards. Engine blocks are named as the vendor's `axcl-smi`
+/// looks for them, `npu_m_pid` and the process id.
 pub fn cmm_info(interface: Interface) -> String {
     let card = card::reached(asking(interface));
     let mut state = card.state.lock();

@@ -1,4 +1,5 @@
-//! Runs. All of them block; the IO structures are read anew every time and never beyond what the shortest client passes.
+//! Runs. All of them block; the IO structures are read anew every time and never beyond what the shortest client
+//! passes.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -18,8 +19,8 @@ use crate::run::{self, Run};
 use crate::signature::{Signature, Tensor};
 use crate::violations::Rule;
 
-/// In the handle's own context. It serves also when only the other kind was made (the vendor's LLM runner does that with
-/// models of one group), or none (the vendor's tests of the native interface).
+/// In the handle's own context. It serves also when only the other kind was made (the vendor's LLM runner does that
+/// with models of one group), or none (the vendor's tests of the native interface).
 pub(crate) unsafe extern "C" fn sync<F: Face>(handle: *mut c_void, io: *mut AX_ENGINE_IO_T) -> i32 {
     // SAFETY: the caller passes null or an IO with its buffers.
     unsafe { run_in::<F>(npu!(RunSync), handle, Context::Own, 0, io) }

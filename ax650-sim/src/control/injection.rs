@@ -186,10 +186,10 @@ impl Injection {
     }
 }
 
-/// What a function returns without a card. With AXCL that the request could not be sent, and at the start that no device
-/// is connected (HOST `task/axcl_task.cpp`, `device/device_manager.cpp`). The library does not return at all where it
-/// waits for an answer (HOST `task/task.hpp`): a test that wants this makes the call [hang](Trouble::Hang). On the
-/// chip, where nothing is published, a failure of the hardware or of the operating system: our choice.
+/// What a function returns without a card. With AXCL that the request could not be sent, and at the start that no
+/// device is connected (HOST `task/axcl_task.cpp`, `device/device_manager.cpp`). The library does not return at all
+/// where it waits for an answer (HOST `task/task.hpp`): a test that wants this makes the call [hang](Trouble::Hang). On
+/// the chip, where nothing is published, a failure of the hardware or of the operating system: our choice.
 fn code_of_loss(function: &str) -> i32 {
     if function.starts_with("AX_ENGINE") {
         0x8006_0087_u32.cast_signed()

@@ -143,16 +143,16 @@ pub enum Mistake {
     PinnedLate,
     /// Decode groups other than the largest have wrong results.
     SmallGroup,
-    /// Decode groups round otherwise than prefill groups: a prompt whose last rows are decode steps has other rows. In one
-    /// group alone, which may be a prefill group: that one rounds otherwise than all others. The one mistake that also
-    /// changes what a program on the plain path computes.
+    /// Decode groups round otherwise than prefill groups: a prompt whose last rows are decode steps has other rows. In
+    /// one group alone, which may be a prefill group: that one rounds otherwise than all others. The one mistake that
+    /// also changes what a program on the plain path computes.
     DecodeRounds,
     /// A decode step that follows another one without a head between them, as in the tail of a prompt, is computed
     /// at the position of that one.
     StalePosition,
-    /// The layer that was loaded last gives a wrong hidden state for the first row of a chunk where it reads its input from
-    /// the buffer that another layer has written. The head reads the last row alone, and no keys and values follow from it:
-    /// only who asks for hidden states can see it.
+    /// The layer that was loaded last gives a wrong hidden state for the first row of a chunk where it reads its input
+    /// from the buffer that another layer has written. The head reads the last row alone, and no keys and values follow
+    /// from it: only who asks for hidden states can see it.
     FirstRow,
 }
 

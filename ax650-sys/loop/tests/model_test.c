@@ -39,8 +39,9 @@ static bool fits(interface_kind kind, uint64_t free_kib, uint32_t kib, uint32_t 
 }
 
 /*
- * The peak is what is loaded and the current file, which a PCIe card holds twice meanwhile; known beforehand, so nothing
- * is loaded that will not fit. What was subtracted during the load is an estimate: the card has the last word on it.
+ * The peak is what is loaded and the current file, which a PCIe card holds twice meanwhile; known beforehand, so
+ * nothing is loaded that will not fit. What was subtracted during the load is an estimate: the card has the last word
+ * on it.
  */
 static void the_peak_of_a_load_has_to_fit(interface_kind kind)
 {

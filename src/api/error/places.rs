@@ -1,5 +1,5 @@
-//! Where things lie on this machine is for its owner, in the log; clients read names of files in errors. A path is told by
-//! its form, so of one with a blank in it the rest stays. `/api/show` says where a model lies, as upstream does.
+//! Where things lie on this machine is for its owner, in the log; clients read names of files in errors. A path is told
+//! by its form, so of one with a blank in it the rest stays. `/api/show` says where a model lies, as upstream does.
 
 use std::borrow::Cow;
 

@@ -215,8 +215,8 @@ enum Calls {
 }
 
 impl Reader {
-    /// A reader of the answer to a prompt that offers `tools`, of a model that thinks aloud, that has been told not to, or
-    /// (`None`) that cannot.
+    /// A reader of the answer to a prompt that offers `tools`, of a model that thinks aloud, that has been told not to,
+    /// or (`None`) that cannot.
     pub(super) fn new(prompt: &[TokenId], text: &TextModel, thinks: Option<bool>, tools: &[Tool]) -> Self {
         let splitter = || ThinkingSplitter::after(prompt, text);
         let thoughts = match thinks {

@@ -1,8 +1,8 @@
 //! From texts to vectors, for every API family.
 //!
 //! Any model may be asked, as upstream allows it: encoders give what they were made for, models that generate text give
-//! their hidden state (see `engine::embed`). A request is prepared as the others are; then the engine computes all texts,
-//! and one that cannot be computed fails the request.
+//! their hidden state (see `engine::embed`). A request is prepared as the others are; then the engine computes all
+//! texts, and one that cannot be computed fails the request.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,8 +18,8 @@ use crate::engine::{EmbedRequest, EngineError, KeepAlive};
 use crate::models::model::Model;
 use crate::text::{EncoderTokenizer, Fitted, TextError, TextModel, TokenId};
 
-/// Most values of all vectors of one request: 64 MiB, or some thousand texts. Beyond that a small body would take memory
-/// without bound.
+/// Most values of all vectors of one request: 64 MiB, or some thousand texts. Beyond that a small body would take
+/// memory without bound.
 const MAX_VALUES: usize = 16 << 20;
 
 /// Bytes of a value of a vector, as a number and as text with room to grow.

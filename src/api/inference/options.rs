@@ -1,8 +1,8 @@
 //! `options` of a request, over the `parameters` of the model, over Ollama's defaults.
 //!
-//! Unknown and retired options are ignored, `null` is skipped, and a wrong type is an error in upstream's words. Options
-//! that choose how upstream loads a model (`num_gpu`, `use_mmap`, ...) mean nothing on a card with compiled layers; their
-//! types are checked all the same, so that a request is good or bad on either server alike.
+//! Unknown and retired options are ignored, `null` is skipped, and a wrong type is an error in upstream's words.
+//! Options that choose how upstream loads a model (`num_gpu`, `use_mmap`, ...) mean nothing on a card with compiled
+//! layers; their types are checked all the same, so that a request is good or bad on either server alike.
 
 use serde_json::{Map, Value};
 

@@ -105,8 +105,8 @@ impl Prompt {
     }
 }
 
-/// The form that an answer is forced into: calls if there must be one, else what `format` asks for, else calls of strict
-/// tools if there are any calls; `None` if it is free.
+/// The form that an answer is forced into: calls if there must be one, else what `format` asks for, else calls of
+/// strict tools if there are any calls; `None` if it is free.
 fn form_of_chat(
     settings: &AskSettings,
     tools: &[Tool],

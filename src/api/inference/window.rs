@@ -2,10 +2,10 @@
 //!
 //! The window of a model is compiled into its layers. `num_ctx` of a request can narrow it for the prompt, never widen
 //! it. A conversation that does not fit loses its oldest messages; if the last message alone is too long and the window
-//! may slide (`shift`, the default), the first `num_keep` tokens and the newest part stay and about half of the window is
-//! left free for the answer, as upstream does. An answer that reaches the end of the compiled window goes on in the same
-//! manner: half of what comes after the first `num_keep` tokens is forgotten, and without `num_predict` it ends after ten
-//! windows. With `shift: false` it ends at `num_ctx`. Either way `done_reason` is "length".
+//! may slide (`shift`, the default), the first `num_keep` tokens and the newest part stay and about half of the window
+//! is left free for the answer, as upstream does. An answer that reaches the end of the compiled window goes on in the
+//! same manner: half of what comes after the first `num_keep` tokens is forgotten, and without `num_predict` it ends
+//! after ten windows. With `shift: false` it ends at `num_ctx`. Either way `done_reason` is "length".
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! `HEAD` and `POST /api/blobs/{digest}`: files that `/api/create` makes models of.
 //!
-//! A body goes to the disk as it comes, whatever its length, as long as that has room; a thread made for that writes and
-//! hashes. What is not whole, or not what was announced, is removed.
+//! A body goes to the disk as it comes, whatever its length, as long as that has room; a thread made for that writes
+//! and hashes. What is not whole, or not what was announced, is removed.
 
 use std::time::Duration;
 

@@ -103,7 +103,8 @@ fn derive(
     Ok(())
 }
 
-/// Refuses a template in Jinja, unless it is the base's `own`: see [`crate::text::TextModel::with_template_of_request`].
+/// Refuses a template in Jinja, unless it is the base's `own`: see
+/// [`crate::text::TextModel::with_template_of_request`].
 fn check_language(changes: &Changes, own: Option<&str>) -> Result<(), ApiError> {
     let Some(template) = &changes.template else { return Ok(()) };
     let is_own = own.is_some_and(|own| own.trim() == template.trim());

@@ -181,8 +181,8 @@ impl From<&LoadedPaths> for Ways {
 }
 
 impl Running {
-    /// `accelerated`: whether the model lies in the memory of a card and not in that of the host. `window`: what the last
-    /// request to it got, in tokens.
+    /// `accelerated`: whether the model lies in the memory of a card and not in that of the host. `window`: what the
+    /// last request to it got, in tokens.
     fn new(info: &LoadedInfo, accelerated: bool, window: usize) -> Self {
         Self {
             name: info.model.name.to_string(),

@@ -49,8 +49,8 @@ impl Common {
     }
 }
 
-/// Takes the pictures out of a request or a message: base64 without a `data:` prefix. They are checked whether or not the
-/// model can see.
+/// Takes the pictures out of a request or a message: base64 without a `data:` prefix. They are checked whether or not
+/// the model can see.
 pub(super) fn images(fields: &mut Fields) -> Result<Vec<Value>, ApiError> {
     let images = fields.array("images")?;
     for image in &images {

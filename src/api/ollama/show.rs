@@ -191,8 +191,8 @@ fn parameter_line(name: &str, value: &Value) -> String {
     format!("{name:PARAMETER_WIDTH$} {value}")
 }
 
-/// The Modelfile that would make this model again. What `ax650 create` would refuse in one is left out: parameters of no
-/// effect here, and messages of roles that only a client gives.
+/// The Modelfile that would make this model again. What `ax650 create` would refuse in one is left out: parameters of
+/// no effect here, and messages of roles that only a client gives.
 fn modelfile(
     model: &Model,
     template: &str,

@@ -1,5 +1,5 @@
-//! `POST /api/pull` and `POST /api/push`: names are checked; nothing is transferred by this version, which it says in the
-//! form in which these routes tell of their failures.
+//! `POST /api/pull` and `POST /api/push`: names are checked; nothing is transferred by this version, which it says in
+//! the form in which these routes tell of their failures.
 
 use axum::extract::{Request, State};
 use axum::response::Response;

@@ -18,8 +18,8 @@ use crate::api::fields::Fields;
 use crate::api::inference::{self, Answer, AskSettings, GenerateAsk, Outcome, Piece};
 use crate::api::{AppState, body, id, stream, time};
 
-/// The fields that count. `n` (there is one answer), `logprobs`, `echo`, `best_of` and others are passed over, as upstream
-/// does.
+/// The fields that count. `n` (there is one answer), `logprobs`, `echo`, `best_of` and others are passed over, as
+/// upstream does.
 #[derive(Debug)]
 pub(crate) struct CompletionRequest {
     /// Name of the model.

@@ -64,9 +64,9 @@ pub(crate) fn format(kind: &str, schema: Option<Value>) -> Format {
     }
 }
 
-/// Whether the model may or must call tools: `"auto"`, `"none"`, `"required"` (`"any"` in other words), or an object that
-/// names a function, in its `function` or in itself. Upstream passes all of it over: so does this with what is in no such
-/// form, or cannot be met.
+/// Whether the model may or must call tools: `"auto"`, `"none"`, `"required"` (`"any"` in other words), or an object
+/// that names a function, in its `function` or in itself. Upstream passes all of it over: so does this with what is in
+/// no such form, or cannot be met.
 pub(crate) fn tool_choice(value: Option<&Value>, tools: &[Tool]) -> ToolChoice {
     let choice = match value {
         None => ToolChoice::Auto,

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use crate::api::error::ApiError;
 use crate::api::fields::Fields;
 
-/// `OpenAI`'s default of `temperature` and `top_p`. It goes over what the model's own parameters say, as upstream has it.
+/// `OpenAI`'s default of `temperature` and `top_p`. It goes over what the model's own parameters say, as upstream has
+/// it.
 const DEFAULT: f64 = 1.0;
 
 /// The fields as they came.

@@ -1,5 +1,5 @@
-//! `POST /v1/audio/transcriptions`: speech to text. No model of this server hears, so a form that is whole is refused by what
-//! its model lacks, in the order in which upstream looks at it.
+//! `POST /v1/audio/transcriptions`: speech to text. No model of this server hears, so a form that is whole is refused
+//! by what its model lacks, in the order in which upstream looks at it.
 
 mod form;
 

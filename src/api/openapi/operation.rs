@@ -212,7 +212,8 @@ impl Operation {
             let mut response = json!({"description": meaning});
             for (media, described) in forms {
                 let schema = described.place(family, schemas);
-                // A schema would be one of the whole body, which is text; OpenAPI 3.1 has no word for the data of an event.
+                // A schema would be one of the whole body, which is text; OpenAPI 3.1 has no word for the data of an
+                // event.
                 let key = if media == EVENTS { "x-event-data" } else { "schema" };
                 response["content"][media] = json!({key: schema});
             }

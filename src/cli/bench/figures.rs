@@ -66,8 +66,8 @@ pub(super) struct Phase {
     pub(super) grammar: Grammar,
 }
 
-/// What a required form of the answer costs. `None` where answers are not what is measured. The card's part is by the card's
-/// clock, the host's by that of this machine: no profile says how fast another host is.
+/// What a required form of the answer costs. `None` where answers are not what is measured. The card's part is by the
+/// card's clock, the host's by that of this machine: no profile says how fast another host is.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(super) struct Grammar {
     /// Time for which the card waits because of the grammar.
@@ -93,8 +93,8 @@ pub(super) struct GuidedToken {
 }
 
 impl Grammar {
-    /// Figures of some tokens. The card waits for what a mask takes longer than the token: by the card's clock, which may
-    /// be another one than that of the thread that computes masks.
+    /// Figures of some tokens. The card waits for what a mask takes longer than the token: by the card's clock, which
+    /// may be another one than that of the thread that computes masks.
     pub(super) fn of(tokens: &[GuidedToken]) -> Self {
         let count = tokens.len() as f64;
         let sum = |of: fn(&GuidedToken) -> Duration| tokens.iter().map(of).sum::<Duration>().as_secs_f64();

@@ -84,8 +84,8 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Computes an answer in a form, from the beginning, and returns what the form took. The answer is given, since what
-    /// the model would say may be nothing but blanks.
+    /// Computes an answer in a form, from the beginning, and returns what the form took. The answer is given, since
+    /// what the model would say may be nothing but blanks.
     pub(super) fn grammar(&mut self, form: &Form) -> anyhow::Result<Grammar> {
         self.sequence.truncate(0);
         let mut masks = MaskWorker::default();

@@ -202,7 +202,8 @@ fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     if let Some(status) = ended_within(child, patience) {
         return Some(status);
     }
-    // It has loaded and run nothing, so stopping it cannot hurt the card. One that is stuck in the kernel is left behind.
+    // It has loaded and run nothing, so stopping it cannot hurt the card. One that is stuck in the kernel is left
+    // behind.
     let id = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(id, rustix::process::Signal::TERM).ok();
     if ended_within(child, GRACE).is_none() {

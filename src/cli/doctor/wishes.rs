@@ -1,7 +1,7 @@
 //! The card that is to be examined.
 //!
-//! The options are those of other commands. These end at a variable that makes no sense; the doctor is there to say so, and
-//! goes on without it.
+//! The options are those of other commands. These end at a variable that makes no sense; the doctor is there to say so,
+//! and goes on without it.
 
 use std::path::PathBuf;
 use std::str::FromStr;

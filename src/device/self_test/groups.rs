@@ -1,8 +1,8 @@
 //! All paths that passed, in every shape group.
 //!
-//! The groups of a compiled file are programs of their own, and a card that does right in one may do wrong in another. So
-//! the paths that are to be used go through all of them, behind histories of each length: pseudo-random keys and values,
-//! put there from the host. Only where something differs are the paths tested by themselves.
+//! The groups of a compiled file are programs of their own, and a card that does right in one may do wrong in another.
+//! So the paths that are to be used go through all of them, behind histories of each length: pseudo-random keys and
+//! values, put there from the host. Only where something differs are the paths tested by themselves.
 
 use sha2::{Digest, Sha256};
 
@@ -24,8 +24,8 @@ struct Sample {
     rows: [u8; 32],
 }
 
-/// Tests the paths that passed, and corrects the verdicts of those that do not in some group; returns the verdict of the
-/// rest at once.
+/// Tests the paths that passed, and corrects the verdicts of those that do not in some group; returns the verdict of
+/// the rest at once.
 ///
 /// # Errors
 /// As [`run`](super::run).

@@ -37,8 +37,8 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// The sets of paths on which it is to be computed to know whether these ones are right: none where they have nothing
-    /// to do. With a short tail, the few rows that replace a chunk would leave the chunk unseen.
+    /// The sets of paths on which it is to be computed to know whether these ones are right: none where they have
+    /// nothing to do. With a short tail, the few rows that replace a chunk would leave the chunk unseen.
     pub(super) fn sets(&self, paths: Paths) -> Vec<Paths> {
         let concerns = |part: Part| move |path: &Path| parts_of(*path).contains(&part);
         let those = |paths: Paths, part: Part| {
@@ -72,10 +72,10 @@ impl fmt::Display for Probe {
 /// Probes of every group that a sequence can come to, longest history first: what one writes, none of those after it
 /// reads. `smallest` tells whether decode groups other than the largest are used.
 ///
-/// Of a decode group the last cells. Of a prefill group a chunk that lacks one row of being full, at the longest history
-/// for which it fits into the cache with its padding, so that its rows can be written in place and lie behind what the
-/// group reads; and a few rows at the shortest, among what it reads. Of the chunk the hidden states are looked at, from
-/// the last of which the head makes its logits; that it is given the right one, the few rows show.
+/// Of a decode group the last cells. Of a prefill group a chunk that lacks one row of being full, at the longest
+/// history for which it fits into the cache with its padding, so that its rows can be written in place and lie behind
+/// what the group reads; and a few rows at the shortest, among what it reads. Of the chunk the hidden states are looked
+/// at, from the last of which the head makes its logits; that it is given the right one, the few rows show.
 pub(super) fn plan(groups: &[ShapeGroup], context: usize, smallest: bool) -> Vec<Probe> {
     let (decode, prefill): (Vec<ShapeGroup>, Vec<_>) = groups.iter().partition(|group| group.rows == 1);
     let largest = decode.len().saturating_sub(1);

@@ -183,8 +183,8 @@ impl<'a, 'b> Engine<'a, 'b> {
     ) -> Result<(), SurveyError> {
         self.session.call("axclrtMemcpy", |table| {
             let function = table.axclrtMemcpy?;
-            // SAFETY: the measurement makes both blocks at least `bytes` long and of the kind that `kind` says; they live
-            // until they are given back after the copy, which is synchronous.
+            // SAFETY: the measurement makes both blocks at least `bytes` long and of the kind that `kind` says; they
+            // live until they are given back after the copy, which is synchronous.
             Some(unsafe { function(to, from, bytes, kind) })
         })
     }
@@ -373,8 +373,8 @@ impl<'a, 'b> Engine<'a, 'b> {
         Ok(self.stream)
     }
 
-    /// Queues a run and waits for the stream, whatever the queueing said: nothing stays queued. If the wait fails, the run may
-    /// still be in flight, and the session is over.
+    /// Queues a run and waits for the stream, whatever the queueing said: nothing stays queued. If the wait fails, the
+    /// run may still be in flight, and the session is over.
     pub(super) fn execute_queued(
         &mut self,
         model: &Model,

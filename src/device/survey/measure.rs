@@ -102,13 +102,13 @@ pub struct Measurement {
     pub files: Vec<FileShape>,
 }
 
-/// Measures the card of the choice. `watch` hears each call before it is made; `cancel` is read before each file and each
-/// shape group, never in the middle of a load.
+/// Measures the card of the choice. `watch` hears each call before it is made; `cancel` is read before each file and
+/// each shape group, never in the middle of a load.
 ///
 /// # Errors
 ///
-/// Those of a survey; a run that fails does not fail the measurement but is written down with its code. A wait for a run
-/// that fails ends it: then nothing is given back.
+/// Those of a survey; a run that fails does not fail the measurement but is written down with its code. A wait for a
+/// run that fails ends it: then nothing is given back.
 pub fn measure(
     choice: &DeviceChoice,
     options: &DriverOptions,

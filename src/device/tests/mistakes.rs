@@ -37,8 +37,8 @@ fn bench(device: &str, verdicts: Option<&FilePath>, mistakes: &[Mistake]) -> Ben
     bench
 }
 
-/// What a conversation of two chunks, a short tail and some tokens computes: logits, the states of a chunk, and the rows
-/// at its end.
+/// What a conversation of two chunks, a short tail and some tokens computes: logits, the states of a chunk, and the
+/// rows at its end.
 fn answer(bench: &Bench, model: &LoadedModel) -> (Vec<Vec<u16>>, Vec<u8>) {
     let mut sequence = model.new_sequence().unwrap();
     let mut logits: Vec<_> = [(0, 100), (100, 150), (150, 152)]

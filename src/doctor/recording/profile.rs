@@ -1,4 +1,5 @@
-//! A profile of the software card from a recording: figures that were measured, and for the rest those of a known machine.
+//! A profile of the software card from a recording: figures that were measured, and for the rest those of a known
+//! machine.
 
 use std::fmt::Write;
 
@@ -14,8 +15,8 @@ const KNOWN_BOARD: &str = "board-ax650n";
 /// Share of a run that may be taken for its fixed cost (our choice).
 const MOST_FIXED: f64 = 0.8;
 
-/// How many times more than the smallest file the largest must read, so that what is fixed can be told from what is read (our
-/// choice).
+/// How many times more than the smallest file the largest must read, so that what is fixed can be told from what is
+/// read (our choice).
 const APART: f64 = 1.5;
 
 /// Sizes of the copies and of the cache calls that are compared.

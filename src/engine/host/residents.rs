@@ -1,7 +1,7 @@
 //! Encoders in the host's memory: which are there, since when they idle, which has to go.
 //!
-//! Whoever computes with one holds it, so it is in use while anybody but this list does. One in use never goes: a request
-//! for another model waits until there is room.
+//! Whoever computes with one holds it, so it is in use while anybody but this list does. One in use never goes: a
+//! request for another model waits until there is room.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! The thread that computes encoders: its queue, one text per turn.
 //!
-//! Requests begin in the order of their arrival, as many as may take turns; the first in line waits where its model finds
-//! no room beside those in use, and those behind it with it. What begins keeps its encoder to its end, so nobody's model
-//! is read again for each text because others want theirs.
+//! Requests begin in the order of their arrival, as many as may take turns; the first in line waits where its model
+//! finds no room beside those in use, and those behind it with it. What begins keeps its encoder to its end, so
+//! nobody's model is read again for each text because others want theirs.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

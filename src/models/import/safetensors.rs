@@ -1,9 +1,9 @@
 //! From a text encoder as Hugging Face has it (a directory of safetensors) to a model of the store.
 //!
-//! What such a directory says is spread over several files: the sizes in `config.json`, the way from rows to a vector in
-//! `modules.json` and the folders it names, the longest text in `sentence_bert_config.json`. All of it is settled here,
-//! once, and anything that would be computed differently than its makers do is refused. Weights and tokenizer are copied
-//! as they are.
+//! What such a directory says is spread over several files: the sizes in `config.json`, the way from rows to a vector
+//! in `modules.json` and the folders it names, the longest text in `sentence_bert_config.json`. All of it is settled
+//! here, once, and anything that would be computed differently than its makers do is refused. Weights and tokenizer are
+//! copied as they are.
 
 mod settings;
 

@@ -1,8 +1,9 @@
 //! Files of a model that is being made, out of sight until all of them are there.
 //!
 //! They are written into `<root>/ax650/.staging-*`, synced, hashed on the way, and the directory is renamed into place
-//! at the end, in exchange with the model that it replaces. When anything fails the directory is removed by its guard. A process that was killed cannot do that:
-//! what it left is swept by the next import, which recognises live directories by the lock their makers hold.
+//! at the end, in exchange with the model that it replaces. When anything fails the directory is removed by its guard.
+//! A process that was killed cannot do that: what it left is swept by the next import, which recognises live
+//! directories by the lock their makers hold.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -2,8 +2,8 @@
 //!
 //! The model's directory gets links to the layer files, the head and the embedding table, which stay where their owner
 //! has them, and files of its own for everything small: configuration, tokenizer, template, manifest. Removing the
-//! model removes the links. The manifest has length, date and a sampled digest of every file linked to, so that a file that
-//! is exchanged later is noticed when the model is opened or loaded (see `model::contents`).
+//! model removes the links. The manifest has length, date and a sampled digest of every file linked to, so that a file
+//! that is exchanged later is noticed when the model is opened or loaded (see `model::contents`).
 
 mod text;
 

@@ -1,9 +1,9 @@
 //! Whether files that stay where their owner has them are still those that the model was made of.
 //!
 //! Such a file has gigabytes, so its digest covers pieces of it. When a model is opened, only files whose date has
-//! changed are read; before it is loaded, all are, which also finds files that were exchanged date and all. A change that
-//! lies between the pieces shows in the date alone: it changes the model's digest, so that nothing that was learned of
-//! the old file (verdicts of the self-test) is taken for the new one.
+//! changed are read; before it is loaded, all are, which also finds files that were exchanged date and all. A change
+//! that lies between the pieces shows in the date alone: it changes the model's digest, so that nothing that was
+//! learned of the old file (verdicts of the self-test) is taken for the new one.
 
 use std::fs::{File, Metadata};
 use std::io;

@@ -1,8 +1,8 @@
 //! How many tokens a model's context has.
 //!
-//! Files for the software card say it. Of files compiled for the NPU only the driver knows: they may have several groups
-//! of shapes, of which the part that we read shows one, or none. What the driver says at the first load is kept beside the
-//! manifest, which itself cannot change: its digest is the model's.
+//! Files for the software card say it. Of files compiled for the NPU only the driver knows: they may have several
+//! groups of shapes, of which the part that we read shows one, or none. What the driver says at the first load is kept
+//! beside the manifest, which itself cannot change: its digest is the model's.
 
 use std::io::Write;
 use std::path::Path;

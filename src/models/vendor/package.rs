@@ -107,7 +107,8 @@ impl Package {
     ///
     /// # Errors
     ///
-    /// [`VendorError::File`] if it is longer than `limit` bytes, [`VendorError::Pointers`] for a placeholder of git-lfs.
+    /// [`VendorError::File`] if it is longer than `limit` bytes, [`VendorError::Pointers`] for a placeholder of
+    /// git-lfs.
     pub fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, VendorError> {
         let bytes = self.folder.read(&path.to_string_lossy(), limit)?;
         match bytes {

@@ -1,8 +1,8 @@
 //! What a package says of itself: the keys of `config.json` or the flags of a run script, which have the same names.
 //!
 //! Values are taken as they are meant, `"1"` for true and `"36"` for 36, because flags are text. What we do not compute
-//! is refused by the name of its key; what we leave out and could change an answer is noted. Keys about how the vendor's
-//! program loads files and serves clients mean nothing here.
+//! is refused by the name of its key; what we leave out and could change an answer is noted. Keys about how the
+//! vendor's program loads files and serves clients mean nothing here.
 //! (Source of the keys: the vendor's runtime and its configuration page, <https://github.com/AXERA-TECH/ax-llm>.)
 
 use serde_json::{Map, Value};

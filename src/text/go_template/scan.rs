@@ -182,7 +182,8 @@ impl<'a> Scanner<'a> {
         Ok(close)
     }
 
-    /// Adds the text of an action that begins at `start`, with the number of messages after one counted and not copied out.
+    /// Adds the text of an action that begins at `start`, with the number of messages after one counted and not copied
+    /// out.
     fn push_action(&mut self, start: usize, action: &Action<'_>) {
         let source = self.source;
         let (mut done, mut at) = (start, start);
@@ -277,7 +278,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Keeps account of blocks; returns the function that the action's pipeline is to end with, and the block that it ends.
+    /// Keeps account of blocks; returns the function that the action's pipeline is to end with, and the block that it
+    /// ends.
     fn place(&mut self, action: &Action<'a>) -> Result<(Option<&'static str>, Option<Open<'a>>), String> {
         let condition = if action.stores { VALUE } else { TRUTH };
         let mut ended = None;

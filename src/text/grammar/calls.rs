@@ -1,7 +1,7 @@
 //! Calls of tools, as rules.
 //!
-//! A family's [`ToolFormat`] says of what parts a call is made. All of it is text here, marks that are tokens of their own
-//! as well: the model may cut it into tokens as it likes.
+//! A family's [`ToolFormat`] says of what parts a call is made. All of it is text here, marks that are tokens of their
+//! own as well: the model may cut it into tokens as it likes.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -14,8 +14,8 @@ use super::{CallPart, GrammarError, ThinkingTags, Thoughts, Tool, ToolFormat, sc
 
 /// Most calls of one turn.
 const MAX_CALLS: usize = 32;
-/// Most characters of an argument's name that its schema does not list: with four bytes each they are few enough for the
-/// parser.
+/// Most characters of an argument's name that its schema does not list: with four bytes each they are few enough for
+/// the parser.
 const MAX_NAME: usize = 62;
 /// Most values in all schemas of a grammar together, as they are given and as they are prepared.
 const MAX_VALUES: usize = 100_000;
@@ -29,8 +29,8 @@ pub struct Calls {
     pub format: &'static ToolFormat,
     /// What may be called.
     pub tools: Vec<Tool>,
-    /// Text may stand before the calls and instead of them; else the answer is one call or more. It holds nothing that the
-    /// [`ToolParser`](crate::text::ToolParser) takes for a call.
+    /// Text may stand before the calls and instead of them; else the answer is one call or more. It holds nothing that
+    /// the [`ToolParser`](crate::text::ToolParser) takes for a call.
     pub text: bool,
     /// There may be several calls.
     pub many: bool,
@@ -57,13 +57,13 @@ enum Way {
     Open,
 }
 
-/// Returns the grammar of calls. `refused` are prepared schemas, as text, that the compiler does not take; where nobody has
-/// promised to follow them they are left to the model.
+/// Returns the grammar of calls. `refused` are prepared schemas, as text, that the compiler does not take; where nobody
+/// has promised to follow them they are left to the model.
 ///
 /// # Errors
 ///
-/// Those of a strict tool's schema. A schema of another tool that cannot be enforced is left to the model. Names that the
-/// format has no room for.
+/// Those of a strict tool's schema. A schema of another tool that cannot be enforced is left to the model. Names that
+/// the format has no room for.
 pub(super) fn calls(
     calls: &Calls,
     refused: &HashMap<String, GrammarError>,
@@ -258,9 +258,9 @@ impl Rules<'_> {
         Ok(format!("@{name}"))
     }
 
-    /// A turn of calls, after some text or not at all. The text holds nothing that could be read as a call: no mark, and at
-    /// its beginning no bracket and no word that begins one. Nor does it begin with a tag of thoughts: those are taken away
-    /// before calls are looked for, and what follows them would be the beginning.
+    /// A turn of calls, after some text or not at all. The text holds nothing that could be read as a call: no mark,
+    /// and at its beginning no bracket and no word that begins one. Nor does it begin with a tag of thoughts: those are
+    /// taken away before calls are looked for, and what follows them would be the beginning.
     fn with_text(&mut self, turn: impl Fn(&str) -> String) -> String {
         let format = self.format;
         let begin = format.begin();

@@ -29,8 +29,8 @@ pub(super) fn on_large_stack<T: Send>(
     })
 }
 
-/// Those of some prepared schemas that cannot be compiled, by their text, and why. None if each of them can, but not all
-/// together.
+/// Those of some prepared schemas that cannot be compiled, by their text, and why. None if each of them can, but not
+/// all together.
 pub(super) fn refused(vocabulary: &Vocabulary, schemas: &[Value]) -> HashMap<String, GrammarError> {
     let mut search = Search { vocabulary, tries: MAX_TRIES, found: HashMap::new() };
     search.among(schemas, None);

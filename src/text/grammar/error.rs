@@ -2,7 +2,8 @@
 
 use llguidance::api::StopReason;
 
-/// What is wrong with a schema, or with following one. `Clone`, as a vocabulary that cannot be used fails every request.
+/// What is wrong with a schema, or with following one. `Clone`, as a vocabulary that cannot be used fails every
+/// request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GrammarError {
@@ -64,7 +65,8 @@ impl GrammarError {
     }
 }
 
-/// The beginning of the first line: what follows is a large part of the schema, the state of the parser, or a backtrace.
+/// The beginning of the first line: what follows is a large part of the schema, the state of the parser, or a
+/// backtrace.
 fn essence(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().take(200).collect()
 }

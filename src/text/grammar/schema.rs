@@ -4,7 +4,8 @@
 //! schema does not accept; it may accept less, where a looser reading would let answers through that are hard to read:
 //!
 //! - objects that name properties have no others unless the schema speaks of them (as clients of Ollama are used to);
-//! - what is said of properties only, or of items only, is said of objects or arrays, though no `type` says so (as above);
+//! - what is said of properties only, or of items only, is said of objects or arrays, though no `type` says so (as
+//!   above);
 //! - numbers have no exponents, and whole ones fit 64 bits;
 //! - bounds are such that no value between them rounds to one outside;
 //! - values of which nothing is said nest only so deep.
@@ -14,8 +15,8 @@
 //! are always left out, and so are formats that the standard leaves to the reader.
 //!
 //! A place of an answer is prepared as a whole: all schemas that speak of it are gathered first (`parts`), along `$ref`
-//! and `allOf`, and of several options (`choice`) each with all else that holds. They become one schema (`merge`), which
-//! combines nothing: the compiler need not intersect objects, which it cannot do if they refer to themselves.
+//! and `allOf`, and of several options (`choice`) each with all else that holds. They become one schema (`merge`),
+//! which combines nothing: the compiler need not intersect objects, which it cannot do if they refer to themselves.
 
 mod any;
 mod arrays;
@@ -67,8 +68,8 @@ pub(super) fn prepare(schema: &Value, strict: bool) -> Result<Value, GrammarErro
     prepare_in(schema, schema, strict, &mut 0)
 }
 
-/// Does so for a schema whose references lead into `root`. What was looked at or written is added to `spent`, in values,
-/// also if it fails.
+/// Does so for a schema whose references lead into `root`. What was looked at or written is added to `spent`, in
+/// values, also if it fails.
 pub(super) fn prepare_in(
     schema: &Value,
     root: &Value,

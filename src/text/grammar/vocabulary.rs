@@ -14,12 +14,12 @@ use super::{Constraint, GrammarError, TokenId};
 
 /// Ways in which a grammar may go on at a time: objects of a thousand optional properties have several thousand.
 const MAX_ITEMS_IN_ROW: usize = 6_000;
-/// Work of the lexer for one token; with the default for parsers it is what bounds how long the card waits for a hostile
-/// schema: some tens of milliseconds.
+/// Work of the lexer for one token; with the default for parsers it is what bounds how long the card waits for a
+/// hostile schema: some tens of milliseconds.
 const STEP_FUEL: u64 = 100_000;
-/// States that the lexer of one answer may come to have. Each character of a string whose length is bounded takes four to
-/// nine, at half a KB each: this is enough for 11 000 of them, and takes some 50 MB then. Patterns whose states multiply
-/// come here, too, at one KB each as a rule: an answer takes some 100 MB until it is ended.
+/// States that the lexer of one answer may come to have. Each character of a string whose length is bounded takes four
+/// to nine, at half a KB each: this is enough for 11 000 of them, and takes some 50 MB then. Patterns whose states
+/// multiply come here, too, at one KB each as a rule: an answer takes some 100 MB until it is ended.
 const MAX_LEXER_STATES: usize = 100_000;
 
 /// A trie of the tokens, made once per model and shared by all its grammars.
@@ -64,8 +64,8 @@ impl Vocabulary {
         Ok(Self { factory })
     }
 
-    /// Compiles a grammar, and sees whether an answer of it can begin: that is told now and not in the middle of one. It
-    /// recurses: to be called on the compiler's thread.
+    /// Compiles a grammar, and sees whether an answer of it can begin: that is told now and not in the middle of one.
+    /// It recurses: to be called on the compiler's thread.
     pub(super) fn compile(&self, grammar: TopLevelGrammar) -> Result<Matcher, GrammarError> {
         let parser =
             self.factory.create_parser(grammar).map_err(|error| GrammarError::of_compiler(&error))?;

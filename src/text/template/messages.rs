@@ -1,9 +1,9 @@
 //! A conversation as the objects that chat templates expect.
 //!
 //! Templates are written for messages as `transformers` passes them on, and those of different makers differ in three
-//! things that nobody writes down: whether the arguments of a call are an object or its JSON, whether a message that only
-//! calls has an empty content or none, and what an id may look like. Which habits a template has is found out by rendering
-//! a small conversation: the first habits under which the arguments appear as JSON are its own.
+//! things that nobody writes down: whether the arguments of a call are an object or its JSON, whether a message that
+//! only calls has an empty content or none, and what an id may look like. Which habits a template has is found out by
+//! rendering a small conversation: the first habits under which the arguments appear as JSON are its own.
 
 use serde_json::{Map, Value, json};
 

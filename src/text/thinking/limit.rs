@@ -7,8 +7,8 @@ use crate::text::{TextError, TextModel, TokenId};
 
 /// How many tokens one answer may think, and what makes it stop.
 ///
-/// When they are used up, the closing tag takes the place of what the model would have said next, and it goes on with its
-/// answer. Follow it with the text of each token; see [`ThoughtLimit::forced`].
+/// When they are used up, the closing tag takes the place of what the model would have said next, and it goes on with
+/// its answer. Follow it with the text of each token; see [`ThoughtLimit::forced`].
 #[derive(Debug, Clone)]
 pub struct ThoughtLimit {
     splitter: ThinkingSplitter,

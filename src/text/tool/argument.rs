@@ -1,7 +1,8 @@
 //! How the value of one argument stands in a call of elements.
 //!
-//! Such elements have no types: a text stands bare in them, everything else as JSON. Which of the two it is follows from
-//! the schema, and both sides ask here: the grammar, which makes a model write a value, and the parser, which reads it.
+//! Such elements have no types: a text stands bare in them, everything else as JSON. Which of the two it is follows
+//! from the schema, and both sides ask here: the grammar, which makes a model write a value, and the parser, which
+//! reads it.
 
 use std::collections::HashSet;
 
@@ -154,8 +155,8 @@ pub(super) enum Writing {
 }
 
 impl Writing {
-    /// How values of a schema are written, one whose references lead into `root`. If they must be `exact`, what cannot be
-    /// said of a bare text is JSON.
+    /// How values of a schema are written, one whose references lead into `root`. If they must be `exact`, what cannot
+    /// be said of a bare text is JSON.
     pub(super) fn of(schema: &Value, root: &Value, exact: bool) -> Self {
         let writing = Search { root, budget: MAX_SCHEMAS, exact }.writing(schema);
         match &writing {

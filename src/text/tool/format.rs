@@ -100,7 +100,8 @@ const BASE: ToolFormat = ToolFormat {
     token: None,
 };
 
-/// A model whose template shows tools and does not say how to call them: an object or a list of them as the whole answer.
+/// A model whose template shows tools and does not say how to call them: an object or a list of them as the whole
+/// answer.
 static JSON: ToolFormat = BASE;
 
 /// The first whose signs are all in the template counts, so special ones stand before general ones.
@@ -274,8 +275,8 @@ impl ToolFormat {
         self.end
     }
 
-    /// Returns the first name in a call of `tool` that could not be told from what stands around it: the tool's, or one of
-    /// its arguments. Objects take any.
+    /// Returns the first name in a call of `tool` that could not be told from what stands around it: the tool's, or one
+    /// of its arguments. Objects take any.
     pub fn unwritable<'a>(&self, tool: &'a Tool) -> Option<&'a str> {
         let is_apart = |name: &&str| {
             name.trim() == *name
@@ -298,7 +299,8 @@ impl ToolFormat {
         }
     }
 
-    /// Whether the parts of a call make all that the tool's schema says come true. Elements know each argument by itself.
+    /// Whether the parts of a call make all that the tool's schema says come true. Elements know each argument by
+    /// itself.
     pub fn holds(&self, tool: &Tool) -> bool {
         self.form != Form::Elements || argument::are_listed(&tool.parameters)
     }

@@ -1,7 +1,7 @@
 //! JSON with numbers that are too large.
 //!
-//! JSON bounds no number, but what reads it does. A call is not to be lost for a number that is larger than any float: it
-//! becomes the largest.
+//! JSON bounds no number, but what reads it does. A call is not to be lost for a number that is larger than any float:
+//! it becomes the largest.
 
 use serde_json::Value;
 

@@ -66,8 +66,8 @@ enum Place {
 /// What stands at a place of the text.
 #[derive(Debug, Clone, Copy)]
 enum Found {
-    /// The beginning of a call. Its first `skip` bytes are no part of its body; if it turns out to be no call, its first
-    /// `hidden` bytes are no content.
+    /// The beginning of a call. Its first `skip` bytes are no part of its body; if it turns out to be no call, its
+    /// first `hidden` bytes are no content.
     Open {
         skip: usize,
         hidden: usize,

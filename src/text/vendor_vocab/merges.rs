@@ -1,7 +1,7 @@
 //! Merges of a vocabulary that is written without them.
 //!
-//! In tokenizers of the tiktoken kind the number of a token is its rank: tokens were made one after the other, each from
-//! two that were there before. So its two parts are what merging its bytes with all earlier tokens comes to.
+//! In tokenizers of the tiktoken kind the number of a token is its rank: tokens were made one after the other, each
+//! from two that were there before. So its two parts are what merging its bytes with all earlier tokens comes to.
 
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
 /*
- * The habits of the vendor's C++ runtime on the board, call by call: which allocations, in which order, what is flushed,
- * how it ends. usage: board DIRECTORY STYLE
+ * The habits of the vendor's C++ runtime on the board, call by call: which allocations, in which order, what is
+ * flushed, how it ends. usage: board DIRECTORY STYLE
  *
  *   plain     CreateHandle and both kinds of context on each model; everything flushed and invalidated
  *   runsync   the same, with the run that knows no groups wherever the first one is meant

@@ -5,7 +5,8 @@
  *   samples                    the vendor's samples: buffers filled by copying, not by setting
  *   run-model                  its runner of any model: figures, versions, batch size
  *
- * The head of the model stands for theirs, which have one group too. The result is compared with that of the first program.
+ * The head of the model stands for theirs, which have one group too. The result is compared with that of the first
+ * program.
  */
 #include <pthread.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /*
  * The habits of the vendor's C++ runtime on a host with a card, call by call. usage: pcie DIRECTORY STYLE
  *
- *   2026  all calls on one thread, which has the device's default context; a buffer for each tensor, copies between them;
+ *   2026  all calls on one thread, which has the device's default context; a buffer for each tensor, copies between
+ *   them;
  *         nothing but memory, IO objects and models is given back
  *   2024  tables of indices and masks on the card, to whose rows inputs are bound; K and V rows written in place; the
  *         output of a layer bound as the input of the next

@@ -31,8 +31,9 @@ use super::{Calls, Mistake, Trouble};
 /// | `wrong@kv-decode-at-base` | a [`Mistake`], by its name |
 /// | `wrong@kv-decode-at-base:1` | the same in shape group 1 alone; groups are counted from 0 |
 ///
-/// Other counts begin at 1. Where one call can be given, `5-9`, `5-` and `*` can, except for `lost`. Codes are decimal or, with
-/// `0x`, hexadecimal, and may be written as unsigned numbers. Functions are those of the vendor, of all its libraries.
+/// Other counts begin at 1. Where one call can be given, `5-9`, `5-` and `*` can, except for `lost`. Codes are decimal
+/// or, with `0x`, hexadecimal, and may be written as unsigned numbers. Functions are those of the vendor, of all its
+/// libraries.
 ///
 /// ```
 /// use ax650_sim::control::Troubles;

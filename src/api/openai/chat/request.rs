@@ -13,8 +13,8 @@ use crate::text::{Tool, ToolChoice};
 /// Alternatives that a request may want of each token.
 const TOP_LOGPROBS: std::ops::RangeInclusive<i64> = 0..=20;
 
-/// The fields that count. `n` (there is one answer), `logit_bias`, `user`, `parallel_tool_calls`, `store`, `metadata` and
-/// whatever else clients send are passed over, as upstream does.
+/// The fields that count. `n` (there is one answer), `logit_bias`, `user`, `parallel_tool_calls`, `store`, `metadata`
+/// and whatever else clients send are passed over, as upstream does.
 #[derive(Debug)]
 pub(crate) struct ChatCompletionRequest {
     /// Name of the model.
@@ -25,7 +25,8 @@ pub(crate) struct ChatCompletionRequest {
     pub(crate) stream: bool,
     /// `stream_options.include_usage`: whether a chunk with the counts of tokens goes before the end.
     pub(crate) include_usage: bool,
-    /// How long the answer may be and how its tokens are chosen; `max_completion_tokens` counts where `max_tokens` is absent.
+    /// How long the answer may be and how its tokens are chosen; `max_completion_tokens` counts where `max_tokens` is
+    /// absent.
     pub(crate) sampling: Sampling,
     /// `response_format`: text, a JSON object, or what fits a schema.
     pub(crate) format: Format,

@@ -1,7 +1,8 @@
 //! The tools of a responses request.
 //!
 //! A function stands at the top of the list or in a `namespace`, a named group of functions. The model sees one list of
-//! names, so a function of a group is called by both names in one; in calls they are two again, as the client knows them.
+//! names, so a function of a group is called by both names in one; in calls they are two again, as the client knows
+//! them.
 
 use std::collections::HashMap;
 
@@ -14,8 +15,8 @@ use crate::text::Tool;
 /// What stands between the name of a group and that of a function, unless the group's name ends with it.
 const SEPARATOR: &str = "__";
 
-/// The functions that the model may call. Tools that the other side runs (`web_search`, `file_search`, `mcp` and others)
-/// are left out: here nobody could run them.
+/// The functions that the model may call. Tools that the other side runs (`web_search`, `file_search`, `mcp` and
+/// others) are left out: here nobody could run them.
 #[derive(Debug, Default)]
 pub(super) struct Tools {
     /// As the model sees them.

@@ -12,8 +12,8 @@ const MAX_BYTES: usize = 20 << 20;
 /// Decompresses a body: one frame or several.
 ///
 /// # Errors
-/// [`ApiError::BodyTooLarge`] as soon as more than 20 MiB have come out; 400 for what is no Zstandard, is cut off, or wants
-/// a larger window than that to be decompressed.
+/// [`ApiError::BodyTooLarge`] as soon as more than 20 MiB have come out; 400 for what is no Zstandard, is cut off, or
+/// wants a larger window than that to be decompressed.
 pub(super) fn decompress(body: &[u8]) -> Result<Vec<u8>, ApiError> {
     decompress_up_to(body, MAX_BYTES)
 }

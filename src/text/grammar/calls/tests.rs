@@ -94,8 +94,8 @@ fn fits(call: &ToolCall) -> bool {
         })
 }
 
-/// Follows a grammar for so many tokens at most: each is the first that is allowed from where a number points. Pieces come
-/// first with even numbers. Returns the text, and whether it is complete.
+/// Follows a grammar for so many tokens at most: each is the first that is allowed from where a number points. Pieces
+/// come first with even numbers. Returns the text, and whether it is complete.
 fn walk(grammar: &Grammar, words: &[Vec<u8>], choices: &[u32]) -> (String, bool) {
     let end = TokenId::try_from(words.len()).unwrap();
     let mut constraint = grammar.start();

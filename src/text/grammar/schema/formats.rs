@@ -1,7 +1,8 @@
 //! Formats of strings.
 //!
-//! The standard leaves it to the reader whether formats are checked, and says nothing about unknown ones: those are left
-//! out. Those that readers do check are enforced such that a strict reader is content: no 30 February, no leap seconds.
+//! The standard leaves it to the reader whether formats are checked, and says nothing about unknown ones: those are
+//! left out. Those that readers do check are enforced such that a strict reader is content: no 30 February, no leap
+//! seconds.
 
 use serde_json::{Value, json};
 

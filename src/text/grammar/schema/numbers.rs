@@ -1,8 +1,8 @@
 //! Bounds of numbers, made such that every number between them can be written, and read by others, as it is.
 //!
 //! The compiler keeps bounds as 64-bit floats and enforces them digit by digit, whereas readers round what they read:
-//! 0.99999999999999999999 is below 1 and is read as 1. So bounds move inwards: to the next number that a float can hold.
-//! There are always two of them: without, the compiler takes exponents that no float can hold.
+//! 0.99999999999999999999 is below 1 and is read as 1. So bounds move inwards: to the next number that a float can
+//! hold. There are always two of them: without, the compiler takes exponents that no float can hold.
 
 use serde_json::{Map, Number, Value, json};
 

@@ -1,8 +1,8 @@
 //! What holds at one place of an answer.
 //!
 //! Several schemas may speak of the same place: one refers to others, demands all of several, or names a property that
-//! another one names, too. They are gathered here, along `$ref` and `allOf`, before any of them is prepared: so what one
-//! says and another does not is known.
+//! another one names, too. They are gathered here, along `$ref` and `allOf`, before any of them is prepared: so what
+//! one says and another does not is known.
 
 use std::collections::HashSet;
 

@@ -1,7 +1,8 @@
 //! Regular expressions that a grammar can follow.
 //!
-//! The compiler of grammars knows regular expressions in the strict sense: no look-around, no `\b`, no back references, and
-//! anchors at the ends only. What it does not know is found here, where the place is known and it may be passed over.
+//! The compiler of grammars knows regular expressions in the strict sense: no look-around, no `\b`, no back references,
+//! and anchors at the ends only. What it does not know is found here, where the place is known and it may be passed
+//! over.
 
 use llguidance::derivre::{RegexAst, RegexBuilder};
 use llguidance::regex_to_lark;
@@ -41,8 +42,8 @@ impl<'a> Walk<'a> {
         Ok(is_known)
     }
 
-    /// Whether no text follows both this pattern and one of the others, all of them known; if not, it is an error or may
-    /// be passed over.
+    /// Whether no text follows both this pattern and one of the others, all of them known; if not, it is an error or
+    /// may be passed over.
     pub(super) fn check_apart<'o>(
         &mut self,
         pattern: &str,

@@ -1,7 +1,7 @@
 //! References and what they lead to.
 //!
-//! What is referred to becomes a definition with a name of its own, whatever its pointer looked like: the compiler knows
-//! pointers of the simplest kind only.
+//! What is referred to becomes a definition with a name of its own, whatever its pointer looked like: the compiler
+//! knows pointers of the simplest kind only.
 
 use serde_json::{Value, json};
 

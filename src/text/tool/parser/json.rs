@@ -92,8 +92,8 @@ impl Scan {
     }
 }
 
-/// The calls that a JSON text is: one object or a list of them. `None` if it is anything else. Without a mark before it,
-/// each must name one of `tools` and have no other fields than calls have.
+/// The calls that a JSON text is: one object or a list of them. `None` if it is anything else. Without a mark before
+/// it, each must name one of `tools` and have no other fields than calls have.
 pub(super) fn calls(json: &str, tools: &[Tool], marked: bool) -> Option<Vec<ToolCall>> {
     let list = match number::parse(json)? {
         Value::Array(list) if marked || !list.is_empty() => list,
