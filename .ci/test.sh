@@ -33,5 +33,12 @@ for step in "${steps[@]}"; do
         /^test result:/ { passed += $4; failed += $6; seen = 1 }
         END { if (seen) print step ": cargo test: " passed + 0 " passed, " failed + 0 " failed" }'
 done
+# What failed may stand thousands of lines above.
+for row in "${rows[@]}"; do
+    read -r step result _ <<< "$row"
+    [ "$result" = FAILED ] || continue
+    sed 's/\x1b\[[0-9;]*m//g' "$logs/$step.log" 2>/dev/null | grep -aE '^ *(FAILED|FAIL |error|E  )|panicked at' | head -20 |
+        cut -c1-200 | sed "s/^/$step: /"
+done
 echo "checks: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]
