@@ -55,7 +55,7 @@ client() { # name
         *_python) "$cache/venv/bin/python" "$here/$1.py" "${models[@]}" || failed=1 ;;
         *_js) node "$cache/js/$1.mjs" "${models[@]}" || failed=1 ;;
         langchain_own) "$here/langchain_own.sh" "$cache" "${models[@]}" || failed=1 ;;
-        soak) "$cache/venv/bin/python" "$here/soak.py" "${models[@]}" "${SOAK_SECONDS:-20}" || failed=1 ;;
+        soak) "$cache/venv/bin/python" "$here/soak.py" "${models[@]}" "${SOAK_SECONDS:-120}" || failed=1 ;;
         *) echo "there is no client $1" >&2; exit 2 ;;
     esac
     echo "        $1: $((SECONDS - began)) s"
